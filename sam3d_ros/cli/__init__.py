@@ -1,0 +1,1 @@
+"""The `sam3d-ros` command."""

@@ -1,0 +1,1 @@
+"""Frames, similarity transforms, cameras, point maps and meshes."""

@@ -1,0 +1,205 @@
+"""Similarity transforms and the frame conventions of the package.
+
+This module alone knows how the frames of cameras, files and networks differ. A transform is named
+`target_from_source`: `camera_from_object.apply(points_in_object)` gives points in the camera frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.transform import Rotation
+
+Array = NDArray[np.float64]
+
+_ORTHONORMAL_TOLERANCE = 1e-5
+_UNIFORM_TOLERANCE = 1e-9
+
+#: PyTorch3D camera (x left, y up, z forward) to the optical frame (x right, y down, z forward), and back.
+OPTICAL_FROM_PYTORCH3D: Array = np.diag([-1.0, -1.0, 1.0])
+#: Canonical object frame (z up) to the y-up frame of GLB files: (x, y, z) -> (x, z, -y).
+GLB_FROM_CANONICAL: Array = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
+#: Camera body (x forward, y left, z up; REP-103) from optical: (x, y, z) -> (z, -x, -y).
+BODY_FROM_OPTICAL: Array = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+
+
+def _identity3() -> Array:
+    return np.eye(3)
+
+
+def _zeros3() -> Array:
+    return np.zeros(3)
+
+
+def _ones3() -> Array:
+    return np.ones(3)
+
+
+@dataclass(frozen=True, eq=False)
+class Similarity:
+    """The map `p_target = rotation @ (scale * p_source) + translation`.
+
+    Attributes:
+        rotation: (3, 3) float64, proper and orthonormal; acts on column vectors.
+        translation: (3,) float64, metres, in the target frame.
+        scale: (3,) float64, positive, along the source axes; a scalar is broadcast.
+
+    Raises:
+        ValueError: a shape is wrong, a number is not finite, the rotation is not a rotation, or a scale is
+            not positive.
+    """
+
+    rotation: Array = field(default_factory=_identity3)
+    translation: Array = field(default_factory=_zeros3)
+    scale: Array = field(default_factory=_ones3)
+
+    def __post_init__(self) -> None:
+        rotation = np.array(self.rotation, dtype=np.float64)
+        translation = np.array(self.translation, dtype=np.float64)
+        scale = np.array(np.broadcast_to(np.asarray(self.scale, dtype=np.float64), (3,)))
+        if rotation.shape != (3, 3) or translation.shape != (3,):
+            raise ValueError(
+                f"rotation is {rotation.shape} and translation {translation.shape}: give (3, 3) and (3,)"
+            )
+        if not (np.isfinite(rotation).all() and np.isfinite(translation).all() and np.isfinite(scale).all()):
+            raise ValueError("a similarity needs finite numbers: rotation, translation or scale has NaN or Inf")
+        error = float(np.abs(rotation.T @ rotation - np.eye(3)).max())
+        if error > _ORTHONORMAL_TOLERANCE or np.linalg.det(rotation) < 0:
+            raise ValueError(
+                f"rotation is not a proper rotation (orthonormality error {error:.2g}, determinant "
+                f"{np.linalg.det(rotation):.3f}): put scale into `scale` and reflections into the mesh"
+            )
+        if (scale <= 0).any():
+            raise ValueError(f"scale is {scale.tolist()}: every entry must be positive")
+        for name, value in (("rotation", rotation), ("translation", translation), ("scale", scale)):
+            value.setflags(write=False)
+            object.__setattr__(self, name, value)
+
+    @staticmethod
+    def from_matrix(matrix: ArrayLike) -> Similarity:
+        """Split a (4, 4) matrix `[R diag(s) | t]` into rotation, translation and scale.
+
+        Raises:
+            ValueError: the matrix is not 4x4 affine, or has shear or a reflection.
+        """
+        m = np.asarray(matrix, dtype=np.float64)
+        if m.shape != (4, 4) or not np.allclose(m[3], (0.0, 0.0, 0.0, 1.0)):
+            raise ValueError(f"a 4x4 matrix with last row 0 0 0 1 is expected, got shape {m.shape}")
+        scale = np.linalg.norm(m[:3, :3], axis=0)
+        if (scale == 0).any():
+            raise ValueError("the matrix is singular: a column of its 3x3 part is zero")
+        return Similarity(orthonormalized(m[:3, :3] / scale), m[:3, 3], scale)
+
+    @staticmethod
+    def from_quaternion(
+        quaternion_xyzw: ArrayLike, translation: ArrayLike = (0.0, 0.0, 0.0), scale: ArrayLike = 1.0
+    ) -> Similarity:
+        """Build from a quaternion in ROS order x y z w (normalised here; zero length is refused)."""
+        rotation = Rotation.from_quat(np.asarray(quaternion_xyzw, dtype=np.float64)).as_matrix()
+        return Similarity(rotation, np.asarray(translation, dtype=np.float64), np.asarray(scale, dtype=np.float64))
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether the three scales agree."""
+        return bool(np.ptp(self.scale) <= _UNIFORM_TOLERANCE * self.scale.max())
+
+    def matrix(self) -> Array:
+        """The (4, 4) matrix `[R diag(s) | t]`."""
+        m = np.eye(4)
+        m[:3, :3] = self.rotation * self.scale
+        m[:3, 3] = self.translation
+        return m
+
+    def quaternion(self) -> Array:
+        """(4,) unit quaternion x y z w with w >= 0."""
+        return np.asarray(Rotation.from_matrix(self.rotation).as_quat(canonical=True))
+
+    def apply(self, points: ArrayLike) -> Array:
+        """Map (..., 3) points from the source to the target frame, as float64; NaN stays NaN."""
+        return (np.asarray(points, dtype=np.float64) * self.scale) @ self.rotation.T + self.translation
+
+    def apply_inverse(self, points: ArrayLike) -> Array:
+        """Map (..., 3) points from the target back to the source frame, also for three unequal scales."""
+        return ((np.asarray(points, dtype=np.float64) - self.translation) @ self.rotation) / self.scale
+
+    def rotate(self, vectors: ArrayLike) -> Array:
+        """Turn (..., 3) directions from the source to the target frame: no scale, no translation."""
+        return np.asarray(vectors, dtype=np.float64) @ self.rotation.T
+
+    def rigid(self) -> Similarity:
+        """The same rotation and translation with scale one."""
+        return Similarity(self.rotation, self.translation)
+
+    def inverse(self) -> Similarity:
+        """`source_from_target`.
+
+        Raises:
+            ValueError: the scales differ. The inverse of such a map scales after it rotates and is no
+                `Similarity`; use `apply_inverse`.
+        """
+        if not self.is_uniform:
+            raise ValueError(f"scales {self.scale.tolist()} differ: no inverse of this form, use apply_inverse")
+        scale = 1.0 / self.scale
+        return Similarity(self.rotation.T, -scale * (self.rotation.T @ self.translation), scale)
+
+    def __matmul__(self, other: Similarity) -> Similarity:
+        """`(c_from_b @ b_from_a).apply(p) == c_from_b.apply(b_from_a.apply(p))`.
+
+        Raises:
+            ValueError: the left scale is not uniform, so that the product would shear.
+        """
+        if not isinstance(other, Similarity):
+            return NotImplemented
+        if not self.is_uniform:
+            raise ValueError(f"left scales {self.scale.tolist()} differ: the product would shear")
+        return Similarity(
+            orthonormalized(self.rotation @ other.rotation), self.apply(other.translation), self.scale * other.scale
+        )
+
+
+def orthonormalized(matrix: ArrayLike) -> Array:
+    """The orthogonal matrix nearest to a (3, 3) matrix, by its polar decomposition.
+
+    Keeps the sign of the determinant, so that a reflection is still seen as one by `Similarity`.
+    """
+    u, _, vt = np.linalg.svd(np.asarray(matrix, dtype=np.float64))
+    return np.asarray(u @ vt)
+
+
+def optical_from_pytorch3d(points: ArrayLike) -> Array:
+    """(..., 3) points of a PyTorch3D camera (x left, y up) in the optical frame; its own inverse."""
+    return np.asarray(points, dtype=np.float64) @ OPTICAL_FROM_PYTORCH3D.T
+
+
+def glb_from_canonical(points: ArrayLike) -> Array:
+    """(..., 3) canonical points (z up) in the y-up frame of GLB files: (x, z, -y)."""
+    return np.asarray(points, dtype=np.float64) @ GLB_FROM_CANONICAL.T
+
+
+def canonical_from_glb(points: ArrayLike) -> Array:
+    """(..., 3) points of a GLB file (y up) in the canonical frame (z up): (x, -z, y)."""
+    return np.asarray(points, dtype=np.float64) @ GLB_FROM_CANONICAL
+
+
+def camera_from_object_of_sam3d(
+    quaternion_wxyz: ArrayLike, translation: ArrayLike, scale: ArrayLike
+) -> Similarity:
+    """The pose that SAM 3D Objects predicts, as an active transform in the optical frame.
+
+    The network's quaternion acts on row vectors in a PyTorch3D camera: `p = s * p_object @ R + t`. Hence the
+    active rotation is the transpose, followed by the flip of x and y.
+
+    Args:
+        quaternion_wxyz: (4,) w x y z, as the network gives it.
+        translation: (3,) metres, PyTorch3D camera frame.
+        scale: scalar or (3,), metres for one canonical unit.
+    """
+    w, x, y, z = np.asarray(quaternion_wxyz, dtype=np.float64)
+    row_rotation = Rotation.from_quat([x, y, z, w]).as_matrix()
+    return Similarity(
+        OPTICAL_FROM_PYTORCH3D @ row_rotation.T,
+        optical_from_pytorch3d(translation),
+        np.asarray(scale, dtype=np.float64),
+    )

@@ -1,0 +1,1 @@
+"""ROS nodes: subscriptions, publishers and lifecycle."""

@@ -1,0 +1,77 @@
+"""One moment as the sensors saw it: everything a reconstruction starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam3d_ros.geometry.cameras import Camera
+from sam3d_ros.geometry.frames import Similarity
+
+
+class PointsSource(Enum):
+    """Where the point map of a frame comes from."""
+
+    DEPTH = "depth"
+    LIDAR = "lidar"
+    NONE = "none"
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A colour image with instance labels and a point map, all of one size.
+
+    Attributes:
+        stamp: time of the image, nanoseconds.
+        frame_id: the optical frame (x right, y down, z forward).
+        rgb: (H, W, 3) uint8.
+        labels: (H, W) uint16 instance of each pixel, 0 = none.
+        points: (H, W, 3) float32 metres in the optical frame, NaN = unknown; all NaN without a sensor.
+        points_source: the sensor behind `points`.
+        camera: intrinsics of `rgb`.
+        label_names: instance id -> class name, as far as known.
+        fixed_from_camera: pose of the camera in the fixed frame that objects are tracked in; None = the camera
+            itself is that frame.
+
+    Raises:
+        ValueError: the arrays disagree in size or have the wrong type.
+    """
+
+    stamp: int
+    frame_id: str
+    rgb: NDArray[np.uint8]
+    labels: NDArray[np.uint16]
+    points: NDArray[np.float32]
+    points_source: PointsSource
+    camera: Camera
+    label_names: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
+    fixed_from_camera: Similarity | None = None
+
+    def __post_init__(self) -> None:
+        size = (self.camera.height, self.camera.width)
+        expected = {"rgb": ((*size, 3), np.uint8), "labels": (size, np.uint16), "points": ((*size, 3), np.float32)}
+        for name, (shape, dtype) in expected.items():
+            array = getattr(self, name)
+            if array.shape != shape or array.dtype != dtype:
+                raise ValueError(
+                    f"{name} is {array.shape} {array.dtype} but the camera is {size[1]}x{size[0]}: "
+                    f"give {shape} {np.dtype(dtype).name}"
+                )
+
+    def instance_ids(self) -> list[int]:
+        """The instances that have at least one pixel, ascending."""
+        present = np.bincount(self.labels.ravel())
+        return [int(i) for i in np.flatnonzero(present) if i != 0]
+
+    def mask(self, instance_id: int) -> NDArray[np.bool_]:
+        """(H, W) pixels of one instance."""
+        return self.labels == instance_id
+
+    def label(self, instance_id: int) -> str:
+        """Class name of an instance; empty when nobody told it."""
+        return self.label_names.get(instance_id, "")

@@ -1,0 +1,1 @@
+"""Between ROS messages and the plain types of the perception room."""

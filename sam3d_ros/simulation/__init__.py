@@ -1,0 +1,1 @@
+"""Procedural RGB-D and LiDAR scenes with exact ground truth."""
