@@ -1,0 +1,153 @@
+"""Cameras: projection against OpenCV's, and the way back."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sam3d_ros.geometry.cameras import Camera
+
+COEFFICIENTS = {
+    "none": (),
+    "plumb_bob": (-0.28, 0.07, 0.0002, -0.0003, 0.01),
+    "rational_polynomial": (0.55, -2.6, 0.0006, -0.0003, 1.5, 0.43, -2.4, 1.4),
+    "equidistant": (0.02, -0.01, 0.005, -0.001),
+}
+
+
+def camera_of(model: str) -> Camera:
+    return Camera(640, 480, 420.0, 425.0, 315.3, 243.7, model, COEFFICIENTS[model])
+
+
+def opencv_projection(camera: Camera, points: np.ndarray) -> np.ndarray:
+    none = np.zeros(3)
+    flat = points.reshape(-1, 1, 3)
+    if camera.distortion_model == "equidistant":
+        pixels, _ = cv2.fisheye.projectPoints(flat, none, none, camera.matrix(), np.array(camera.distortion))
+    else:
+        distortion = np.array(camera.distortion or (0.0,) * 5)
+        pixels, _ = cv2.projectPoints(flat, none, none, camera.matrix(), distortion)
+    return pixels.reshape(*points.shape[:-1], 2)
+
+
+@pytest.mark.parametrize("model", COEFFICIENTS)
+def test_projection_agrees_with_opencv(model: str) -> None:
+    rng = np.random.default_rng(0)
+    points = rng.uniform((-0.6, -0.5, 0.9), (0.6, 0.5, 1.5), (50, 4, 3))
+    camera = camera_of(model)
+    np.testing.assert_allclose(camera.project(points), opencv_projection(camera, points), atol=1e-6)
+
+
+@pytest.mark.parametrize("model", COEFFICIENTS)
+def test_every_pixel_comes_back_through_its_ray(model: str) -> None:
+    camera = camera_of(model)
+    rays = camera.rays()
+    assert rays.shape == (480, 640, 3) and rays.dtype == np.float32 and not rays.flags.writeable
+    known = np.isfinite(rays).all(axis=-1)
+    assert known.mean() > 0.98
+    assert (rays[known][:, 2] == 1).all()
+    pixels = np.stack(np.meshgrid(np.arange(640), np.arange(480)), axis=-1)
+    np.testing.assert_allclose(camera.project(rays)[known], pixels[known], atol=2e-3)
+
+
+def test_rays_are_computed_once_for_equal_cameras() -> None:
+    assert camera_of("plumb_bob").rays() is camera_of("plumb_bob").rays()
+    assert camera_of("plumb_bob").rays() is not camera_of("equidistant").rays()
+
+
+coefficient = st.floats(-0.4, 0.4)
+small = st.floats(-0.002, 0.002)
+distortions = st.one_of(
+    st.tuples(coefficient, coefficient, small, small).map(lambda d: ("plumb_bob", d)),
+    st.tuples(coefficient, coefficient, small, small, coefficient).map(lambda d: ("plumb_bob", d)),
+    st.tuples(coefficient, coefficient, small, small, *[coefficient] * 4).map(
+        lambda d: ("rational_polynomial", d)
+    ),
+    st.tuples(*[st.floats(-0.1, 0.1)] * 4).map(lambda d: ("equidistant", d)),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(distortions, st.floats(-0.9, 0.9), st.floats(-0.7, 0.7), st.floats(0.1, 50.0))
+def test_a_projected_point_is_unprojected_to_itself(
+    distortion: tuple[str, tuple[float, ...]], x: float, y: float, depth: float
+) -> None:
+    camera = Camera(640, 480, 420.0, 425.0, 315.3, 243.7, *distortion)
+    point = np.array([x * depth, y * depth, depth])
+    pixel = camera.project(point)
+    back = camera.unproject(pixel, depth)
+    if np.isfinite(pixel).all() and np.isfinite(back).all():
+        np.testing.assert_allclose(back, point, atol=1e-4 * depth)
+    else:
+        # Only where the lens folds the plane may a point be refused, and then well off the axis.
+        assert np.hypot(x, y) > 0.3
+
+
+def test_points_folded_back_by_the_polynomial_are_refused() -> None:
+    camera = Camera(640, 480, 400.0, 400.0, 319.5, 239.5, "plumb_bob", (-0.3, 0.0, 0.0, 0.0, 0.0))
+    # r (1 - 0.3 r^2) grows until r = sqrt(1 / 0.9) = 1.054 and is zero again at r = 1.826.
+    folded = opencv_projection(camera, np.array([[1.826, 0.0, 1.0]]))
+    assert abs(folded[0, 0] - 319.5) < 1.0, "the polynomial itself puts this point at the image's centre"
+    assert np.isnan(camera.project([1.826, 0.0, 1.0])).all()
+    assert np.isfinite(camera.project([1.0, 0.0, 1.0])).all()
+    largest = 1.0541 * (1 - 0.3 * 1.0541**2)
+    assert np.isnan(camera.rays_at([319.5 + 400 * (largest + 0.01), 239.5])).all()
+    assert np.isfinite(camera.rays_at([319.5 + 400 * (largest - 0.01), 239.5])).all()
+
+
+def test_points_behind_are_not_projected() -> None:
+    pixels = camera_of("none").project([[0, 0, -1.0], [0, 0, 0.0], [np.nan, 0, 1.0], [0, 0, 1.0]])
+    assert np.isnan(pixels).any(axis=-1).tolist() == [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    "model, coefficients",
+    [
+        ("plumb_bob", ()),
+        ("plumb_bob", (0.1, 0.2, 0.3)),
+        ("plumb_bob", (0.1,) * 8),
+        ("rational_polynomial", (0.1,) * 5),
+        ("equidistant", (0.1,) * 5),
+        ("none", (0.1,)),
+        ("fisheye", ()),
+    ],
+)
+def test_coefficients_that_do_not_fit_are_refused(model: str, coefficients: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match=model):
+        Camera(64, 48, 50.0, 50.0, 32.0, 24.0, model, coefficients)
+
+
+def test_zeros_behind_the_coefficients_are_harmless() -> None:
+    padded = Camera(64, 48, 50.0, 50.0, 32.0, 24.0, "plumb_bob", (0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
+    exact = Camera(64, 48, 50.0, 50.0, 32.0, 24.0, "plumb_bob", (0.1, 0.0, 0.0, 0.0))
+    np.testing.assert_array_equal(padded.rays(), exact.rays())
+    assert Camera(64, 48, 50.0, 50.0, 32.0, 24.0, "none", (0.0,) * 5).rays()[24, 32, 0] == 0.0
+
+
+def test_a_smaller_image_of_the_same_view_sees_the_same_corners() -> None:
+    camera = camera_of("plumb_bob")
+    half = camera.resized(320, 240)
+    point = np.array([0.2, -0.1, 1.0])
+    np.testing.assert_allclose((camera.project(point) + 0.5) / 2, half.project(point) + 0.5, atol=1e-9)
+
+
+def test_a_crop_moves_the_origin() -> None:
+    camera = camera_of("plumb_bob")
+    part = camera.cropped(100, 50, 200, 160)
+    np.testing.assert_allclose(part.project([0.1, 0.1, 1.0]), camera.project([0.1, 0.1, 1.0]) - (100, 50))
+    with pytest.raises(ValueError, match="leaves the image"):
+        camera.cropped(500, 0, 200, 100)
+
+
+def test_field_of_view() -> None:
+    camera = Camera.from_field_of_view(640, 480, np.deg2rad(90))
+    np.testing.assert_allclose(camera.rays_at([[-0.5, 239.5], [639.5, 239.5]])[:, 0], [-1.0, 1.0])
+    assert camera.contains([[-0.5, 0], [639.4, 479.4], [640, 0], [np.nan, 0]]).tolist() == [
+        True,
+        True,
+        False,
+        False,
+    ]
