@@ -1,0 +1,46 @@
+"""Normalisations over channels; statistics are taken in float32 whatever the dtype of the features."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def layer_norm(x: Tensor, eps: float = 1e-6) -> Tensor:
+    """(..., C) normalised over C, without weights."""
+    return F.layer_norm(x, x.shape[-1:], eps=eps)
+
+
+def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """Adaptive affine map of normalised features: `x (1 + scale) + shift`."""
+    return torch.addcmul(x + shift, x, scale)
+
+
+class ChannelLayerNorm(nn.LayerNorm):
+    """Layer norm over the channels of a dense grid (B, C, X, Y, Z)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class PointGroupNorm(nn.GroupNorm):
+    """Group norm of the features (N, C) of one object: statistics over all points and the channels of a group."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        groups = x.float().unflatten(-1, (self.num_groups, -1))
+        variance, mean = torch.var_mean(groups, dim=(0, 2), correction=0, keepdim=True)
+        normal = ((groups - mean) * torch.rsqrt(variance + self.eps)).flatten(-2)
+        return torch.addcmul(self.bias.float(), normal, self.weight.float()).to(x.dtype)
+
+
+class HeadRMSNorm(nn.Module):
+    """`x / |x| * gamma * sqrt(D)` on every head of (..., H, D)."""
+
+    def __init__(self, heads: int, width: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(heads, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        unit = F.normalize(x.float(), dim=-1)
+        return (unit * self.gamma.float() * x.shape[-1] ** 0.5).to(x.dtype)

@@ -1,0 +1,101 @@
+"""Layers on the features (..., N, C) of a voxel set: convolution, resampling, windowed attention."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from sam3d_ros.models.layers.attention import SelfAttention, attend
+from sam3d_ros.models.layers.voxels import CHILDREN, VoxelSet
+
+# Rows gathered at once: bounds the memory of a convolution over millions of voxels.
+_ROWS = 1 << 17
+
+
+class _Kernel(nn.Module):
+    def __init__(self, width_in: int, width_out: int, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(width_out, size, size, size, width_in))
+        self.bias = nn.Parameter(torch.zeros(width_out))
+
+
+class SparseConvolution(nn.Module):
+    """A 3x3x3 convolution whose output lives on the voxels of its input; missing neighbours count as zero.
+
+    `out[p] = b + sum_o W[:, o] @ x[p + o]` over the offsets o in {-1, 0, 1}^3.
+    """
+
+    def __init__(self, width_in: int, width_out: int) -> None:
+        super().__init__()
+        self.conv = _Kernel(width_in, width_out, 3)
+
+    def forward(self, x: Tensor, voxels: VoxelSet) -> Tensor:
+        taps = self.conv.weight.flatten(1, 3).permute(1, 2, 0)
+        out = self.conv.bias.float().expand(*x.shape[:-1], -1).contiguous()
+        for tap, (voxel, neighbour) in zip(taps, voxels.neighbour_pairs, strict=True):
+            for rows in range(0, len(voxel), _ROWS):
+                part = slice(rows, rows + _ROWS)
+                out.index_add_(-2, voxel[part], (x[..., neighbour[part], :] @ tap).float())
+        return out.to(x.dtype)
+
+
+class SparsePointwise(nn.Module):
+    """A 1x1x1 convolution, with the weights read as the trained network reads them.
+
+    The kernel is stored as (out, 1, 1, 1, in), but the network was trained with a library that takes the flat
+    buffer of such a kernel for an (in, out) matrix. It is not the transpose.
+    """
+
+    def __init__(self, width_in: int, width_out: int) -> None:
+        super().__init__()
+        self.conv = _Kernel(width_in, width_out, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addmm(self.conv.bias, x, self.conv.weight.flatten().view(x.shape[-1], -1))
+
+
+def downsample(x: Tensor, voxels: VoxelSet) -> Tensor:
+    """Average the features of the voxels of each coarse voxel, with a zero counted in as the trained network does.
+
+    Args:
+        x: (..., N, C) on `voxels`.
+
+    Returns:
+        (..., M, C) on `voxels.coarse`: sums divided by (count + 1).
+    """
+    coarse, parent = voxels.coarse
+    total = x.new_zeros(*x.shape[:-2], len(coarse), x.shape[-1], dtype=torch.float32)
+    total.index_add_(-2, parent, x.float())
+    count = torch.bincount(parent, minlength=len(coarse))
+    return (total / (count + 1)[:, None]).to(x.dtype)
+
+
+def upsample(x: Tensor, voxels: VoxelSet) -> Tensor:
+    """Copy the features (..., M, C) of `voxels.coarse` to the voxels (..., N, C)."""
+    return x[..., voxels.coarse[1], :]
+
+
+def subdivide(x: Tensor) -> Tensor:
+    """Copy the features (..., N, C) of voxels to their children (..., 8 N, C) on `voxels.fine`."""
+    return x.repeat_interleave(len(CHILDREN), dim=-2)
+
+
+class WindowedSelfAttention(SelfAttention):
+    """Self attention among the voxels that share a cubic window of the shifted grid."""
+
+    def __init__(self, width: int, heads: int, window: int, shift: int) -> None:
+        super().__init__(width, heads, qk_norm=False)
+        self.window = window
+        self.shift = shift
+
+    def forward(self, x: Tensor, voxels: VoxelSet) -> Tensor:  # type: ignore[override]
+        q, k, v = self.queries_keys_values(x)
+        out = torch.empty_like(x)
+        for bucket in voxels.windows(self.window, self.shift):
+            index = bucket.voxels
+            answer = attend(q[index], k[index], v[index], bucket.mask)
+            if bucket.mask is not None:
+                present = bucket.mask[:, 0, 0]
+                index, answer = index[present], answer[present]
+            out[index] = answer
+        return self.to_out(out)

@@ -1,0 +1,107 @@
+"""Sparse voxels of one object: who neighbours whom, what is coarser and finer, and which share a window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+#: The eight children of a voxel, z fastest.
+CHILDREN = torch.cartesian_prod(*[torch.arange(2)] * 3)
+#: The 27 offsets of a 3x3x3 kernel, z fastest, in the order of the kernel's weights.
+KERNEL_OFFSETS = torch.cartesian_prod(*[torch.arange(-1, 2)] * 3)
+
+
+@dataclass(frozen=True, eq=False)
+class WindowBucket:
+    """Windows of similar size, padded to the longest of them.
+
+    Attributes:
+        voxels: (W, L) int64 voxel indices; where a window is shorter, its first voxel is repeated.
+        mask: (W, 1, 1, L) bool, False on the repeats; None where no window is shorter.
+    """
+
+    voxels: Tensor
+    mask: Tensor | None
+
+
+class VoxelSet:
+    """Distinct voxels of one object.
+
+    Args:
+        coords: (N, 3) integer coordinates, not negative. Their order is the order of all features.
+
+    Raises:
+        ValueError: the shape is wrong or there is no voxel.
+    """
+
+    def __init__(self, coords: Tensor) -> None:
+        if coords.ndim != 2 or coords.shape[1] != 3 or len(coords) == 0:
+            raise ValueError(f"coordinates are {tuple(coords.shape)}: give (N, 3) with at least one voxel")
+        self.coords = coords.long()
+        self._windows: dict[tuple[int, int], list[WindowBucket]] = {}
+
+    def __len__(self) -> int:
+        return len(self.coords)
+
+    @cached_property
+    def neighbours(self) -> Tensor:
+        """(27, N) int64 index of the voxel at each kernel offset, -1 where there is none."""
+        size = self.coords.max(dim=0).values + 3
+        strides = torch.stack([size[1] * size[2], size[2], torch.ones_like(size[2])])
+        table = self.coords.new_full((int(size.prod()),), -1)
+        code = ((self.coords + 1) * strides).sum(dim=1)
+        table[code] = torch.arange(len(self), device=code.device)
+        shift = (KERNEL_OFFSETS.to(code.device) * strides).sum(dim=1)
+        return table[shift[:, None] + code]
+
+    @cached_property
+    def neighbour_pairs(self) -> list[tuple[Tensor, Tensor]]:
+        """For each kernel offset the voxels that have such a neighbour, and the neighbours."""
+        pairs = []
+        for neighbour in self.neighbours:
+            voxel = torch.nonzero(neighbour >= 0).squeeze(1)
+            pairs.append((voxel, neighbour[voxel]))
+        return pairs
+
+    @cached_property
+    def coarse(self) -> tuple[VoxelSet, Tensor]:
+        """The voxels of half resolution in lexicographic order, and (N,) the coarse voxel of each voxel."""
+        parents, inverse = torch.unique(self.coords // 2, dim=0, return_inverse=True)
+        return VoxelSet(parents), inverse
+
+    @cached_property
+    def fine(self) -> VoxelSet:
+        """The voxels of double resolution; the eight children of a voxel are contiguous."""
+        children = 2 * self.coords[:, None] + CHILDREN.to(self.coords.device)
+        return VoxelSet(children.flatten(0, 1))
+
+    def window_of_voxel(self, window: int, shift: int) -> Tensor:
+        """(N,) int64 number of the window of each voxel; windows are numbered in the order x, y, z."""
+        cell = (self.coords + shift) // window
+        size = cell.max(dim=0).values + 1
+        code = (cell[:, 0] * size[1] + cell[:, 1]) * size[2] + cell[:, 2]
+        return torch.unique(code, return_inverse=True)[1]
+
+    def windows(self, window: int, shift: int) -> list[WindowBucket]:
+        """Voxels grouped by cubic windows, windows grouped by size so that padding stays below a factor of two."""
+        if (window, shift) not in self._windows:
+            self._windows[window, shift] = _buckets(self.window_of_voxel(window, shift))
+        return self._windows[window, shift]
+
+
+def _buckets(group: Tensor) -> list[WindowBucket]:
+    order = torch.argsort(group, stable=True)
+    length = torch.bincount(group)
+    start = length.cumsum(0) - length
+    size_class = torch.ceil(torch.log2(length.double())).long()
+    buckets = []
+    for size in torch.unique(size_class):
+        member = torch.nonzero(size_class == size).squeeze(1)
+        position = torch.arange(int(length[member].max()), device=group.device)
+        present = position < length[member, None]
+        voxels = order[start[member, None] + torch.where(present, position, 0)]
+        buckets.append(WindowBucket(voxels, None if bool(present.all()) else present[:, None, None]))
+    return buckets
