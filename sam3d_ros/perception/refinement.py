@@ -1,0 +1,300 @@
+"""Refinement of a pose against the measured points: the surface that the camera sees, and nothing else.
+
+Each measured pixel casts its ray at the posed mesh. Where it meets the mesh, the distance between measured and
+predicted point along the surface normal is the residual (projective point-to-plane ICP, after Blais and Levine
+1995 and Chen and Medioni 1992). Where it misses, the nearest point of the surface is drawn to the measured
+point; where mesh shows outside its mask it is drawn in. These two hold an object in the directions along its
+faces. Gauss-Newton with Huber weights; directions that the data do not determine (the spin of a bottle) stay as they
+are, so that an object neither flips nor drifts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from sam3d_ros.geometry.frames import Similarity, orthonormalized
+from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.perception.estimates import ObjectEstimate
+from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.measurement import Measurement, measure
+from sam3d_ros.perception.visible_surface import VisibleSurface
+
+Array = NDArray[np.float64]
+
+#: Reasons that `refine` leaves in a verdict; `verdict.judge` keeps them.
+REFINEMENT_REASONS = frozenset({"refinement_no_points", "refinement_diverged"})
+
+#: sigma = 1.4826 median absolute deviation, for a normal distribution.
+_SIGMA_OF_MAD = 1.4826
+#: Huber's constant: 95 % efficiency on normal residuals (Huber 1964).
+_HUBER = 1.345
+#: Standard deviation of a rotation that nobody measured: uniform on a turn, pi / sqrt(3) radians.
+_FREE_ROTATION = np.pi / np.sqrt(3.0)
+#: Errors of neighbouring pixels agree: so many of them count as one independent measurement.
+_CORRELATED_POINTS = 10.0
+#: Weight of a constraint by the mask against one by a measured depth.
+_MASK_WEIGHT = 0.25
+#: A refined pose may explain the points this much worse than its start before it is refused.
+_WORSE = 1.2
+
+
+@dataclass(frozen=True)
+class RefinementConfig:
+    """Parameters of the refinement.
+
+    Attributes:
+        max_points: measured points used of one object; 50 to 5000.
+        min_points: fewer measured points leave the pose as it is; 6 or more.
+        iterations: Gauss-Newton steps at most; 1 to 50.
+        capture: points farther from the surface than this share of the object's diameter pull nothing; 0 to 1.
+        step_tolerance: a step that moves no point by more than this share of the diameter ends the iteration.
+        least_information: a direction with less than this share of the strongest direction's information is not
+            moved; those just above it move slowly; 0 to 1.
+        position_floor: metres; smallest standard deviation that is claimed for a position.
+        rotation_floor: radians; the same for a rotation.
+        largest_scale_change: the scale may leave its start by this factor at most; 1 or more.
+    """
+
+    max_points: int = 500
+    min_points: int = 8
+    iterations: int = 8
+    capture: float = 0.25
+    step_tolerance: float = 5e-4
+    least_information: float = 0.01
+    position_floor: float = 0.001
+    rotation_floor: float = 0.01
+    largest_scale_change: float = 3.0
+
+    def __post_init__(self) -> None:
+        if self.max_points < self.min_points or self.min_points < 6 or self.iterations < 1:
+            raise ValueError(
+                f"max_points {self.max_points}, min_points {self.min_points}, iterations {self.iterations}: "
+                "give max_points >= min_points >= 6 and at least one iteration"
+            )
+        if not (0 < self.capture <= 1 and 0 < self.least_information < 1 and self.largest_scale_change >= 1):
+            raise ValueError(
+                f"capture {self.capture} and least_information {self.least_information} lie in (0, 1] and "
+                f"largest_scale_change {self.largest_scale_change} is at least 1"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Refinement:
+    """What `refine_pose` found.
+
+    Attributes:
+        camera_from_object: the refined pose.
+        covariance: (6, 6) in the optical frame, x y z rotX rotY rotZ, metres and radians; the rotation is about
+            the object's origin.
+        residual: median distance of the measured points to the visible surface, metres.
+        inlier_ratio: share of the measured points within three times the sensor noise of the visible surface.
+        converged: whether the last step was below the tolerance.
+        iterations: steps taken.
+    """
+
+    camera_from_object: Similarity
+    covariance: Array
+    residual: float
+    inlier_ratio: float
+    converged: bool
+    iterations: int
+
+
+def refine(
+    frame: Frame, estimate: ObjectEstimate, config: RefinementConfig | None = None, *, metric: bool
+) -> ObjectEstimate:
+    """Move an estimate onto the points that the frame measures in its mask.
+
+    Args:
+        frame: the measurement; the mask is `estimate.instance_id` in `frame.labels`.
+        estimate: mesh and start pose: a fresh reconstruction, or the pose of the last frame.
+        config: parameters.
+        metric: whether the scale is measured already and stays; otherwise one factor on it is refined too.
+
+    Returns:
+        The estimate with a new pose and covariance and, where the pose had to stay as it was, the reason in its
+        verdict: "refinement_no_points" or "refinement_diverged". The figures of the verdict are not touched:
+        judge the answer anew.
+
+    Raises:
+        ValueError: the instance has no pixel in this frame.
+    """
+    config = config or RefinementConfig()
+    kept = tuple(reason for reason in estimate.verdict.reasons if reason not in REFINEMENT_REASONS)
+    measurement = measure(frame, estimate.instance_id, max_points=config.max_points)
+    if len(measurement.points) < config.min_points or len(estimate.mesh.triangles) == 0:
+        return _with_reasons(estimate, (*kept, "refinement_no_points"))
+    start = estimate.camera_from_object
+    answer = refine_pose(estimate.mesh, start, measurement, config, metric=metric)
+    at_start = np.median(distances(VisibleSurface.of(estimate.mesh), start, measurement.points))
+    if not answer.residual <= _WORSE * at_start + measurement.noise:
+        return _with_reasons(estimate, (*kept, "refinement_diverged"))
+    moved = replace(estimate, camera_from_object=answer.camera_from_object, covariance=answer.covariance)
+    return _with_reasons(moved, kept)
+
+
+def refine_pose(
+    mesh: Mesh,
+    camera_from_object: Similarity,
+    measurement: Measurement,
+    config: RefinementConfig | None = None,
+    *,
+    metric: bool = True,
+) -> Refinement:
+    """Refine one pose; see the module for the method.
+
+    Args:
+        mesh: canonical coordinates, at least one triangle.
+        camera_from_object: the start.
+        measurement: points on the object, and rays beside it.
+        config: parameters.
+        metric: keep the scale; otherwise refine one common factor on it.
+    """
+    config = config or RefinementConfig()
+    surface = VisibleSurface.of(mesh)
+    pose = camera_from_object
+    low, high = mesh.bounds.astype(np.float64)
+    diameter = float(np.linalg.norm((high - low) * pose.scale))
+    # Rotations and log-scale are measured in metres at this lever, so that all columns compare.
+    lever = diameter / 2.0
+    free = 6 if metric else 7
+    converged, steps = False, 0
+    for _ in range(config.iterations):
+        jacobian, residual, weight = _system(surface, pose, measurement, config.capture * diameter, lever)
+        jacobian = jacobian[:, :free]
+        information = jacobian.T @ (jacobian * weight[:, None])
+        step = _determined_step(information, jacobian.T @ (weight * residual), config.least_information)
+        pose = _moved(pose, step, lever, camera_from_object.scale, config.largest_scale_change)
+        steps += 1
+        if np.abs(step).max() < config.step_tolerance * diameter:
+            converged = True
+            break
+    jacobian, residual, weight = _system(surface, pose, measurement, config.capture * diameter, lever)
+    off = distances(surface, pose, measurement.points)
+    return Refinement(
+        camera_from_object=pose,
+        covariance=_covariance(jacobian[:, :6], residual, weight, measurement.noise, diameter, lever, config),
+        residual=float(np.median(off)),
+        inlier_ratio=float(np.mean(off < 3.0 * measurement.noise)),
+        converged=converged,
+        iterations=steps,
+    )
+
+
+def distances(surface: VisibleSurface, camera_from_object: Similarity, points: Array) -> Array:
+    """(N,) distances of measured points to the surface that the camera sees, metres.
+
+    Along the normal where the ray of the point meets the mesh, but at most the gap along the ray; to the nearest
+    surface point where the ray misses.
+    """
+    sight = surface.cast(camera_from_object, points / points[:, 2:3])
+    off = np.empty(len(points))
+    hit = sight.hit
+    gap = points[hit] * (1.0 - sight.depth[hit] / points[hit, 2])[:, None]
+    off[hit] = np.abs(np.einsum("ij,ij->i", gap, sight.normal[hit]))
+    missed = points[~hit]
+    off[~hit] = np.linalg.norm(missed - surface.closest(camera_from_object, missed), axis=1)
+    return off
+
+
+def _system(
+    surface: VisibleSurface, pose: Similarity, measurement: Measurement, capture: float, lever: float
+) -> tuple[Array, Array, Array]:
+    """The linearised residuals at a pose: (N, 7) Jacobian, (N,) residuals in metres, (N,) weights.
+
+    Each row says: move the surface point `at` by `residual` metres along `along`. Columns: translation, rotation
+    about the object's origin times `lever`, log-scale times `lever`.
+    """
+    points = measurement.points
+    sight = surface.cast(pose, points / points[:, 2:3])
+    hit = sight.hit
+    at_hit = points[hit] * (sight.depth[hit] / points[hit, 2])[:, None]
+    rows = [_pull(at_hit, points[hit], sight.normal[hit])]
+    if not hit.all():
+        nearest = surface.closest(pose, points[~hit])
+        rows.append(_pull(nearest, points[~hit], None))
+    depth_rows = sum(len(row[0]) for row in rows)
+    if len(measurement.rim):
+        sight = surface.cast(pose, measurement.rim)
+        shown = sight.hit
+        depth = sight.depth[shown, None]
+        rows.append(_pull(measurement.rim[shown] * depth, measurement.rim_inward[shown] * depth, None))
+    at, along, residual = (np.concatenate(parts) for parts in zip(*rows, strict=True))
+    arm = at - pose.translation
+    jacobian = np.concatenate(
+        [along, np.cross(arm, along) / lever, np.einsum("ij,ij->i", arm, along)[:, None] / lever], axis=1
+    )
+    size = np.abs(residual)
+    spread = _SIGMA_OF_MAD * float(np.median(size[:depth_rows]))
+    scale = max(measurement.noise, spread)
+    weight = np.minimum(1.0, _HUBER * scale / np.maximum(size, 1e-12))
+    weight[size > capture] = 0.0
+    weight[depth_rows:] *= _MASK_WEIGHT
+    return jacobian, residual, weight
+
+
+def _pull(at: Array, toward: Array, normal: Array | None) -> tuple[Array, Array, Array]:
+    """Rows (at, along, residual): along the given normals, or straight where there are none."""
+    gap = toward - at
+    if normal is not None:
+        return at, normal, np.einsum("ij,ij->i", gap, normal)
+    length = np.linalg.norm(gap, axis=1)
+    return at, gap / np.maximum(length, 1e-12)[:, None], length
+
+
+def _determined_step(information: Array, gradient: Array, least: float) -> Array:
+    """The Gauss-Newton step, with weakly determined directions damped away.
+
+    In the eigenvectors of the information the step is g / l; it is multiplied by l^2 / (l^2 + m^2) with m the
+    least information. That keeps the fixed point where it is, unlike a pull towards the start.
+    """
+    values, vectors = np.linalg.eigh(information)
+    values = np.maximum(values, 0.0)
+    if values[-1] <= 0.0:
+        return np.zeros(len(gradient))
+    floor = least * values[-1]
+    return np.asarray(vectors @ ((vectors.T @ gradient) * values / (values**2 + floor**2)))
+
+
+def _moved(
+    pose: Similarity, step: Array, lever: float, start_scale: Array, largest_change: float
+) -> Similarity:
+    """Apply a step: translation, rotation about the object's origin, and log-scale where there is a seventh entry."""
+    scale = pose.scale
+    if len(step) == 7:
+        factor = np.exp(np.clip(step[6] / lever, -0.2, 0.2)) * scale[0] / start_scale[0]
+        scale = start_scale * np.clip(factor, 1.0 / largest_change, largest_change)
+    turn = Rotation.from_rotvec(step[3:6] / lever).as_matrix()
+    return Similarity(orthonormalized(turn @ pose.rotation), pose.translation + step[:3], scale)
+
+
+def _covariance(
+    jacobian: Array,
+    residual: Array,
+    weight: Array,
+    noise: float,
+    diameter: float,
+    lever: float,
+    config: RefinementConfig,
+) -> Array:
+    """(6, 6) from the Gauss-Newton information and the residual variance, with a prior and a floor.
+
+    The prior (a position within the diameter, a free rotation) keeps undetermined directions finite.
+    """
+    used = weight > 0
+    spread = float(np.sqrt(np.average(residual[used] ** 2, weights=weight[used]))) if used.any() else diameter
+    variance = max(noise, spread) ** 2 * _CORRELATED_POINTS
+    units = np.array([1.0, 1.0, 1.0, lever, lever, lever])
+    information = (jacobian * weight[:, None]).T @ jacobian / variance * np.outer(units, units)
+    prior = np.array([diameter] * 3 + [_FREE_ROTATION] * 3) ** -2.0
+    floor = np.array([config.position_floor] * 3 + [config.rotation_floor] * 3) ** 2
+    covariance = np.linalg.inv(information + np.diag(prior)) + np.diag(floor)
+    return np.asarray((covariance + covariance.T) / 2.0)
+
+
+def _with_reasons(estimate: ObjectEstimate, reasons: tuple[str, ...]) -> ObjectEstimate:
+    return replace(estimate, verdict=replace(estimate.verdict, reasons=reasons))
