@@ -26,11 +26,18 @@ def ros_prefix() -> Path:
             f"the ROS 2 interface generators are not installed for {sys.executable}: "
             "install requirements/build.txt first, or build with colcon on a ROS installation"
         )
-    return Path(spec.origin).resolve().parents[4]  # <prefix>/lib/pythonX.Y/site-packages/rosidl_cmake/__init__.py
+    return (
+        Path(spec.origin).resolve().parents[4]
+    )  # <prefix>/lib/pythonX.Y/site-packages/rosidl_cmake/__init__.py
 
 
 def build_package(
-    source: Path, *, build: Path, prefix: Path, install_prefix: Path | None = None, components: Sequence[str] = ()
+    source: Path,
+    *,
+    build: Path,
+    prefix: Path,
+    install_prefix: Path | None = None,
+    components: Sequence[str] = (),
 ) -> None:
     """Configure, build and install one ament_cmake package.
 
@@ -62,9 +69,6 @@ def build_package(
         "-Wno-dev",
     )
     cmake("--build", build)
-    target = ["--prefix", install_prefix] if install_prefix is not None else []
-    if components:
-        for component in components:
-            cmake("--install", build, *target, "--component", component)
-    else:
-        cmake("--install", build, *target)
+    install = ["--install", str(build), "--prefix", str(install_prefix or prefix)]
+    for selection in [["--component", component] for component in components] or [[]]:
+        cmake(*install, *selection)
