@@ -1,8 +1,8 @@
 """Frames kept in a folder: one moment of the sensors, and what is truly there as far as known.
 
-A folder holds `rgb.png` or `rgb.jpg`, `camera.json`, `labels.png`, and, where there is such a thing, `depth.png`,
-`lidar.npz`, `objects.json` and `people.json`. Image files are checked to their last byte: OpenCV decodes the first
-half of a truncated file without a word.
+A folder holds `rgb.png` or `rgb.jpg`, `camera.json`, `labels.png`, and, where there is such a thing,
+`depth.png`, `lidar.npz`, `objects.json` and `people.json`. Image files are checked to their last byte: OpenCV
+decodes the first half of a truncated file without a word.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ _RGB_NAMES = ("rgb.png", "rgb.jpg")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _MILLIMETRE = 0.001
+_RIGID_TOLERANCE = 1e-3
 _LARGEST_ID = np.iinfo(np.uint16).max
 
 
@@ -71,7 +72,8 @@ class FrameFolder:
         camera: intrinsics of the colour image.
         rgb: (H, W, 3) uint8.
         labels: (H, W) uint16 instance of each pixel, 0 = none.
-        depth: (H, W) float32 metres along the optical axis, registered to `rgb`, 0 = unknown; None = no such sensor.
+        depth: (H, W) float32 metres along the optical axis, registered to `rgb`, 0 = unknown; None = no such
+            sensor.
         lidar: (N, 4) float32 x y z in metres in the sensor frame, and intensity; None = no such sensor.
         camera_from_lidar: pose of that sensor in the optical frame; None = no such sensor.
         objects: what is truly there; empty when nobody told.
@@ -139,10 +141,12 @@ def read_frame_folder(path: str | Path, *, labels_required: bool = True) -> Fram
 
     Args:
         path: the folder.
-        labels_required: whether `labels.png` must be there; if not, a missing one means that nothing is labelled.
+        labels_required: whether `labels.png` must be there; if not, a missing one means that nothing is
+            labelled.
 
     Raises:
-        FrameFolderError: the folder or a file is missing, cannot be read, is truncated, or disagrees with another.
+        FrameFolderError: the folder or a file is missing, cannot be read, is truncated, or disagrees with
+            another.
     """
     folder = Path(path)
     if not folder.is_dir():
@@ -212,7 +216,7 @@ def _read_camera(path: Path, size: tuple[int, int]) -> tuple[Camera, Similarity 
         )
         depth_unit = float(content.get("depth_unit_m", _MILLIMETRE))
         pose = content.get("camera_from_lidar")
-        camera_from_lidar = None if pose is None else Similarity.from_matrix(pose)
+        camera_from_lidar = None if pose is None else _rigid(pose)
     except (TypeError, ValueError) as error:
         raise FrameFolderError(f"{path} is not a camera: {_one_line(error)}") from error
     if not (math.isfinite(depth_unit) and depth_unit > 0):
@@ -221,7 +225,7 @@ def _read_camera(path: Path, size: tuple[int, int]) -> tuple[Camera, Similarity 
         )
     if (camera.height, camera.width) != size:
         raise FrameFolderError(
-            f"{path} is for {camera.width}x{camera.height} pixels but the colour image is {size[1]}x{size[0]}: "
+            f"{path} is for {camera.width}x{camera.height} pixels but the image is {size[1]}x{size[0]}: "
             "scale the intrinsics or take the image they belong to"
         )
     return camera, camera_from_lidar, depth_unit
@@ -231,7 +235,7 @@ def _read_labels(path: Path, size: tuple[int, int], *, required: bool) -> NDArra
     if not path.is_file():
         if required:
             raise FrameFolderError(
-                f"{path} is missing: write the instance of each pixel there as an 8 or 16 bit grey PNG, 0 = none"
+                f"{path} is missing: write the instance of each pixel as an 8 or 16 bit grey PNG, 0 = none"
             )
         return np.zeros(size, dtype=np.uint16)
     labels = _decode_image(path, cv2.IMREAD_UNCHANGED)
@@ -251,7 +255,8 @@ def _read_depth(path: Path, size: tuple[int, int], depth_unit: float) -> NDArray
     if raw.ndim != 2 or raw.dtype != np.uint16:
         channels = raw.shape[2] if raw.ndim == 3 else 1
         raise FrameFolderError(
-            f"{path} has {channels} channels of {raw.dtype}: write depth as a 16 bit grey PNG in millimetres, 0 = none"
+            f"{path} has {channels} channels of {raw.dtype}: "
+            "write depth as a 16 bit grey PNG in millimetres, 0 = none"
         )
     _expect_size(path, raw, size)
     return (raw * np.float64(depth_unit)).astype(np.float32)
@@ -301,7 +306,7 @@ def _true_object(path: Path, entry: Any) -> TrueObject:
         return TrueObject(
             instance_id=instance_id,
             label=str(entry.get("class") or ""),
-            camera_from_object=None if pose is None else Similarity.from_matrix(pose),
+            camera_from_object=None if pose is None else _rigid(pose),
             mesh_path=None if mesh is None else path.parent / str(mesh),
             mesh_unit=float(entry.get("mesh_unit_m", 1.0)),
             size=None if size is None else np.asarray(size, dtype=np.float64).reshape(3),
@@ -333,6 +338,20 @@ def _entry_id(path: Path, entry: Any) -> int:
             f"{path} has an entry with id {instance_id!r}: give its value in labels.png, 1 to 65535"
         )
     return instance_id
+
+
+def _rigid(matrix: Any) -> Similarity:
+    """A rigid (4, 4) pose as people write it, with few digits.
+
+    Raises:
+        ValueError: the matrix scales, mirrors or shears.
+    """
+    pose = Similarity.from_matrix(matrix)
+    if not np.allclose(pose.scale, 1.0, atol=_RIGID_TOLERANCE):
+        raise ValueError(
+            f"the pose scales by {np.round(pose.scale, 4).tolist()}: give a rigid 4x4 matrix in metres"
+        )
+    return pose.rigid()
 
 
 def _read_json(path: Path) -> Any:

@@ -1,0 +1,327 @@
+"""The way of every frame: which objects are known, where they are now, which ones to reconstruct.
+
+Two threads share an `ObjectPipeline`. The tracking thread calls `observe` for each frame, which takes milliseconds
+per object. A worker thread calls `reconstruct` for the instances that the last observation asks for, which may take
+seconds, and hands the answers over with `integrate`. `observe` and `integrate` exclude each other; `reconstruct` reads
+nothing that they write and holds no lock.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.perception.estimates import ObjectEstimate, Verdict, VerdictState
+from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.instances import InstanceView
+from sam3d_ros.perception.reconstructor import Progress, Reconstructor
+from sam3d_ros.perception.refinement import RefinementConfig, refine
+from sam3d_ros.perception.tracker import Tracker, TrackerConfig, camera_from_fixed
+from sam3d_ros.perception.tracks import Track, TrackedObject
+from sam3d_ros.perception.verdict import VerdictThresholds, judge
+from sam3d_ros.perception.versions import (
+    ReconstructionReason,
+    VersionConfig,
+    is_no_worse,
+    reconstruction_reason,
+    with_axes_near,
+)
+
+#: Verdict of a known object whose mask is not in the frame: its pose is that of the last sighting.
+NOT_SEEN = "not_seen"
+#: The stages that `Observation.milliseconds` tells.
+STAGES = ("associate", "refine", "judge", "total")
+#: A centre that moved by less than this share of the diameter may be another part of the same surface.
+_MOVED_SHARE = 0.1
+_RECONSTRUCTION_SHARE = 0.9
+
+_IDENTITY = Similarity()
+
+
+@dataclass(frozen=True)
+class PipelineConfig:
+    """All parameters of the graph but those of the reconstructor."""
+
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    versions: VersionConfig = field(default_factory=VersionConfig)
+    refinement: RefinementConfig = field(default_factory=RefinementConfig)
+    verdict: VerdictThresholds = field(default_factory=VerdictThresholds)
+
+
+@dataclass(frozen=True)
+class ReconstructionRequest:
+    """A track that wants to be reconstructed from the frame of the observation.
+
+    Attributes:
+        track_id: the track.
+        instance_id: its pixels in `Frame.labels`.
+        reason: why.
+    """
+
+    track_id: int
+    instance_id: int
+    reason: ReconstructionReason
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """What a frame told.
+
+    Attributes:
+        stamp: that of the frame, nanoseconds.
+        objects: every tracked object that has a mesh, in the order of the ids; those not seen are marked so.
+        created, deleted: ids of tracks that began or ended since the last observation.
+        cleared: whether all former tracks ended because the clock jumped back or the reference frame changed.
+        instances: track id -> instance id, for every track seen in this frame, with or without a mesh.
+        requests: what to reconstruct, the most urgent first.
+        faults: what was wrong with this frame: name -> number of instances. Names: `empty_mask` (too few pixels),
+            `too_many_objects`, `no_depth_in_mask`.
+        milliseconds: time spent, by stage (`STAGES`).
+    """
+
+    stamp: int
+    objects: tuple[TrackedObject, ...]
+    created: tuple[int, ...]
+    deleted: tuple[int, ...]
+    cleared: bool
+    instances: Mapping[int, int]
+    requests: tuple[ReconstructionRequest, ...]
+    faults: Mapping[str, int]
+    milliseconds: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class _Sighting:
+    """A track as it was in one frame."""
+
+    track_id: int
+    view: InstanceView
+    fixed_from_object: Similarity | None
+
+
+class ObjectPipeline:
+    """Tracks the objects of a stream of frames; see the module for the threads.
+
+    Args:
+        reconstructor: turns instances into meshes.
+        config: parameters.
+    """
+
+    def __init__(self, reconstructor: Reconstructor, config: PipelineConfig | None = None) -> None:
+        self.reconstructor = reconstructor
+        self.config = config or PipelineConfig()
+        self._tracker = Tracker(self.config.tracker)
+        self._lock = threading.Lock()
+        # A frame is remembered as long as somebody holds it: as long as its reconstruction may still arrive.
+        self._sightings: WeakKeyDictionary[Frame, dict[int, _Sighting]] = WeakKeyDictionary()
+        self._counters: Counter[str] = Counter()
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """Totals since the start: the faults of all observations, and `dropped` answers of tracks that had ended."""
+        return MappingProxyType(dict(self._counters))
+
+    def observe(self, frame: Frame) -> Observation:
+        """Follow the objects into a frame.
+
+        The same frame may be observed again, for instance after `integrate`, to see the new objects in it.
+        """
+        clock = _StageClock()
+        with self._lock, clock.stage("total"):
+            with clock.stage("associate"):
+                update = self._tracker.update(frame)
+            for track in update.seen:
+                self._follow(frame, track, clock)
+            self._sightings[frame] = {
+                track.view.instance_id: _Sighting(track.track_id, track.view, track.fixed_from_object)
+                for track in update.seen
+            }
+            faults = {
+                "empty_mask": update.tiny,
+                "too_many_objects": update.too_many,
+                "no_depth_in_mask": update.without_points,
+            }
+            faults = {name: count for name, count in faults.items() if count}
+            self._counters.update(faults)
+            objects = tuple(
+                snapshot
+                for track in self._tracker.tracks
+                if (snapshot := _snapshot(frame, track)) is not None
+            )
+            requests = self._requests(frame, update.seen)
+        return Observation(
+            stamp=frame.stamp,
+            objects=objects,
+            created=update.created,
+            deleted=update.deleted,
+            cleared=update.cleared,
+            instances=MappingProxyType({track.track_id: track.view.instance_id for track in update.seen}),
+            requests=requests,
+            faults=MappingProxyType(faults),
+            milliseconds=MappingProxyType(clock.milliseconds),
+        )
+
+    def reconstruct(
+        self, frame: Frame, instance_ids: Sequence[int], *, progress: Progress | None = None
+    ) -> list[ObjectEstimate]:
+        """Reconstruct, refine and judge instances of a frame as one batch; for the worker thread.
+
+        Args:
+            frame: a frame, possibly older than the last one observed.
+            instance_ids: values in `frame.labels`.
+            progress: told the stage and the share of the work done.
+
+        Returns:
+            One estimate for each id, in the same order.
+
+        Raises:
+            ValueError: an id has no pixel in the frame.
+        """
+
+        def reconstructing(stage: str, share: float) -> None:
+            if progress is not None:
+                progress(stage, share * _RECONSTRUCTION_SHARE)
+
+        estimates = self.reconstructor.reconstruct(frame, instance_ids, progress=reconstructing)
+        judged = []
+        for index, estimate in enumerate(estimates):
+            if progress is not None:
+                done = index / len(estimates)
+                progress("refine", _RECONSTRUCTION_SHARE + (1.0 - _RECONSTRUCTION_SHARE) * done)
+            refined = refine(frame, estimate, self.config.refinement, metric=self.reconstructor.is_metric)
+            judged.append(replace(refined, verdict=judge(frame, refined, self.config.verdict)))
+        if progress is not None:
+            progress("done", 1.0)
+        return judged
+
+    def integrate(self, frame: Frame, estimates: Sequence[ObjectEstimate]) -> tuple[int, ...]:
+        """Give reconstructions to their tracks; from any thread.
+
+        The frame has to be one that was observed, the very same object. What moved since is carried along; the next
+        `observe` refines the pose.
+
+        Returns:
+            Ids of the tracks that got a new version of their mesh. An answer whose track has ended counts as
+            `dropped`; one that is judged lower than the version there is, is not taken.
+        """
+        changed = []
+        with self._lock:
+            sightings = self._sightings.get(frame, {})
+            for estimate in estimates:
+                sighting = sightings.get(estimate.instance_id)
+                track = None if sighting is None else self._tracker.get(sighting.track_id)
+                if sighting is None or track is None:
+                    self._counters["dropped"] += 1
+                elif _adopt(track, sighting, frame, estimate):
+                    changed.append(track.track_id)
+        return tuple(changed)
+
+    def _follow(self, frame: Frame, track: Track, clock: _StageClock) -> None:
+        """Refine and judge the pose of a track in a frame that shows it."""
+        if track.estimate is None or track.fixed_from_object is None:
+            return
+        start = camera_from_fixed(frame) @ track.fixed_from_object
+        known = replace(
+            track.estimate,
+            instance_id=track.view.instance_id,
+            label=track.label,
+            camera_from_object=start,
+        )
+        with clock.stage("refine"):
+            refined = refine(frame, known, self.config.refinement, metric=True)
+        with clock.stage("judge"):
+            track.estimate = replace(refined, verdict=judge(frame, refined, self.config.verdict))
+        track.fixed_from_object = _fixed_from_camera(frame) @ refined.camera_from_object
+
+    def _requests(self, frame: Frame, seen: Sequence[Track]) -> tuple[ReconstructionRequest, ...]:
+        urgency = list(ReconstructionReason)
+        found = []
+        for track in seen:
+            reason = reconstruction_reason(track, frame.stamp, self.config.versions)
+            if reason is not None:
+                request = ReconstructionRequest(track.track_id, track.view.instance_id, reason)
+                found.append((urgency.index(reason), -track.view.pixels, track.track_id, request))
+        return tuple(request for *_, request in sorted(found, key=lambda entry: entry[:3]))
+
+
+class _StageClock:
+    """Adds up the time spent in named stages."""
+
+    def __init__(self) -> None:
+        self.milliseconds = dict.fromkeys(STAGES, 0.0)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.milliseconds[name] += 1e3 * (time.perf_counter() - start)
+
+
+def _fixed_from_camera(frame: Frame) -> Similarity:
+    return _IDENTITY if frame.fixed_from_camera is None else frame.fixed_from_camera
+
+
+def _snapshot(frame: Frame, track: Track) -> TrackedObject | None:
+    """A track as the world sees it at the stamp of a frame; None before it has a mesh."""
+    if track.estimate is None or track.fixed_from_object is None:
+        return None
+    estimate = replace(
+        track.estimate,
+        instance_id=track.view.instance_id if track.is_seen else 0,
+        label=track.label,
+        camera_from_object=camera_from_fixed(frame) @ track.fixed_from_object,
+        verdict=track.estimate.verdict if track.is_seen else _unseen(track.estimate.verdict),
+    )
+    return TrackedObject(
+        track_id=track.track_id,
+        mesh_version=track.mesh_version,
+        estimate=estimate,
+        fixed_from_object=track.fixed_from_object,
+        last_seen=track.last_seen,
+    )
+
+
+def _unseen(verdict: Verdict) -> Verdict:
+    state = VerdictState.UNCERTAIN if verdict.state is VerdictState.ACCEPTED else verdict.state
+    return replace(verdict, state=state, reasons=(*verdict.reasons, NOT_SEEN))
+
+
+def _adopt(track: Track, sighting: _Sighting, frame: Frame, estimate: ObjectEstimate) -> bool:
+    """Give a track a new mesh; False if the one it has is judged better."""
+    quality = sighting.view.quality
+    motion = _motion_since(sighting, track)
+    if track.estimate is not None:
+        # Whatever comes of it, this view has been tried: only a clearly better one is tried next.
+        track.version_quality = max(track.version_quality, quality)
+        track.version_stamp = frame.stamp
+        if not is_no_worse(estimate.verdict, track.estimate.verdict):
+            return False
+        if sighting.fixed_from_object is not None:
+            estimate = with_axes_near(estimate, camera_from_fixed(frame) @ sighting.fixed_from_object)
+    track.estimate = estimate
+    track.fixed_from_object = motion @ (_fixed_from_camera(frame) @ estimate.camera_from_object)
+    track.mesh_version += 1
+    track.version_quality = quality
+    track.version_stamp = frame.stamp
+    return True
+
+
+def _motion_since(sighting: _Sighting, track: Track) -> Similarity:
+    """How an object moved in the fixed frame from one sighting to its newest."""
+    if sighting.fixed_from_object is not None and track.fixed_from_object is not None:
+        return track.fixed_from_object.rigid() @ sighting.fixed_from_object.rigid().inverse()
+    shift: NDArray[np.float64] = track.view.center - sighting.view.center
+    moved = bool(np.linalg.norm(shift) > _MOVED_SHARE * sighting.view.extent)
+    return Similarity(translation=shift) if moved else _IDENTITY

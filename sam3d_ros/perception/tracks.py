@@ -1,0 +1,90 @@
+"""Tracks: objects that keep their id from frame to frame."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.perception.estimates import ObjectEstimate
+from sam3d_ros.perception.instances import InstanceView
+
+_NANOSECONDS = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedObject:
+    """A tracked object at the stamp of a frame.
+
+    Attributes:
+        track_id: 1, 2, ...; stays with the object as long as it is tracked and is never given again.
+        mesh_version: 1 for the first mesh, one more for each better one.
+        estimate: mesh, pose in the camera, covariance and verdict at that stamp; its `instance_id` is 0 while
+            the object is not seen.
+        fixed_from_object: the same pose in the fixed frame; where there is none, in the camera.
+        last_seen: stamp of the last frame with a mask of it, nanoseconds.
+    """
+
+    track_id: int
+    mesh_version: int
+    estimate: ObjectEstimate
+    fixed_from_object: Similarity
+    last_seen: int
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether the frame has a mask of it."""
+        return self.estimate.instance_id != 0
+
+
+@dataclass(eq=False)
+class Track:
+    """What is remembered of an object. Belongs to the tracker; everybody else reads it.
+
+    Attributes:
+        track_id: see `TrackedObject`.
+        view: the last sighting.
+        last_seen: its stamp, nanoseconds.
+        is_seen: whether that was in the newest frame.
+        grid_shape, view_pixel: coarse grid of that sighting, and the pixel of `view.center` in it.
+        label_votes: class names that the segmenter gave it, with their number of frames.
+        mesh_version: 0 before the first reconstruction.
+        estimate: the newest estimate, None before the first reconstruction; its pose is in the camera of the
+            frame it was made from, so use `fixed_from_object`.
+        fixed_from_object: pose in the fixed frame.
+        version_quality: `InstanceView.quality` of the view that the mesh was made from.
+        version_stamp: stamp of that view, nanoseconds.
+    """
+
+    track_id: int
+    view: InstanceView
+    last_seen: int
+    grid_shape: tuple[int, int]
+    view_pixel: NDArray[np.float64]
+    is_seen: bool = True
+    label_votes: Counter[str] = field(default_factory=Counter)
+    mesh_version: int = 0
+    estimate: ObjectEstimate | None = None
+    fixed_from_object: Similarity | None = None
+    version_quality: float = 0.0
+    version_stamp: int = 0
+
+    @property
+    def label(self) -> str:
+        """The class name that most frames gave it; of equals the first in the alphabet; empty if none did."""
+        named = {name: votes for name, votes in self.label_votes.items() if name}
+        return min(named, key=lambda name: (-named[name], name), default="")
+
+    @property
+    def extent(self) -> float:
+        """Its diameter, metres: of the mesh, or of the visible surface before there is one."""
+        if self.estimate is None:
+            return self.view.extent
+        return float(np.linalg.norm(self.estimate.size))
+
+    def seconds_unseen(self, stamp: int) -> float:
+        """Seconds from its last sighting to a stamp."""
+        return (stamp - self.last_seen) * _NANOSECONDS
