@@ -54,11 +54,11 @@ def check_coefficients(model: str, coefficients: tuple[float, ...]) -> None:
         return
     raise ValueError(
         f"distortion model {model!r} has {' or '.join(map(str, counts))} coefficients, got "
-        f"{len(coefficients)} ({coefficients}): use the coefficients of this model, or model 'none' without any"
+        f"{len(coefficients)} {coefficients}: give those of this model, or model 'none' without any"
     )
 
 
-def distort(xy: ArrayLike, model: str, coefficients: tuple[float, ...]) -> Array:
+def distort(xy: ArrayLike, model: str, coefficients: tuple[float, ...]) -> NDArray[np.floating]:
     """Where a lens images points of the normalised plane.
 
     Args:
@@ -67,12 +67,13 @@ def distort(xy: ArrayLike, model: str, coefficients: tuple[float, ...]) -> Array
         coefficients: in the order of the module's docstring.
 
     Returns:
-        (..., 2) float64 distorted normalised coordinates, NaN beyond the angle up to which the model holds.
+        (..., 2) distorted normalised coordinates, float64 unless there is no distortion; NaN beyond the angle
+        up to which the model holds.
     """
     lens = _lens(model, tuple(coefficients))
-    xy = np.asarray(xy, dtype=np.float64)
     if lens is None:
-        return xy
+        return np.asarray(xy)
+    xy = np.asarray(xy, dtype=np.float64)
     distorted = lens.distort(xy)
     distorted[~(_radius(xy) <= lens.largest_radius)] = np.nan
     return distorted
@@ -87,7 +88,7 @@ def undistort(xy: ArrayLike, model: str, coefficients: tuple[float, ...]) -> Arr
         coefficients: in the order of the module's docstring.
 
     Returns:
-        (..., 2) float64 coordinates on the plane z = 1, NaN where no point inside the model's angle is imaged.
+        (..., 2) float64 coordinates on the plane z = 1, NaN where nothing inside the model's angle is imaged.
     """
     lens = _lens(model, tuple(coefficients))
     target = np.asarray(xy, dtype=np.float64)
@@ -117,7 +118,7 @@ def _radius(xy: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class _Lens:
-    """A model with its coefficients, and its radial profile: undistorted `radii` against distorted `profile`."""
+    """A model with its coefficients, and its radial profile: distorted `profile` over undistorted `radii`."""
 
     model: str
     coefficients: Array

@@ -64,7 +64,9 @@ class Similarity:
                 f"rotation is {rotation.shape} and translation {translation.shape}: give (3, 3) and (3,)"
             )
         if not (np.isfinite(rotation).all() and np.isfinite(translation).all() and np.isfinite(scale).all()):
-            raise ValueError("a similarity needs finite numbers: rotation, translation or scale has NaN or Inf")
+            raise ValueError(
+                "a similarity needs finite numbers: rotation, translation or scale has NaN or Inf"
+            )
         error = float(np.abs(rotation.T @ rotation - np.eye(3)).max())
         if error > _ORTHONORMAL_TOLERANCE or np.linalg.det(rotation) < 0:
             raise ValueError(
@@ -98,7 +100,9 @@ class Similarity:
     ) -> Similarity:
         """Build from a quaternion in ROS order x y z w (normalised here; zero length is refused)."""
         rotation = Rotation.from_quat(np.asarray(quaternion_xyzw, dtype=np.float64)).as_matrix()
-        return Similarity(rotation, np.asarray(translation, dtype=np.float64), np.asarray(scale, dtype=np.float64))
+        return Similarity(
+            rotation, np.asarray(translation, dtype=np.float64), np.asarray(scale, dtype=np.float64)
+        )
 
     @property
     def is_uniform(self) -> bool:
@@ -140,7 +144,9 @@ class Similarity:
                 `Similarity`; use `apply_inverse`.
         """
         if not self.is_uniform:
-            raise ValueError(f"scales {self.scale.tolist()} differ: no inverse of this form, use apply_inverse")
+            raise ValueError(
+                f"scales {self.scale.tolist()} differ: no inverse of this form, use apply_inverse"
+            )
         scale = 1.0 / self.scale
         return Similarity(self.rotation.T, -scale * (self.rotation.T @ self.translation), scale)
 
@@ -155,7 +161,9 @@ class Similarity:
         if not self.is_uniform:
             raise ValueError(f"left scales {self.scale.tolist()} differ: the product would shear")
         return Similarity(
-            orthonormalized(self.rotation @ other.rotation), self.apply(other.translation), self.scale * other.scale
+            orthonormalized(self.rotation @ other.rotation),
+            self.apply(other.translation),
+            self.scale * other.scale,
         )
 
 

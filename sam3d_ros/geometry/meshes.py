@@ -34,11 +34,15 @@ class Mesh:
         if triangles.ndim != 2 or triangles.shape[1] != 3:
             raise ValueError(f"triangles are {triangles.shape}: give (M, 3)")
         if colors.shape != vertices.shape:
-            raise ValueError(f"colors are {colors.shape}: give one RGB triple for each of {len(vertices)} vertices")
+            raise ValueError(
+                f"colors are {colors.shape}: give one RGB triple for each of {len(vertices)} vertices"
+            )
         if not np.isfinite(vertices).all():
             raise ValueError("vertices hold NaN or Inf: drop these points before meshing")
         if triangles.size and (triangles.min() < 0 or triangles.max() >= len(vertices)):
-            raise ValueError(f"triangles index up to {triangles.max()} but there are {len(vertices)} vertices")
+            raise ValueError(
+                f"triangles index up to {triangles.max()} but there are {len(vertices)} vertices"
+            )
         object.__setattr__(self, "vertices", vertices)
         object.__setattr__(self, "triangles", np.ascontiguousarray(triangles, dtype=np.uint32))
         object.__setattr__(self, "colors", colors)
@@ -55,7 +59,7 @@ class Mesh:
         return np.stack([self.vertices.min(axis=0), self.vertices.max(axis=0)])
 
     def is_watertight(self) -> bool:
-        """Whether every directed edge is met exactly once by its opposite: closed, oriented, manifold edges."""
+        """Whether each directed edge is met exactly once by its opposite: closed, oriented, manifold."""
         if len(self.triangles) == 0:
             return False
         start = self.triangles.astype(np.int64)
@@ -66,6 +70,6 @@ class Mesh:
         return bool((np.diff(forward) > 0).all() and np.array_equal(forward, backward))
 
     def volume(self) -> float:
-        """Signed volume by the divergence theorem; positive for outward orientation, in units of the vertices cubed."""
+        """Signed volume by the divergence theorem, vertex units cubed; positive if triangles face outward."""
         a, b, c = self.vertices.astype(np.float64)[self.triangles.astype(np.int64)].transpose(1, 0, 2)
         return float(np.einsum("ij,ij->", a, np.cross(b, c)) / 6.0)

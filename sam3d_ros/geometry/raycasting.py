@@ -21,11 +21,12 @@ class RayHits:
     """What rays met; each array has the leading shape of the rays.
 
     Attributes:
-        distance: (...) float32, in lengths of the given directions, Inf where nothing was met. With directions
-            of unit z from the optical centre this is the depth in metres.
+        distance: (...) float32, in lengths of the given directions, Inf where nothing was met. With
+            directions of unit z from the optical centre this is the depth in metres.
         mesh: (...) int32 index of the mesh in the scene, `NO_HIT` where nothing was met.
         triangle: (...) int64 index of the triangle within that mesh, `NO_HIT` where nothing was met.
-        normal: (..., 3) float32 unit normal of that triangle in the frame of the rays, zero where nothing was met.
+        normal: (..., 3) float32 unit normal of that triangle in the frame of the rays, zero where nothing was
+            met.
     """
 
     distance: NDArray[np.float32]

@@ -104,7 +104,7 @@ def test_points_behind_are_not_projected() -> None:
 
 
 @pytest.mark.parametrize(
-    "model, coefficients",
+    ("model", "coefficients"),
     [
         ("plumb_bob", ()),
         ("plumb_bob", (0.1, 0.2, 0.3)),
