@@ -1,0 +1,70 @@
+"""The conditional and the unconditional velocity of a flow model, computed together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sam3d_ros.models.objects.geometry_model import GeometryModel, Latents
+from sam3d_ros.models.objects.sampling import TIME_SCALE
+
+#: (latents, t, step, context) -> velocities; t and step are (B,), in thousandths.
+Evaluate = Callable[[Latents, Tensor, Tensor, Any], Latents]
+
+
+def _doubled(latents: Latents) -> Latents:
+    return {name: torch.cat([x, x]) for name, x in latents.items()}
+
+
+def _halves(latents: Latents) -> tuple[Latents, Latents]:
+    first = {name: x[: len(x) // 2] for name, x in latents.items()}
+    return first, {name: x[len(x) // 2 :] for name, x in latents.items()}
+
+
+class ConditionedFlow:
+    """A flow model with the condition of a batch.
+
+    With reuse, keys and values of the condition are projected once, and both velocities of a guided step come
+    from one batch whose unconditional half skips cross attention: its condition is zero, so that every layer
+    answers with a constant. Without reuse, each step projects the condition, and zeros stand for its absence.
+    Both give the same velocities.
+
+    Args:
+        evaluate: the model.
+        project: makes the condition reusable; None for no reuse.
+        tokens: (B, S, C) condition.
+    """
+
+    def __init__(
+        self, evaluate: Evaluate, tokens: Tensor, project: Callable[[Tensor], Sequence[Any]] | None
+    ) -> None:
+        self._evaluate = evaluate
+        self._tokens = tokens
+        self._projected = project(tokens) if project else None
+
+    @staticmethod
+    def of_geometry(model: GeometryModel, tokens: Tensor, *, reuse: bool = True) -> ConditionedFlow:
+        """Stage 1."""
+        return ConditionedFlow(model, tokens, model.context if reuse else None)
+
+    def _at(self, latents: Latents, t: float, step: float, context: Any) -> Latents:
+        rows = len(next(iter(latents.values())))
+        full = self._tokens.new_full
+        options = {"dtype": torch.float32}
+        return self._evaluate(
+            latents, full((rows,), t * TIME_SCALE, **options), full((rows,), step * TIME_SCALE, **options), context
+        )
+
+    def conditional(self, latents: Latents, t: float, step: float) -> Latents:
+        """Velocities under the condition."""
+        return self._at(latents, t, step, self._tokens if self._projected is None else self._projected)
+
+    def both(self, latents: Latents, t: float, step: float) -> tuple[Latents, Latents]:
+        """Velocities under the condition, and under a condition of zeros."""
+        if self._projected is not None:
+            return _halves(self._at(_doubled(latents), t, step, self._projected))
+        nothing = torch.zeros_like(self._tokens)
+        return self._at(latents, t, step, self._tokens), self._at(latents, t, step, nothing)
