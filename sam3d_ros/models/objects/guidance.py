@@ -8,9 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sam3d_ros.models.layers.voxels import VoxelSet
 from sam3d_ros.models.objects.geometry_model import GeometryModel, Latents
+from sam3d_ros.models.objects.refinement_model import RefinementModel
 from sam3d_ros.models.objects.sampling import TIME_SCALE
 
+#: The latent of stage 2.
+VOXELS = "voxels"
 #: (latents, t, step, context) -> velocities; t and step are (B,), in thousandths.
 Evaluate = Callable[[Latents, Tensor, Tensor, Any], Latents]
 
@@ -49,6 +53,17 @@ class ConditionedFlow:
     def of_geometry(model: GeometryModel, tokens: Tensor, *, reuse: bool = True) -> ConditionedFlow:
         """Stage 1."""
         return ConditionedFlow(model, tokens, model.context if reuse else None)
+
+    @staticmethod
+    def of_refinement(
+        model: RefinementModel, tokens: Tensor, voxels: VoxelSet, *, reuse: bool = True
+    ) -> ConditionedFlow:
+        """Stage 2, whose only latent is named `voxels`."""
+
+        def evaluate(latents: Latents, t: Tensor, _step: Tensor, context: Any) -> Latents:
+            return {VOXELS: model(latents[VOXELS], t, context, voxels)}
+
+        return ConditionedFlow(evaluate, tokens, model.context if reuse else None)
 
     def _at(self, latents: Latents, t: float, step: float, context: Any) -> Latents:
         rows = len(next(iter(latents.values())))

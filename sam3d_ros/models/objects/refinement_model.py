@@ -1,0 +1,145 @@
+"""Stage 2: a flow over the latents of occupied voxels, in which texture and fine shape are encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sam3d_ros.models.layers.attention import CrossAttention, FeedForward, KeysValues, SelfAttention
+from sam3d_ros.models.layers.embeddings import TimeEmbedder, position_sinusoid
+from sam3d_ros.models.layers.norms import layer_norm, modulate
+from sam3d_ros.models.layers.sparse import SparseConvolution, downsample, upsample
+from sam3d_ros.models.layers.voxels import VoxelSet
+
+# Statistics of the training set by which the latents are standardised.
+_LATENT_MEAN = (
+    0.12211431, 0.37204156, -1.26521907, -2.05276058, -3.10432536, -0.11294304, -0.85146744, 0.45506954,
+)  # fmt: skip
+_LATENT_STD = (
+    2.37326008, 2.13174402, 2.2413953, 2.30589401, 2.1191894, 1.8969511, 2.41684989, 2.08374642,
+)  # fmt: skip
+
+
+def destandardised(latent: Tensor) -> Tensor:
+    """(..., 8) sample of the flow -> what the decoders read."""
+    return latent * latent.new_tensor(_LATENT_STD) + latent.new_tensor(_LATENT_MEAN)
+
+
+@dataclass(frozen=True)
+class RefinementConfig:
+    """The flow model of stage 2.
+
+    Attributes:
+        channels: latent channels of a voxel.
+        fine_width: channels of the convolutions at full resolution.
+    """
+
+    channels: int = 8
+    fine_width: int = 128
+    width: int = 1024
+    context_width: int = 1024
+    blocks: int = 24
+    heads: int = 16
+    mlp_ratio: float = 4.0
+
+    @staticmethod
+    def released() -> RefinementConfig:
+        """The size of the official checkpoint."""
+        return RefinementConfig()
+
+    @staticmethod
+    def tiny() -> RefinementConfig:
+        """A size for tests."""
+        return RefinementConfig(fine_width=8, width=24, context_width=32, blocks=2, heads=2)
+
+
+class SparseResidualBlock(nn.Module):
+    """Two sparse convolutions with a norm that time scales and shifts, added to the input."""
+
+    def __init__(self, width_in: int, width_out: int, time_width: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width_in, eps=1e-6)
+        self.conv1 = SparseConvolution(width_in, width_out)
+        self.conv2 = SparseConvolution(width_out, width_out)
+        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(time_width, 2 * width_out))
+        self.skip_connection = nn.Linear(width_in, width_out) if width_in != width_out else nn.Identity()
+
+    def forward(self, x: Tensor, time: Tensor, voxels: VoxelSet) -> Tensor:
+        scale, shift = self.emb_layers(time)[:, None].chunk(2, dim=-1)
+        h = self.conv1(F.silu(self.norm1(x)), voxels)
+        h = self.conv2(F.silu(modulate(layer_norm(h), shift, scale)), voxels)
+        return h + self.skip_connection(x)
+
+
+class RefinementBlock(nn.Module):
+    """Self attention, cross attention to the condition, feed forward; time shifts, scales and gates."""
+
+    def __init__(self, config: RefinementConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.self_attn = SelfAttention(width, config.heads, qk_norm=True)
+        self.cross_attn = CrossAttention(width, config.context_width, config.heads)
+        self.mlp = FeedForward(width, config.mlp_ratio)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
+
+    def forward(self, x: Tensor, time: Tensor, context: Tensor | KeysValues) -> Tensor:
+        shift1, scale1, gate1, shift2, scale2, gate2 = self.adaLN_modulation(time)[:, None].chunk(6, dim=-1)
+        x = x + gate1 * self.self_attn(modulate(layer_norm(x), shift1, scale1))
+        x = x + self.cross_attn(self.norm2(x), context)
+        return x + gate2 * self.mlp(modulate(layer_norm(x), shift2, scale2))
+
+
+class RefinementModel(nn.Module):
+    """The velocity of the voxel latents at a time, given the condition."""
+
+    def __init__(self, config: RefinementConfig) -> None:
+        super().__init__()
+        self.config = config
+        fine, width = config.fine_width, config.width
+        self.t_embedder = TimeEmbedder(width)
+        self.input_layer = nn.Linear(config.channels, fine)
+        self.input_blocks = nn.ModuleList(
+            [SparseResidualBlock(fine, fine, width), SparseResidualBlock(fine, width, width)]
+        )
+        self.blocks = nn.ModuleList(RefinementBlock(config) for _ in range(config.blocks))
+        self.out_blocks = nn.ModuleList(
+            [SparseResidualBlock(2 * width, fine, width), SparseResidualBlock(2 * fine, fine, width)]
+        )
+        self.out_layer = nn.Linear(fine, config.channels)
+
+    def context(self, tokens: Tensor) -> list[KeysValues]:
+        """Project a condition (B, S, C) for every block once: the result serves all steps of a sample."""
+        return [block.cross_attn.keys_values(tokens) for block in self.blocks]
+
+    def forward(
+        self, latent: Tensor, t: Tensor, context: Tensor | Sequence[Tensor | KeysValues], voxels: VoxelSet
+    ) -> Tensor:
+        """Velocities.
+
+        Args:
+            latent: (B, N, channels) on the same voxels for all of the batch.
+            t: (B,) time, 0 (noise) to 1000 (data).
+            context: the condition (B, S, C), or what `context()` made of it. Rows of the batch beyond those of
+                such a projected context are unconditional.
+            voxels: the N voxels.
+
+        Returns:
+            (B, N, channels).
+        """
+        if isinstance(context, Tensor):
+            context = [context] * len(self.blocks)
+        time = self.t_embedder(t)
+        coarse = voxels.coarse[0]
+        fine = self.input_blocks[0](self.input_layer(latent.to(self.input_layer.weight.dtype)), time, voxels)
+        entered = self.input_blocks[1](downsample(fine, voxels), time, coarse)
+        x = entered + position_sinusoid(coarse.coords, self.config.width).to(entered.dtype)
+        for block, block_context in zip(self.blocks, context, strict=True):
+            x = block(x, time, block_context)
+        x = self.out_blocks[0](upsample(torch.cat([x, entered], dim=-1), voxels), time, voxels)
+        x = self.out_blocks[1](torch.cat([x, fine], dim=-1), time, voxels)
+        return self.out_layer(layer_norm(x, eps=1e-5))
