@@ -1,0 +1,131 @@
+"""Objects with metric poses from a camera: `ros2 launch sam3d_ros perception.launch.py`.
+
+`--show-args` lists every argument. Inputs and outputs are topics of the node; give another name to remap one.
+A setting that is left empty keeps its value in `params_file`.
+"""
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.conditions import IfCondition
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+INPUTS = {
+    "image": "Colour image (sensor_msgs/Image); with image_transport:=compressed its /compressed sibling is read.",
+    "camera_info": "Calibration of the colour image (sensor_msgs/CameraInfo).",
+    "labels": "Instance segmentation (sensor_msgs/Image): the value of a pixel is its instance, 0 = none.",
+    "label_info": "Class names of the instances (vision_msgs/LabelInfo, latched); optional.",
+    "depth": "Depth image (sensor_msgs/Image 32FC1 in metres or 16UC1 in millimetres); optional.",
+    "depth_camera_info": "Calibration of a depth image that is not registered to the colour image; optional.",
+    "points": "LiDAR sweep (sensor_msgs/PointCloud2), used where there is no depth; optional.",
+}
+OUTPUTS = {
+    "objects": "Pose, size and verdict of every object at every image (sam3d_ros/ObjectArray).",
+    "meshes": "Every version of every mesh, once (sam3d_ros/ObjectMesh, latched).",
+    "detections": "The same objects as boxes (vision_msgs/Detection3DArray).",
+    "markers": "The same objects for RViz (visualization_msgs/MarkerArray, latched).",
+}
+
+SETTINGS = {
+    "reconstructor": "What turns a mask into a mesh. geometric: no weights, runs anywhere.",
+    "target_frame": "Fixed TF frame that objects are tracked in, needed when the camera moves.",
+    "image_transport": "Transport of the colour image.",
+    "depth_transport": "Transport of the depth image.",
+}
+CHOICES = {
+    "reconstructor": ["", "geometric"],
+    "image_transport": ["", "raw", "compressed"],
+    "depth_transport": ["", "raw", "compressedDepth"],
+}
+
+
+def _perception(context: LaunchContext) -> list[Node]:
+    """The process of the graph, with the settings that were given: an empty one must not override the file."""
+    given = {name: LaunchConfiguration(name).perform(context) for name in SETTINGS}
+    parameters = {name: ParameterValue(value, value_type=str) for name, value in given.items() if value}
+    use_sim_time = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
+    return [
+        Node(
+            package="sam3d_ros",
+            executable="perception",
+            namespace=LaunchConfiguration("namespace"),
+            output="screen",
+            parameters=[LaunchConfiguration("params_file"), {"use_sim_time": use_sim_time, **parameters}],
+            remappings=[
+                *((name, LaunchConfiguration(name)) for name in INPUTS),
+                *((f"~/{name}", LaunchConfiguration(name)) for name in OUTPUTS),
+            ],
+            arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
+        )
+    ]
+
+
+def generate_launch_description() -> LaunchDescription:
+    share = FindPackageShare("sam3d_ros")
+    names = [DeclareLaunchArgument(n, default_value=n, description=f"In: {d}") for n, d in INPUTS.items()]
+    names += [
+        DeclareLaunchArgument(n, default_value=f"~/{n}", description=f"Out: {d}") for n, d in OUTPUTS.items()
+    ]
+    settings = [
+        DeclareLaunchArgument(
+            n, default_value="", choices=CHOICES.get(n), description=f"{d} Empty: as in params_file."
+        )
+        for n, d in SETTINGS.items()
+    ]
+    process = [
+        DeclareLaunchArgument(
+            "params_file",
+            default_value=PathJoinSubstitution([share, "config", "perception.yaml"]),
+            description="Parameters of the nodes.",
+        ),
+        DeclareLaunchArgument(
+            "use_sim_time",
+            default_value="false",
+            choices=["true", "false"],
+            description="Take the time from /clock, as with a played bag or a simulator.",
+        ),
+        DeclareLaunchArgument(
+            "namespace", default_value="", description="Namespace of the nodes and their topics."
+        ),
+        DeclareLaunchArgument(
+            "log_level",
+            default_value="info",
+            choices=["debug", "info", "warn", "error", "fatal"],
+            description="Least severity that is logged.",
+        ),
+        DeclareLaunchArgument(
+            "fastdds_profile",
+            default_value=PathJoinSubstitution([share, "config", "fastdds.xml"]),
+            description="Fast DDS profile; the default one keeps whole images in shared memory.",
+        ),
+        DeclareLaunchArgument(
+            "rviz",
+            default_value="false",
+            choices=["true", "false"],
+            description="Start RViz with this package's view.",
+        ),
+        DeclareLaunchArgument(
+            "rviz_config",
+            default_value=PathJoinSubstitution([share, "config", "perception.rviz"]),
+            description="RViz configuration.",
+        ),
+    ]
+    environment = [
+        SetEnvironmentVariable(name, LaunchConfiguration("fastdds_profile"))
+        for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+    ]
+    rviz = Node(
+        package="rviz2",
+        executable="rviz2",
+        name="rviz",
+        namespace=LaunchConfiguration("namespace"),
+        output="log",
+        arguments=["-d", LaunchConfiguration("rviz_config")],
+        parameters=[{"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}],
+        condition=IfCondition(LaunchConfiguration("rviz")),
+    )
+    return LaunchDescription(
+        [*names, *settings, *process, *environment, OpaqueFunction(function=_perception), rviz]
+    )

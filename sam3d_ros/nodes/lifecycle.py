@@ -1,0 +1,182 @@
+"""What every node of the package shares: a lifecycle that can start itself, and a clean end of the process."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import rclpy
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.executors import MultiThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+#: Threads that run callbacks. Callbacks only hand messages over, so few are enough.
+EXECUTOR_THREADS = 3
+
+#: Period of the timer that keeps the executor of an otherwise silent node responsive, seconds.
+HEARTBEAT_PERIOD = 0.2
+
+
+class AutostartNode(LifecycleNode):
+    """A lifecycle node that configures and activates itself, unless the parameter `autostart` is false.
+
+    Subclasses implement `configure`, `activate`, `deactivate` and `cleanup`. A ValueError or OSError raised there is
+    the user's to mend: it is logged as one line, `refused` is called with it, and the node stays in the state it
+    was in. Anything else is a defect: its traceback is logged and the node goes through error processing.
+    """
+
+    def __init__(self, name: str, **options: Any) -> None:
+        super().__init__(name, **options)
+        self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self.declare_parameter(
+            "autostart",
+            True,
+            ParameterDescriptor(
+                description="Configure and activate the node by itself at start; false leaves both to a manager.",
+                read_only=True,
+            ),
+        )
+        # Steady clock: with use_sim_time these timers must run before /clock does.
+        self._heartbeat = self.create_timer(HEARTBEAT_PERIOD, _do_nothing, clock=self.steady_clock)
+        self._startup = self.create_timer(0.0, self._start, clock=self.steady_clock)
+
+    def configure(self) -> None:
+        """Read the parameters and create what the node works with."""
+
+    def activate(self) -> None:
+        """Begin to take input."""
+
+    def deactivate(self) -> None:
+        """Stop taking input and wait for what is under way."""
+
+    def cleanup(self) -> None:
+        """Free what `configure` created; called again without harm."""
+
+    def refused(self, error: ValueError | OSError) -> None:
+        """A transition was refused because of `error`; subclasses report it further than the log."""
+
+    @property
+    def state(self) -> str:
+        """Name of the current lifecycle state, such as `active`."""
+        return str(self._state_machine.current_state[1])
+
+    def close(self) -> None:
+        """Bring the node down from whatever state it is in."""
+        if self.state in ("active", "inactive", "unconfigured"):
+            self.trigger_shutdown()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        result = self._attempt("configure", self.configure)
+        if result is not TransitionCallbackReturn.SUCCESS:
+            self.cleanup()
+            return result
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        # The publishers first: the first message may come the moment the subscriptions exist.
+        super().on_activate(state)
+        result = self._attempt("activate", self.activate)
+        if result is not TransitionCallbackReturn.SUCCESS:
+            super().on_deactivate(state)
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        result = self._attempt("deactivate", self.deactivate)
+        super().on_deactivate(state)
+        return result
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        super().on_cleanup(state)
+        return self._attempt("cleanup", self.cleanup)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        if state.label == "active":
+            self.on_deactivate(state)
+        return self.on_cleanup(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        if state.label == "active":
+            self.on_deactivate(state)
+        return self.on_cleanup(state)
+
+    def _start(self) -> None:
+        self._startup.cancel()
+        wanted = self.get_parameter("autostart").value and self.state == "unconfigured"
+        if wanted and self.trigger_configure() is TransitionCallbackReturn.SUCCESS:
+            self.trigger_activate()
+
+    def _attempt(self, name: str, work: Callable[[], None]) -> TransitionCallbackReturn:
+        try:
+            with self._traceback_logged(name):
+                work()
+        except (ValueError, OSError) as error:
+            self.get_logger().error(f"cannot {name}: {error}")
+            self.refused(error)
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS
+
+    @contextmanager
+    def _traceback_logged(self, name: str) -> Iterator[None]:
+        """Log the traceback of a defect on its way out: rclpy drops exceptions of transition callbacks unseen."""
+        done = False
+        try:
+            yield
+            done = True
+        except (ValueError, OSError):
+            done = True
+            raise
+        finally:
+            if not done:
+                self.get_logger().error(f"{name} failed:\n{traceback.format_exc()}")
+
+
+def run_nodes(factories: Sequence[Callable[[], Node]], args: Sequence[str] | None = None) -> int:
+    """Spin nodes in this process until SIGINT or SIGTERM.
+
+    The nodes are brought down while the context is still alive, so that their last messages (markers to delete)
+    leave. rclpy's own signal handlers would invalidate the context first.
+
+    Returns:
+        The exit code: 0 after a signal, 1 when an exception ended the executor or any other thread: half a graph
+        that looks alive is worse than none.
+    """
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    stop, crashed = threading.Event(), threading.Event()
+
+    def report_crash(crash: threading.ExceptHookArgs) -> None:
+        threading.__excepthook__(crash)
+        crashed.set()
+        stop.set()
+
+    threading.excepthook = report_crash
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _stack: stop.set())
+    executor = MultiThreadedExecutor(num_threads=EXECUTOR_THREADS)
+    nodes = [factory() for factory in factories]
+    for node in nodes:
+        executor.add_node(node)
+    # Signals are for the main thread alone, so another one spins.
+    spinner = threading.Thread(target=executor.spin, name="executor", daemon=True)
+    spinner.start()
+    stop.wait()
+    for node in nodes:
+        if isinstance(node, AutostartNode):
+            node.close()
+    executor.shutdown()
+    spinner.join()
+    for node in nodes:
+        node.destroy_node()
+    rclpy.try_shutdown()
+    return 1 if crashed.is_set() else 0
+
+
+def _do_nothing() -> None:
+    """The heartbeat's work: waking the executor is all that is wanted."""
