@@ -112,6 +112,8 @@ class Tracker:
         known = self.tracks
         expectations = self._expect(frame, known, instances.grid_shape)
         pairs = associate(expectations, instances.views, instances.grid_shape, config.association)
+        # Views are sorted by size: when more return than there is room for, the largest ones stay.
+        pairs = sorted(pairs, key=lambda pair: pair[1])[: config.max_objects]
         for track in known:
             track.is_seen = False
         for row, column in pairs:

@@ -1,0 +1,7 @@
+"""Errors of the command line that are the user's to mend."""
+
+from __future__ import annotations
+
+
+class InputError(Exception):
+    """An argument or a file cannot be used; the message is one line: what is wrong, and what to do."""

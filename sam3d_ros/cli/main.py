@@ -1,0 +1,70 @@
+"""The command `sam3d-ros VERB`: what can be done without ROS, from files to files."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+from sam3d_ros import __version__
+from sam3d_ros.cli import reconstruct
+from sam3d_ros.cli.errors import InputError
+
+#: Exit codes: bad input, and the shell's 128 + SIGINT.
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    """Says what is wrong in one line instead of a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = _OneLineParser(
+        prog="sam3d-ros",
+        description="Object meshes with metric poses from images, instance masks and depth or LiDAR.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_OneLineParser)
+    reconstruct.add_verb(verbs)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line.
+
+    Args:
+        argv: the words after the program's name; those of the process if left out.
+
+    Returns:
+        0 when done, 2 for bad input (after one line on stderr that says what is wrong and what to do), 130 when
+        interrupted.
+    """
+    arguments = make_parser().parse_args(argv)
+    # Termination unwinds like Ctrl-C, so that nothing half-written stays behind.
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        arguments.run(arguments)
+    except InputError as error:
+        print(f"sam3d-ros {arguments.verb}: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print(f"sam3d-ros {arguments.verb}: interrupted, nothing was written", file=sys.stderr)
+        return INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return 0
+
+
+def _interrupt(signal_number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

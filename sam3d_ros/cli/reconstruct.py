@@ -1,0 +1,208 @@
+"""`sam3d-ros reconstruct FRAME_DIR --out DIR`: the objects of a recorded frame, as files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sam3d_ros.cli.errors import InputError
+from sam3d_ros.cli.output_folder import output_folder
+from sam3d_ros.cli.progress import ProgressLine
+
+if TYPE_CHECKING:
+    from sam3d_ros.perception.estimates import ObjectEstimate
+    from sam3d_ros.perception.frame import Frame
+    from sam3d_ros.perception.frame_folder import FrameFolder
+    from sam3d_ros.perception.pipeline import ObjectPipeline
+
+OBJECTS_FILE, SCENE_FILE, OVERLAY_FILE = "objects.json", "scene.glb", "overlay.png"
+_MESH_FILE = re.compile(r"object_\d+\.ply")
+
+_DESCRIPTION = """\
+Reconstruct the objects of one frame and write, all in canonical coordinates or metres:
+  objects.json     pose, scale and verdict of each object: p_camera = R (s * p) + t
+  object_<id>.ply  its mesh in canonical coordinates
+  scene.glb        all objects as the camera sees them (y up)
+  overlay.png      the image with outlines, axes and ids
+FRAME_DIR holds rgb.png or rgb.jpg, camera.json, labels.png (instance ids), and depth.png or lidar.npz.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class _Answer:
+    """An object, and how long it took."""
+
+    estimate: ObjectEstimate
+    seconds: float
+
+
+def add_verb(verbs: argparse._SubParsersAction[Any]) -> None:
+    """Add the verb to the command line."""
+    from sam3d_ros.perception.reconstructors import RECONSTRUCTORS
+
+    parser = verbs.add_parser(
+        "reconstruct",
+        help="meshes, poses and a picture from a recorded frame",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("frame_dir", metavar="FRAME_DIR", type=Path, help="folder of the frame")
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        required=True,
+        help="folder to make; an earlier result in it is replaced",
+    )
+    parser.add_argument(
+        "--reconstructor",
+        choices=RECONSTRUCTORS,
+        default=RECONSTRUCTORS[0],
+        help="how meshes are made (default: %(default)s)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Read, reconstruct, write.
+
+    Raises:
+        InputError: the frame or the output folder cannot be used.
+    """
+    # Imported when the verb runs: Open3D alone takes seconds, which --help and a wrong path need not wait for.
+    from sam3d_ros.perception.frame_folder import FrameFolderError, read_frame_folder
+
+    try:
+        folder = read_frame_folder(arguments.frame_dir)
+    except FrameFolderError as error:
+        raise InputError(str(error)) from error
+    frame = folder.frame()
+    ids = _object_ids(folder, frame)
+    with output_folder(arguments.out, is_own=_is_own) as work:
+        from sam3d_ros.perception.pipeline import ObjectPipeline
+        from sam3d_ros.perception.reconstructors import make_reconstructor
+
+        pipeline = ObjectPipeline(make_reconstructor(arguments.reconstructor))
+        answers = _reconstruct(pipeline, frame, ids)
+        _write(work, folder, frame, answers)
+    print(_table(answers))
+    print(f"wrote {arguments.out}")
+
+
+def _object_ids(folder: FrameFolder, frame: Frame) -> list[int]:
+    from sam3d_ros.perception.frame_folder import PERSON
+
+    present = frame.instance_ids()
+    objects = [i for i in present if frame.label(i) != PERSON]
+    if not present:
+        raise InputError(
+            f"{folder.path / 'labels.png'} marks no instance: write the ids of the objects into it"
+        )
+    if not objects:
+        raise InputError(
+            f"{folder.path / 'labels.png'} marks only people: this verb reconstructs objects, add some"
+        )
+    return objects
+
+
+def _reconstruct(pipeline: ObjectPipeline, frame: Frame, ids: Sequence[int]) -> list[_Answer]:
+    answers = []
+    with ProgressLine(len(ids)) as line:
+        for done, instance_id in enumerate(ids):
+            name = f"object {instance_id} {frame.label(instance_id)}".rstrip()
+
+            def show(stage: str, share: float, done: int = done, name: str = name) -> None:
+                line.update(done, share, f"{name}: {stage}")
+
+            start = time.perf_counter()
+            (estimate,) = pipeline.reconstruct(frame, [instance_id], progress=show)
+            answers.append(_Answer(estimate, time.perf_counter() - start))
+            verdict = estimate.verdict
+            reasons = f" ({', '.join(verdict.reasons)})" if verdict.reasons else ""
+            line.finish(done + 1, f"{name}: {verdict.state.name}{reasons}, {answers[-1].seconds:.2f} s")
+    return answers
+
+
+def _write(folder: Path, source: FrameFolder, frame: Frame, answers: Sequence[_Answer]) -> None:
+    import cv2
+
+    from sam3d_ros.geometry.mesh_files import write_ply
+    from sam3d_ros.perception.overlay import draw_overlay
+    from sam3d_ros.perception.scene import write_camera_scene
+
+    for answer in answers:
+        write_ply(folder / _mesh_name(answer.estimate), answer.estimate.mesh)
+    objects = [(answer.estimate.instance_id, answer.estimate) for answer in answers]
+    write_camera_scene(folder / SCENE_FILE, objects)
+    picture = draw_overlay(frame.rgb, frame.camera, objects)
+    encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
+    (folder / OVERLAY_FILE).write_bytes(encoded.tobytes())
+    content = {"frame": source.name, "objects": [_record(answer) for answer in answers]}
+    (folder / OBJECTS_FILE).write_text(
+        json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8"
+    )
+
+
+def _record(answer: _Answer) -> dict[str, Any]:
+    """An entry of objects.json; a figure that could not be measured is null."""
+    estimate, verdict, pose = answer.estimate, answer.estimate.verdict, answer.estimate.camera_from_object
+    return {
+        "id": estimate.instance_id,
+        "label": estimate.label,
+        "rotation": pose.rotation.tolist(),
+        "translation": pose.translation.tolist(),
+        "scale": pose.scale.tolist(),
+        "mesh": _mesh_name(estimate),
+        "verdict": {
+            "state": verdict.state.name,
+            "reasons": list(verdict.reasons),
+            "mask_iou": _number(verdict.mask_iou),
+            "depth_residual": _number(verdict.depth_residual),
+            "inlier_ratio": _number(verdict.inlier_ratio),
+            "point_count": verdict.point_count,
+            "scale_source": verdict.scale_source.name,
+        },
+        "seconds": round(answer.seconds, 4),
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _mesh_name(estimate: ObjectEstimate) -> str:
+    return f"object_{estimate.instance_id}.ply"
+
+
+def _is_own(name: str) -> bool:
+    return name in (OBJECTS_FILE, SCENE_FILE, OVERLAY_FILE) or _MESH_FILE.fullmatch(name) is not None
+
+
+def _table(answers: Sequence[_Answer]) -> str:
+    head = ("id", "label", "position x y z (m)", "size (m)", "verdict", "IoU", "residual (mm)", "s")
+    rows = [head]
+    for answer in answers:
+        estimate, verdict = answer.estimate, answer.estimate.verdict
+        rows.append(
+            (
+                str(estimate.instance_id),
+                estimate.label[:24],
+                " ".join(f"{value:.3f}" for value in estimate.center),
+                " x ".join(f"{value:.3f}" for value in estimate.size),
+                verdict.state.name,
+                f"{verdict.mask_iou:.2f}",
+                f"{1e3 * verdict.depth_residual:.1f}",
+                f"{answer.seconds:.2f}",
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
+    )
