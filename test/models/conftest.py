@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 _SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -81,3 +83,37 @@ def golden() -> Callable[[str], Golden]:
         )
 
     return load
+
+
+def _canonical(triangles: np.ndarray) -> np.ndarray:
+    """Rotate each triangle to begin with its least vertex, and sort the triangles."""
+    start = triangles.argmin(axis=1)[:, None]
+    turned = np.take_along_axis(triangles, (start + np.arange(3)) % 3, axis=1)
+    return turned[np.lexsort(turned.T)]
+
+
+def _assert_same_surface(
+    vertices: Tensor,
+    triangles: Tensor,
+    attributes: Tensor | None,
+    expected_vertices: Tensor,
+    expected_triangles: Tensor,
+    expected_attributes: Tensor | None,
+    tolerance: float = 1e-5,
+) -> None:
+    """Vertices match one to one within `tolerance`, and the same oriented triangles join them."""
+    assert vertices.shape == expected_vertices.shape
+    assert triangles.shape == expected_triangles.shape
+    distance, match = cKDTree(expected_vertices.numpy()).query(vertices.numpy())
+    assert distance.max() <= tolerance
+    assert len(np.unique(match)) == len(match), "two vertices match one"
+    np.testing.assert_array_equal(_canonical(match[triangles.numpy()]), _canonical(expected_triangles.numpy()))
+    if attributes is not None:
+        assert expected_attributes is not None
+        np.testing.assert_allclose(attributes.numpy(), expected_attributes.numpy()[match], rtol=0, atol=1e-4)
+
+
+@pytest.fixture(scope="session")
+def assert_same_surface() -> Callable[..., None]:
+    """Comparison of meshes whose vertices and triangles may come in another order."""
+    return _assert_same_surface
