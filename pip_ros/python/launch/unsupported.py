@@ -1,0 +1,33 @@
+"""How this implementation of launch says what it leaves out of the complete one."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn
+
+_REMEDY = "use a ROS 2 installation for it"
+
+
+def refuse_keywords(owner: object, keywords: Mapping[str, Any]) -> None:
+    """Raise NotImplementedError that names the keyword arguments, if there are any."""
+    if keywords:
+        names = ", ".join(sorted(keywords))
+        raise NotImplementedError(
+            f"{type(owner).__name__} does not support the keyword argument(s) {names} here: {_REMEDY}"
+        )
+
+
+def absent_names(module: str, names: Iterable[str]) -> Callable[[str], NoReturn]:
+    """Return a module ``__getattr__`` that refuses the parts of the complete module which are left out here.
+
+    Args:
+        module: full name of the module.
+        names: what the complete module has and this one lacks. Using one raises NotImplementedError;
+            any other name stays the AttributeError that it is.
+    """
+    absent = frozenset(names)
+
+    def __getattr__(name: str) -> NoReturn:
+        if name in absent:
+            raise NotImplementedError(f"{module}.{name} is not supported here: {_REMEDY}")
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+
+    return __getattr__

@@ -1,0 +1,133 @@
+"""A lifecycle node in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import lifecycle_msgs.msg
+import lifecycle_msgs.srv
+from launch import BaseEventHandler, Event, LaunchContext, SomeSubstitutionsType
+from launch.event_handlers import OnShutdown
+from launch.launch_description_entity import LaunchDescriptionEntity
+from launch.logging import get_logger
+from launch_ros.actions.node import Node
+from launch_ros.events.lifecycle import ChangeState, StateTransition
+from launch_ros.ros_adapters import get_ros_node
+from lifecycle_msgs.msg import Transition
+
+_DEPTH = 10  # of the subscription to the transitions
+_SERVICE_POLL_PERIOD = 0.05  # seconds
+
+
+class LifecycleNode(Node):
+    """Executes a lifecycle node; it takes ChangeState events and emits StateTransition events.
+
+    Args:
+        name: name of the node.
+        namespace: namespace of the node.
+        autostart: configure and activate the node when it has started.
+        kwargs: as of Node.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: SomeSubstitutionsType,
+        namespace: SomeSubstitutionsType,
+        autostart: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(name=name, namespace=namespace, **kwargs)
+        self.__autostart = autostart
+        self.__client: Any = None
+        self.__subscription: Any = None
+
+    @property
+    def is_lifecycle_node(self) -> bool:
+        """Return True."""
+        return True
+
+    def execute(self, context: LaunchContext) -> list[LaunchDescriptionEntity] | None:
+        """Start the process; listen to its transitions."""
+        entities = super().execute(context)
+        if context.is_shutdown:
+            return entities
+        if not self.is_node_name_fully_specified():
+            raise RuntimeError(f"a lifecycle node needs name and namespace, got '{self.node_name}'")
+        node = get_ros_node(context)
+        self.__subscription = node.create_subscription(
+            lifecycle_msgs.msg.TransitionEvent,
+            f"{self.node_name}/transition_event",
+            lambda msg: context.emit_event_sync(StateTransition(action=self, msg=msg)),
+            _DEPTH,
+        )
+        self.__client = node.create_client(lifecycle_msgs.srv.ChangeState, f"{self.node_name}/change_state")
+        context.register_event_handler(_OnChangeState(self))
+        if self.__autostart:
+            context.register_event_handler(_OnConfigured(self))
+            self.change_state(context, Transition.TRANSITION_CONFIGURE)
+        return entities
+
+    def change_state(self, context: LaunchContext, transition_id: int) -> None:
+        """Have the node make a transition as soon as it is there; a failure is logged, a shutdown cancels it."""
+        change = asyncio.ensure_future(self._change_state(transition_id))
+        context.add_completion_future(change)
+
+        def cancel(event: Event, context: LaunchContext) -> None:
+            change.cancel()
+
+        context.register_event_handler(OnShutdown(on_shutdown=cancel))
+
+    async def _change_state(self, transition_id: int) -> None:
+        while not self.__client.service_is_ready():
+            await asyncio.sleep(_SERVICE_POLL_PERIOD)
+        request = lifecycle_msgs.srv.ChangeState.Request()
+        request.transition.id = transition_id
+        loop = asyncio.get_running_loop()
+        answered = asyncio.Event()
+        # The answer comes in the thread that spins the ROS node.
+        response = self.__client.call_async(request)
+        response.add_done_callback(lambda _: loop.call_soon_threadsafe(answered.set))
+        await answered.wait()
+        if not response.result().success:
+            label = ChangeState.VALID_TRANSITIONS[transition_id]
+            get_logger("launch_ros").error(
+                f"Failed to make transition '{label}' for LifecycleNode '{self.node_name}'"
+            )
+
+
+class _OnChangeState(BaseEventHandler):
+    """Makes the transitions that are asked of a node."""
+
+    def __init__(self, action: LifecycleNode) -> None:
+        def is_asked(event: Event) -> bool:
+            return isinstance(event, ChangeState) and event.lifecycle_node_matcher(action)
+
+        super().__init__(matcher=is_asked)
+        self._action = action
+
+    def handle(self, event: Event, context: LaunchContext) -> None:
+        """Make the transition."""
+        super().handle(event, context)
+        self._action.change_state(context, cast(ChangeState, event).transition_id)
+
+
+class _OnConfigured(BaseEventHandler):
+    """Activates a node the first time that it has been configured."""
+
+    def __init__(self, action: LifecycleNode) -> None:
+        def is_configured(event: Event) -> bool:
+            return (
+                isinstance(event, StateTransition)
+                and event.action is action
+                and (event.start_state, event.goal_state) == ("configuring", "inactive")
+            )
+
+        super().__init__(matcher=is_configured, handle_once=True)
+        self._action = action
+
+    def handle(self, event: Event, context: LaunchContext) -> None:
+        """Activate the node."""
+        super().handle(event, context)
+        self._action.change_state(context, Transition.TRANSITION_ACTIVATE)
