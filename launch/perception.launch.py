@@ -13,19 +13,19 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 INPUTS = {
-    "image": "Colour image (sensor_msgs/Image); with image_transport:=compressed its /compressed sibling is read.",
-    "camera_info": "Calibration of the colour image (sensor_msgs/CameraInfo).",
-    "labels": "Instance segmentation (sensor_msgs/Image): the value of a pixel is its instance, 0 = none.",
-    "label_info": "Class names of the instances (vision_msgs/LabelInfo, latched); optional.",
-    "depth": "Depth image (sensor_msgs/Image 32FC1 in metres or 16UC1 in millimetres); optional.",
-    "depth_camera_info": "Calibration of a depth image that is not registered to the colour image; optional.",
-    "points": "LiDAR sweep (sensor_msgs/PointCloud2), used where there is no depth; optional.",
+    "image": "In: colour image (sensor_msgs/Image); with image_transport:=compressed its /compressed sibling is read.",
+    "camera_info": "In: calibration of the colour image (sensor_msgs/CameraInfo).",
+    "labels": "In: instance segmentation (sensor_msgs/Image): the value of a pixel is its instance, 0 = none.",
+    "label_info": "In: class names of the instances (vision_msgs/LabelInfo, latched); optional.",
+    "depth": "In: depth image (sensor_msgs/Image 32FC1 in metres or 16UC1 in millimetres); optional.",
+    "depth/camera_info": "In: calibration of a depth image that is not registered to the colour image; optional.",
+    "points": "In: LiDAR sweep (sensor_msgs/PointCloud2), used where there is no depth; optional.",
 }
 OUTPUTS = {
-    "objects": "Pose, size and verdict of every object at every image (sam3d_ros/ObjectArray).",
-    "meshes": "Every version of every mesh, once (sam3d_ros/ObjectMesh, latched).",
-    "detections": "The same objects as boxes (vision_msgs/Detection3DArray).",
-    "markers": "The same objects for RViz (visualization_msgs/MarkerArray, latched).",
+    "~/objects": "Out: pose, size and verdict of every object at every image (sam3d_ros/ObjectArray).",
+    "~/meshes": "Out: every version of every mesh, once (sam3d_ros/ObjectMesh, latched).",
+    "~/detections": "Out: the same objects as boxes (vision_msgs/Detection3DArray).",
+    "~/markers": "Out: the same objects for RViz (visualization_msgs/MarkerArray, latched).",
 }
 
 SETTINGS = {
@@ -41,6 +41,11 @@ CHOICES = {
 }
 
 
+def _argument(topic: str) -> str:
+    """Name of the launch argument that remaps a topic."""
+    return topic.removeprefix("~/").replace("/", "_")
+
+
 def _perception(context: LaunchContext) -> list[Node]:
     """The process of the graph, with the settings that were given: an empty one must not override the file."""
     given = {name: LaunchConfiguration(name).perform(context) for name in SETTINGS}
@@ -53,10 +58,7 @@ def _perception(context: LaunchContext) -> list[Node]:
             namespace=LaunchConfiguration("namespace"),
             output="screen",
             parameters=[LaunchConfiguration("params_file"), {"use_sim_time": use_sim_time, **parameters}],
-            remappings=[
-                *((name, LaunchConfiguration(name)) for name in INPUTS),
-                *((f"~/{name}", LaunchConfiguration(name)) for name in OUTPUTS),
-            ],
+            remappings=[(topic, LaunchConfiguration(_argument(topic))) for topic in (*INPUTS, *OUTPUTS)],
             arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
         )
     ]
@@ -64,9 +66,9 @@ def _perception(context: LaunchContext) -> list[Node]:
 
 def generate_launch_description() -> LaunchDescription:
     share = FindPackageShare("sam3d_ros")
-    names = [DeclareLaunchArgument(n, default_value=n, description=f"In: {d}") for n, d in INPUTS.items()]
-    names += [
-        DeclareLaunchArgument(n, default_value=f"~/{n}", description=f"Out: {d}") for n, d in OUTPUTS.items()
+    topics = [
+        DeclareLaunchArgument(_argument(topic), default_value=topic, description=text)
+        for topic, text in (INPUTS | OUTPUTS).items()
     ]
     settings = [
         DeclareLaunchArgument(
@@ -127,5 +129,5 @@ def generate_launch_description() -> LaunchDescription:
         condition=IfCondition(LaunchConfiguration("rviz")),
     )
     return LaunchDescription(
-        [*names, *settings, *process, *environment, OpaqueFunction(function=_perception), rviz]
+        [*topics, *settings, *process, *environment, OpaqueFunction(function=_perception), rviz]
     )

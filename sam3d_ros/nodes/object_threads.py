@@ -1,9 +1,8 @@
 """The two threads behind the node `sam3d_objects`: one follows the objects, one makes their meshes.
 
-Message callbacks only wake the tracking thread, which takes the newest frame there is; what came in between is
-passed over. Meshes are made beside it, all new instances of a frame in one batch, so that known objects keep their
-rate. The frame of a finished batch is looked at once more when nothing newer has come: a camera that sends a single
-image gets its objects, too.
+The tracking thread takes the newest frame there is; what came in between is passed over. Meshes are made beside it,
+all new instances of a frame in one batch, so that known objects keep their rate. The frame of a finished batch is
+looked at once more when nothing newer has come: a camera that sends a single image gets its objects, too.
 """
 
 from __future__ import annotations
@@ -21,6 +20,8 @@ from sam3d_ros.perception.reconstructor import Progress
 
 #: What a frame may raise that the next frame need not: numbers out of bounds, a solver or an allocator that gave up.
 FRAME_ERRORS = (ValueError, ArithmeticError, RuntimeError, MemoryError)
+#: How long the tracking thread waits for a frame before it looks what else there is to do, seconds.
+LOOK_PERIOD = 0.02
 #: Pause after a failed batch, seconds: the same instances will be asked for again.
 RETRY_PAUSE = 1.0
 
@@ -28,8 +29,8 @@ RETRY_PAUSE = 1.0
 class Listener(Protocol):
     """What the threads report to; called from either of them."""
 
-    def next_frame(self) -> Frame | None:
-        """The newest complete frame, or None; called by the tracking thread after each wake."""
+    def next_frame(self, timeout: float) -> Frame | None:
+        """The newest complete frame, or None when none comes in time; called by the tracking thread."""
 
     def observed(self, frame: Frame, observation: Observation) -> None:
         """Objects were followed into a frame."""
@@ -79,7 +80,6 @@ class ObjectThreads:
         self._listener = listener
         self._condition = threading.Condition()
         self._stopping = False
-        self._frame_may_wait = False
         self._look_again = False
         self._batch: tuple[Frame, tuple[int, ...]] | None = None
         self._batch_runs = False
@@ -107,12 +107,6 @@ class ObjectThreads:
             if order is not None:
                 self._finish(order, "the node was deactivated")
 
-    def wake(self) -> None:
-        """A new frame may be complete; returns at once."""
-        with self._condition:
-            self._frame_may_wait = True
-            self._condition.notify_all()
-
     def order(self, order: Order) -> bool:
         """Hand over an order; False while another one is under way."""
         with self._condition:
@@ -128,16 +122,12 @@ class ObjectThreads:
         return self._newest
 
     def _track(self) -> None:
-        while True:
+        while not self._stopping:
+            frame = self._listener.next_frame(LOOK_PERIOD)
             with self._condition:
-                self._condition.wait_for(lambda: self._stopping or self._frame_may_wait or self._look_again)
-                if self._stopping:
-                    return
-                fresh, again = self._frame_may_wait, self._look_again
-                self._frame_may_wait = self._look_again = False
+                again, self._look_again = self._look_again, False
                 # An order made before this look is shown by it; one that is made meanwhile may not be.
                 made = self._made
-            frame = self._listener.next_frame() if fresh else None
             if frame is None and again and self._newest is not None:
                 frame = self._newest[0]
             if frame is not None and self._observe(frame) and made is not None:

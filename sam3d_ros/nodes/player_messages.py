@@ -1,4 +1,4 @@
-"""What the frame player publishes beside plain images: labels, compressed images, names, truth and transforms."""
+"""What the frame player publishes beside plain images: labels, compressed images, names and truth."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Mapping
 
 import cv2
 import numpy as np
-from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Pose, Transform, TransformStamped
 from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -20,9 +18,9 @@ from vision_msgs.msg import (
     VisionClass,
 )
 
-from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.nodes.player_sources import TrueBox
 from sam3d_ros.ros.images import image_message
+from sam3d_ros.ros.transforms import pose_message
 
 #: numpy type of the label encodings that the player writes.
 LABEL_TYPES = {"mono8": np.uint8, "mono16": np.uint16, "32SC1": np.int32}
@@ -82,30 +80,6 @@ def truth_message(boxes: tuple[TrueBox, ...], header: Header) -> Detection3DArra
         detection.results.append(hypothesis)
         message.detections.append(detection)
     return message
-
-
-def pose_message(transform: Similarity) -> Pose:
-    """Rotation and translation of a transform."""
-    pose = Pose()
-    pose.position.x, pose.position.y, pose.position.z = (float(v) for v in transform.translation)
-    q = transform.quaternion()
-    pose.orientation.x, pose.orientation.y, pose.orientation.z, pose.orientation.w = (float(v) for v in q)
-    return pose
-
-
-def transform_message(
-    target: str, source: str, target_from_source: Similarity, stamp: Time
-) -> TransformStamped:
-    """The pose of the frame `source` in the frame `target`."""
-    pose = pose_message(target_from_source)
-    transform = Transform(rotation=pose.orientation)
-    transform.translation.x, transform.translation.y, transform.translation.z = (
-        pose.position.x,
-        pose.position.y,
-        pose.position.z,
-    )
-    header = Header(stamp=stamp, frame_id=target)
-    return TransformStamped(header=header, child_frame_id=source, transform=transform)
 
 
 def _bytes(data: NDArray[np.generic]) -> array.array[int]:

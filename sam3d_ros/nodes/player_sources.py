@@ -14,6 +14,16 @@ from numpy.typing import NDArray
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import BODY_FROM_OPTICAL, Similarity
 from sam3d_ros.perception.frame_folder import FrameFolder, TrueObject, read_frame_folder
+from sam3d_ros.simulation.rendering import render
+from sam3d_ros.simulation.scenes import Scene, random_scene
+from sam3d_ros.simulation.trajectories import arc, viewpoint
+
+#: Camera of the procedural scenes: 640x480 with a horizontal field of view of 60 degrees.
+CAMERA = Camera.from_field_of_view(640, 480, np.deg2rad(60.0))
+#: Where it stands when it does not move: metres from the middle of the table, radians above it.
+CAMERA_DISTANCE, CAMERA_ELEVATION = 0.85, np.deg2rad(35.0)
+#: Frames of one swing, and frames with different noise of a static camera.
+ARC_FRAMES, STATIC_FRAMES = 40, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +81,45 @@ def captures_of_folder(path: str | Path) -> list[Capture]:
     if (root / "camera.json").exists() or not frames:
         frames = [root]
     return [_capture(read_frame_folder(frame)) for frame in frames]
+
+
+def captures_of_scene(seed: int, object_count: int, camera_motion: str) -> list[Capture]:
+    """A procedural tabletop scene as a depth camera sees it.
+
+    Args:
+        seed: of the scene.
+        object_count: objects on the table.
+        camera_motion: `static`, or `arc` for a camera that swings around the table and back.
+
+    Raises:
+        ValueError: the objects do not fit on the table.
+    """
+    scene = random_scene(seed, object_count)
+    if camera_motion == "arc":
+        there = arc(ARC_FRAMES)
+        poses = there + there[-2:0:-1]
+    else:
+        poses = [viewpoint(CAMERA_DISTANCE, 0.0, CAMERA_ELEVATION)] * STATIC_FRAMES
+    return [_rendered(scene, pose) for pose in poses]
+
+
+def _rendered(scene: Scene, world_from_camera: Similarity) -> Capture:
+    picture = render(scene, CAMERA, world_from_camera)
+    camera_from_world = world_from_camera.inverse()
+    truth = []
+    for thing in scene.objects:
+        pose = camera_from_world @ thing.world_from_object
+        center = pose.apply(thing.mesh.bounds.astype(np.float64).mean(axis=0))
+        truth.append(TrueBox(thing.instance_id, thing.label, Similarity(pose.rotation, center), thing.size))
+    return Capture(
+        camera=CAMERA,
+        rgb=picture.rgb,
+        labels=picture.labels,
+        depth=picture.depth,
+        label_names=scene.label_names,
+        truth=tuple(truth),
+        fixed_from_camera=world_from_camera,
+    )
 
 
 def _capture(folder: FrameFolder) -> Capture:
