@@ -25,6 +25,7 @@ class RayHits:
             directions of unit z from the optical centre this is the depth in metres.
         mesh: (...) int32 index of the mesh in the scene, `NO_HIT` where nothing was met.
         triangle: (...) int64 index of the triangle within that mesh, `NO_HIT` where nothing was met.
+        barycentric: (..., 2) float32 place on that triangle: `(1 - u - v) a + u b + v c`.
         normal: (..., 3) float32 unit normal of that triangle in the frame of the rays, zero where nothing was
             met.
     """
@@ -32,6 +33,7 @@ class RayHits:
     distance: NDArray[np.float32]
     mesh: NDArray[np.int32]
     triangle: NDArray[np.int64]
+    barycentric: NDArray[np.float32]
     normal: NDArray[np.float32]
 
     @property
@@ -74,5 +76,6 @@ class RayScene:
             distance=answer["t_hit"].numpy(),
             mesh=np.where(missed, NO_HIT, geometry).astype(np.int32),
             triangle=np.where(missed, NO_HIT, triangle),
+            barycentric=answer["primitive_uvs"].numpy(),
             normal=normal,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import open3d as o3d
 from numpy.typing import ArrayLike, NDArray
@@ -80,8 +82,7 @@ def surface_distance(a: Mesh, b: Mesh, *, samples: int = 4000, seed: int = 0) ->
 def diameter(mesh: Mesh) -> float:
     """Largest distance between two vertices, vertex units: what relative errors of pose and shape refer to."""
     points = mesh.vertices.astype(np.float64)
-    try:
+    # A flat mesh has no hull: all of its vertices are compared.
+    with contextlib.suppress(QhullError):
         points = points[ConvexHull(points).vertices]
-    except QhullError:
-        pass  # A flat mesh has no hull; all of its vertices are compared.
     return float(pdist(points).max())

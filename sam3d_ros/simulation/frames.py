@@ -1,0 +1,75 @@
+"""Simulated frames, in the type that real frames come in."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.pointmaps import pointmap_from_lidar, points_from_depth
+from sam3d_ros.perception.frame import Frame, PointsSource
+from sam3d_ros.simulation.rendering import Rendering
+from sam3d_ros.simulation.scenes import Scene, SceneObject
+
+FRAME_ID = "camera_color_optical_frame"
+
+
+def frame_from_depth(
+    scene: Scene,
+    rendering: Rendering,
+    depth: NDArray[np.float32],
+    *,
+    stamp: int = 0,
+    frame_id: str = FRAME_ID,
+) -> Frame:
+    """A frame with the points of a depth image.
+
+    Args:
+        scene: for the names of the labels.
+        rendering: colour and labels.
+        depth: (H, W) metres, 0 = unknown, as `DepthSensor.measure` gives it.
+        stamp: nanoseconds.
+        frame_id: optical frame.
+    """
+    points = points_from_depth(depth, rendering.camera)
+    return _frame(scene, rendering, points, PointsSource.DEPTH, stamp, frame_id)
+
+
+def frame_from_lidar(
+    scene: Scene,
+    rendering: Rendering,
+    sweep: NDArray[np.float32],
+    camera_from_lidar: Similarity,
+    *,
+    stamp: int = 0,
+    frame_id: str = FRAME_ID,
+) -> Frame:
+    """A frame with the points of a LiDAR sweep, (N, 4) as `Lidar.scan` gives it."""
+    points = pointmap_from_lidar(sweep, camera_from_lidar, rendering.camera)
+    return _frame(scene, rendering, points, PointsSource.LIDAR, stamp, frame_id)
+
+
+def camera_from_object(rendering: Rendering, thing: SceneObject) -> Similarity:
+    """True pose of an object in the optical frame of a picture, canonical to metres."""
+    return rendering.world_from_camera.inverse() @ thing.world_from_object
+
+
+def _frame(
+    scene: Scene,
+    rendering: Rendering,
+    points: NDArray[np.float32],
+    source: PointsSource,
+    stamp: int,
+    frame_id: str,
+) -> Frame:
+    return Frame(
+        stamp=stamp,
+        frame_id=frame_id,
+        rgb=rendering.rgb,
+        labels=rendering.labels,
+        points=points,
+        points_source=source,
+        camera=rendering.camera,
+        label_names=scene.label_names,
+        fixed_from_camera=rendering.world_from_camera,
+    )
