@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sam3d_ros.models.layers.attention import SelfAttention, attend
-from sam3d_ros.models.layers.voxels import CHILDREN, VoxelSet
+from sam3d_ros.models.layers.voxels import CHILDREN, KERNEL_OFFSETS, VoxelSet
 
 # Rows gathered at once: bounds the memory of a convolution over millions of voxels.
 _ROWS = 1 << 17
@@ -30,13 +30,42 @@ class SparseConvolution(nn.Module):
         self.conv = _Kernel(width_in, width_out, 3)
 
     def forward(self, x: Tensor, voxels: VoxelSet) -> Tensor:
+        """(..., N, in) -> (..., N, out)."""
         taps = self.conv.weight.flatten(1, 3).permute(1, 2, 0)
         out = self.conv.bias.float().expand(*x.shape[:-1], -1).contiguous()
         for tap, (voxel, neighbour) in zip(taps, voxels.neighbour_pairs, strict=True):
-            for rows in range(0, len(voxel), _ROWS):
-                part = slice(rows, rows + _ROWS)
-                out.index_add_(-2, voxel[part], (x[..., neighbour[part], :] @ tap).float())
+            _add_products(out, voxel, x, neighbour, tap)
         return out.to(x.dtype)
+
+    def on_children(self, x: Tensor, voxels: VoxelSet) -> Tensor:
+        """The convolution of `subdivide(x)` on `voxels.fine`, without subdividing first.
+
+        All children of a voxel carry its features: of the 27 taps of a child, those that fall into one parent
+        can be summed beforehand. Eight remain.
+
+        Args:
+            x: (N, in) on `voxels`.
+
+        Returns:
+            (8 N, out) on `voxels.fine`.
+        """
+        out = self.conv.bias.float().expand(len(x), len(CHILDREN), -1).contiguous()
+        for number, child in enumerate(CHILDREN):
+            parent = torch.div(KERNEL_OFFSETS + child, 2, rounding_mode="floor")
+            slot = ((parent + 1) * parent.new_tensor([9, 3, 1])).sum(dim=1).to(x.device)
+            weight = self.conv.weight.flatten(1, 3).permute(1, 2, 0)
+            taps = torch.zeros_like(weight, dtype=torch.float32).index_add_(0, slot, weight.float()).to(x.dtype)
+            for offset in torch.unique(slot).tolist():
+                voxel, neighbour = voxels.neighbour_pairs[offset]
+                _add_products(out[:, number], voxel, x, neighbour, taps[offset])
+        return out.flatten(0, 1).to(x.dtype)
+
+
+def _add_products(out: Tensor, row: Tensor, x: Tensor, source: Tensor, weight: Tensor) -> None:
+    """`out[row] += x[source] @ weight`, a part at a time."""
+    for start in range(0, len(row), _ROWS):
+        part = slice(start, start + _ROWS)
+        out.index_add_(-2, row[part], (x.index_select(-2, source[part]) @ weight).float())
 
 
 class SparsePointwise(nn.Module):

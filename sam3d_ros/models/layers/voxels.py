@@ -48,22 +48,22 @@ class VoxelSet:
 
     @cached_property
     def neighbours(self) -> Tensor:
-        """(27, N) int64 index of the voxel at each kernel offset, -1 where there is none."""
+        """(27, N) int32 index of the voxel at each kernel offset, -1 where there is none."""
         size = self.coords.max(dim=0).values + 3
         strides = torch.stack([size[1] * size[2], size[2], torch.ones_like(size[2])])
-        table = self.coords.new_full((int(size.prod()),), -1)
+        table = self.coords.new_full((int(size.prod()),), -1, dtype=torch.int32)
         code = ((self.coords + 1) * strides).sum(dim=1)
-        table[code] = torch.arange(len(self), device=code.device)
+        table[code] = torch.arange(len(self), device=code.device, dtype=torch.int32)
         shift = (KERNEL_OFFSETS.to(code.device) * strides).sum(dim=1)
         return table[shift[:, None] + code]
 
     @cached_property
     def neighbour_pairs(self) -> list[tuple[Tensor, Tensor]]:
-        """For each kernel offset the voxels that have such a neighbour, and the neighbours."""
+        """For each kernel offset the voxels that have such a neighbour, and the neighbours, as int32."""
         pairs = []
         for neighbour in self.neighbours:
             voxel = torch.nonzero(neighbour >= 0).squeeze(1)
-            pairs.append((voxel, neighbour[voxel]))
+            pairs.append((voxel.int(), neighbour[voxel]))
         return pairs
 
     @cached_property
