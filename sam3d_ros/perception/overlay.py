@@ -29,8 +29,9 @@ AXIS_COLORS: tuple[Color, Color, Color] = ((235, 64, 52), (52, 199, 89), (64, 12
 
 _TINT = 0.28
 _AXIS_SHARE = 0.45
-#: Colours of successive ids differ most when their hues are a golden ratio apart.
-_GOLDEN_RATIO = 0.618034
+#: Steps of hue and saturation from one id to the next: the powers of 1 / 1.3247 spread points over a square most
+#: evenly (Roberts, "The unreasonable effectiveness of quasirandom sequences", 2018).
+_HUE_STEP, _SATURATION_STEP = 0.7548777, 0.5698403
 _WHITE: Color = (255, 255, 255)
 _BLACK: Color = (16, 16, 16)
 #: Height of an image for which lines are one unit thick.
@@ -41,7 +42,8 @@ _SHIFT = 4
 
 def object_color(object_id: int) -> Color:
     """A bright colour that belongs to an id."""
-    red, green, blue = colorsys.hsv_to_rgb((object_id * _GOLDEN_RATIO) % 1.0, 0.75, 1.0)
+    hue, saturation = (object_id * _HUE_STEP) % 1.0, 0.4 + 0.6 * ((object_id * _SATURATION_STEP) % 1.0)
+    red, green, blue = colorsys.hsv_to_rgb(hue, saturation, 1.0)
     return round(255 * red), round(255 * green), round(255 * blue)
 
 

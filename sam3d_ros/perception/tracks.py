@@ -63,7 +63,7 @@ class Track:
     view: InstanceView
     last_seen: int
     grid_shape: tuple[int, int]
-    view_pixel: NDArray[np.float64]
+    view_pixel: NDArray[np.floating]
     is_seen: bool = True
     label_votes: Counter[str] = field(default_factory=Counter)
     mesh_version: int = 0
