@@ -1,0 +1,52 @@
+"""Closing of the pinholes that marching cubes leaves in ambiguous cells."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.int64]
+
+
+def is_closed(triangles: Indices) -> bool:
+    """Whether each directed edge of (M, 3) triangles is met once, and once by its opposite."""
+    start, end = _edges(triangles)
+    count = int(triangles.max()) + 1
+    forward, backward = np.sort(start * count + end), np.sort(end * count + start)
+    return bool((np.diff(forward) > 0).all() and np.array_equal(forward, backward))
+
+
+def closed(vertices: NDArray[np.floating], triangles: Indices) -> tuple[NDArray[np.float64], Indices]:
+    """Fill each loop of open edges with a fan around its middle.
+
+    Args:
+        vertices: (N, 3).
+        triangles: (M, 3).
+
+    Returns:
+        The vertices with the middles appended, and the triangles with the fans appended.
+    """
+    start, end = _edges(triangles)
+    count = len(vertices)
+    is_open = ~np.isin(end * count + start, start * count + end)
+    following = dict(zip(start[is_open].tolist(), end[is_open].tolist(), strict=True))
+    middles: list[NDArray[np.float64]] = []
+    fans: list[tuple[int, int, int]] = []
+    while following:
+        first, at = following.popitem()
+        loop = [first]
+        while at != first and at in following:
+            loop.append(at)
+            at = following.pop(at)
+        if at != first or len(loop) < 3:
+            continue
+        middle = count + len(middles)
+        middles.append(vertices[loop].mean(axis=0))
+        fans += [(b, a, middle) for a, b in zip(loop, loop[1:] + loop[:1], strict=True)]
+    if not fans:
+        return np.asarray(vertices, np.float64), triangles
+    return np.concatenate([vertices, middles]), np.concatenate([triangles, np.array(fans, np.int64)])
+
+
+def _edges(triangles: Indices) -> tuple[Indices, Indices]:
+    return triangles.ravel(), np.roll(triangles, -1, axis=1).ravel()

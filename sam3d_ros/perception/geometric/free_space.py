@@ -1,0 +1,152 @@
+"""What one view says about space: where an object may be, and how far a point is inside or outside of that."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sam3d_ros.geometry.cameras import Camera
+from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.geometric.segment import Segment
+from sam3d_ros.perception.measurement import hiding_pixels
+
+Floats = NDArray[np.float32]
+
+#: A surface seen at a grazing angle is at most this much nearer than the gap along the ray says: cos 78 degrees.
+_LEAST_COSINE = 0.2
+#: `cv2.remap` takes maps of fewer than 2^15 rows and columns.
+_REMAP_COLUMNS = 4096
+#: Points nearer to the camera than this, metres, are projected as if they were there.
+_NEAREST = 1e-3
+
+
+class FreeSpace:
+    """The region that a view leaves to an instance: behind its measured surface, and behind what hides it.
+
+    A pixel of the mask leaves the space behind its depth. A pixel that something nearer covers leaves the space
+    behind that. Any other pixel leaves nothing: the object would be seen there. All points are given in the
+    object's ground frame.
+
+    Args:
+        frame: the view, by a camera without distortion.
+        segment: the instance.
+        camera_from_ground: rigid pose of the ground frame.
+    """
+
+    def __init__(self, frame: Frame, segment: Segment, camera_from_ground: Similarity) -> None:
+        window, (height, width) = segment.window, frame.labels.shape
+        rows, columns = window.slices
+        self._rotation = camera_from_ground.rotation.T.astype(np.float32)
+        self._translation = camera_from_ground.translation.astype(np.float32)
+        self._camera = frame.camera.cropped(
+            window.left, window.top, window.right - window.left, window.bottom - window.top
+        )
+        # Left, right, top, bottom: whether the image goes on beyond the window.
+        self._goes_on = (window.left > 0, window.right < width, window.top > 0, window.bottom < height)
+        self._maps = _maps(frame, segment, rows, columns)
+        # One pixel of doubt at depth edges: the least start among the neighbours.
+        self._doubtful = self._maps.copy()
+        self._doubtful[..., 0] = cv2.erode(self._maps[..., 0], np.ones((3, 3), np.uint8))
+
+    def depth_inside(self, points: NDArray[np.floating], *, doubt: bool = False) -> Floats:
+        """How deep points are inside the left region.
+
+        Args:
+            points: (..., 3) metres.
+            doubt: give depth edges one pixel of doubt, in favour of the points.
+
+        Returns:
+            (...) metres, positive inside and negative in free space: the smaller of the way to the measured
+            surface (along its normal) and the way to the border of the silhouette.
+        """
+        z, sampled, beyond = self._at(points, self._doubtful if doubt else self._maps)
+        along = (z - sampled[:, 0]) * sampled[:, 1]
+        across = (sampled[:, 2] - beyond) * (z / np.float32(self._camera.fx))
+        return np.asarray(np.minimum(along, across).reshape(points.shape[:-1]))
+
+    def shell(self, points: NDArray[np.floating], thickness: float) -> Floats:
+        """(...) metres that (..., 3) points are inside a shell of some thickness behind what is seen of the object."""
+        z, sampled, beyond = self._at(points, self._maps)
+        along = (z - sampled[:, 0]) * sampled[:, 1]
+        across = (sampled[:, 3] - beyond) * (z / np.float32(self._camera.fx))
+        inside = np.minimum(np.minimum(along, np.float32(thickness) - along), across)
+        return np.asarray(inside.reshape(points.shape[:-1]))
+
+    def sees(self, points: NDArray[np.floating], tolerance: float) -> NDArray[np.bool_]:
+        """(N,) whether (N, 3) points lie on the measured surface, within a tolerance in metres."""
+        z, sampled, beyond = self._at(points, self._maps)
+        along = (z - sampled[:, 0]) * sampled[:, 1]
+        return np.asarray((np.abs(along) < tolerance) & (sampled[:, 3] - beyond > 0))
+
+    def _at(self, points: NDArray[np.floating], maps: Floats) -> tuple[Floats, Floats, Floats]:
+        """(N,) depth of the points, (N, 4) maps under them, (N,) pixels from them back to the window."""
+        camera = self._camera
+        at = points.reshape(-1, 3).astype(np.float32, copy=False) @ self._rotation + self._translation
+        z = at[:, 2]
+        before = np.maximum(z, np.float32(_NEAREST))
+        u = at[:, 0] / before * np.float32(camera.fx) + np.float32(camera.cx)
+        v = at[:, 1] / before * np.float32(camera.fy) + np.float32(camera.cy)
+        inside_u, inside_v = np.clip(u, 0, camera.width - 1), np.clip(v, 0, camera.height - 1)
+        left, right, top, bottom = self._goes_on
+        du, dv = u - inside_u, v - inside_v
+        du *= np.where(du < 0, np.float32(left), np.float32(right))
+        dv *= np.where(dv < 0, np.float32(top), np.float32(bottom))
+        return z, _sampled(maps, inside_u, inside_v), np.sqrt(du * du + dv * dv)
+
+
+def _maps(frame: Frame, segment: Segment, rows: slice, columns: slice) -> Floats:
+    """(h, w, 4): where the left space begins in metres, cosine of the surface there, pixels into the left region
+    and into the mask."""
+    mask, depth = segment.mask, frame.points[rows, columns, 2]
+    hiding = hiding_pixels(mask, frame.labels[rows, columns], np.where(mask, segment.depth, depth))
+    # Parts of the instance's own mask that cleaning dropped prove nothing.
+    hiding |= frame.mask(segment.instance_id)[rows, columns] & ~mask
+    hider = np.where(np.isfinite(depth), depth, 0.0)
+    start = np.where(mask, segment.depth, np.where(hiding, hider, np.nanmin(segment.depth)))
+    goes_on = (
+        segment.window.top > 0,
+        segment.window.bottom < frame.labels.shape[0],
+        segment.window.left > 0,
+        segment.window.right < frame.labels.shape[1],
+    )
+    maps = [start, _cosines(segment), _signed_pixels(mask | hiding, goes_on), _signed_pixels(mask, goes_on)]
+    return np.dstack(maps).astype(np.float32)
+
+
+def _cosines(segment: Segment) -> Floats:
+    """Metres along the surface normal for one metre of depth, at each pixel of the mask; 1 beside it."""
+    depth = np.where(segment.mask, segment.depth, np.float32(np.nanmedian(segment.depth)))
+    points = segment.rays * cv2.GaussianBlur(depth, (5, 5), 1.2)[..., None]
+    right = cv2.Sobel(points, cv2.CV_32F, 1, 0, ksize=3)
+    down = cv2.Sobel(points, cv2.CV_32F, 0, 1, ksize=3)
+    normal = np.cross(right, down)
+    length = np.sqrt(np.einsum("ijk,ijk->ij", normal, normal))
+    cosine = np.abs(np.einsum("ijk,ijk->ij", normal, segment.rays)) / np.maximum(length, 1e-12)
+    return np.where(segment.mask, np.clip(cosine, _LEAST_COSINE, 1.5), 1.0).astype(np.float32)
+
+
+def _signed_pixels(possible: NDArray[np.bool_], goes_on: tuple[bool, bool, bool, bool]) -> Floats:
+    """Pixels to the border of a region, positive inside; beyond the image (top, bottom, left, right) it continues."""
+    pad = [int(not side) for side in goes_on]
+    padded = cv2.copyMakeBorder(possible.astype(np.uint8), *pad, cv2.BORDER_REPLICATE)
+    if padded.all():
+        return np.full(possible.shape, 1e3, np.float32)
+    inside = cv2.distanceTransform(padded, cv2.DIST_L2, 5)
+    outside = cv2.distanceTransform(1 - padded, cv2.DIST_L2, 5)
+    # The border lies half a pixel from the centres of both sides.
+    signed = np.where(padded > 0, inside - 0.5, 0.5 - outside)
+    height, width = padded.shape
+    return np.asarray(signed[pad[0] : height - pad[1], pad[2] : width - pad[3]], np.float32)
+
+
+def _sampled(maps: Floats, u: Floats, v: Floats) -> Floats:
+    """(N, C) bilinear samples of (h, w, C) maps inside their bounds."""
+    count = len(u)
+    padded = -(-count // _REMAP_COLUMNS) * _REMAP_COLUMNS
+    at = np.zeros((2, padded), np.float32)
+    at[0, :count], at[1, :count] = u, v
+    shape = (-1, min(_REMAP_COLUMNS, padded))
+    answer = cv2.remap(maps, at[0].reshape(shape), at[1].reshape(shape), cv2.INTER_LINEAR)
+    return np.asarray(answer.reshape(-1, maps.shape[2])[:count])

@@ -1,0 +1,146 @@
+"""Occupancy of one object on a grid that stands on its support, and the closed surface around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.measure import marching_cubes
+
+from sam3d_ros.perception.geometric.closing import closed, is_closed
+from sam3d_ros.perception.geometric.footprint import convex_hull, depth_inside_hull
+from sam3d_ros.perception.geometric.free_space import FreeSpace
+from sam3d_ros.perception.geometric.symmetry import Symmetry, SymmetryKind
+
+Array = NDArray[np.float64]
+Floats = NDArray[np.float32]
+
+#: The field is known within so many voxels of the surface; beyond it is cut off.
+_BAND = 2.0
+#: Smoothing of the field, in voxels: takes the steps out of silhouettes and keeps planes.
+_SMOOTHINGS = (0.6, 1.0, 1.6)
+#: Smaller parts than this share of the largest one are dropped.
+_SPECK = 0.05
+_AZIMUTHS = 36
+
+
+@dataclass(frozen=True, eq=False)
+class Solid:
+    """A closed surface in the ground frame.
+
+    Attributes:
+        vertices: (N, 3) metres.
+        triangles: (M, 3), counter-clockwise seen from outside.
+        voxel: metres.
+    """
+
+    vertices: Array
+    triangles: NDArray[np.int64]
+    voxel: float
+
+
+def carve(
+    points: Array,
+    base: float,
+    symmetry: Symmetry,
+    free_space: FreeSpace,
+    *,
+    resolution: int,
+    margin: float,
+    shell: float,
+) -> Solid | None:
+    """Carve an object out of what the view, its images under the symmetry, the hull and the support leave.
+
+    Args:
+        points: (N, 3) observed points and those that stand in for the unseen, in the ground frame.
+        base: height where the object ends below.
+        symmetry: the motions.
+        free_space: the region that the view leaves.
+        resolution: voxels along the longest side.
+        margin: metres around the hull of the points: what cleaning took off the border.
+        shell: metres of thickness that what is seen has at least.
+
+    Returns:
+        None when no voxel is left.
+    """
+    spread = np.concatenate([points, *symmetry.images(points)])
+    hull = convex_hull(spread[:, :2])
+    c, s = np.cos(symmetry.angle), np.sin(symmetry.angle)
+    grid_from_ground = np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
+    turned = spread @ grid_from_ground.T
+    low, high = turned.min(axis=0) - margin, turned.max(axis=0) + margin
+    low[2] = min(base, float(turned[:, 2].max()) - shell)
+    voxel = float((high - low).max()) / resolution
+    # Two voxels of air all around close the surface.
+    axes = [
+        np.arange(low[i] - 2.0 * voxel, high[i] + 2.5 * voxel, voxel).astype(np.float32) for i in range(3)
+    ]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1) @ grid_from_ground.astype(np.float32)
+    band = np.float32(_BAND * voxel)
+
+    field = free_space.depth_inside(grid)
+    possible = field > -band
+    if symmetry.kind is SymmetryKind.REVOLUTION:
+        field = np.minimum(field, _revolved(grid, axes[2], symmetry, free_space, voxel))
+    else:
+        candidates = grid[possible]
+        for images in symmetry.images(candidates):
+            field[possible] = np.minimum(field[possible], free_space.depth_inside(images))
+    plan = depth_inside_hull(grid[:, :, 0, :2].reshape(-1, 2).astype(np.float64), hull) + margin
+    field = np.minimum(field, plan.astype(np.float32).reshape(*field.shape[:2], 1))
+    field = np.minimum(field, np.float32(high[2]) - axes[2])
+    # What is seen is there, whatever the symmetry says.
+    field[possible] = np.maximum(field[possible], free_space.shell(grid[possible], shell))
+    field = np.minimum(field, axes[2] - np.float32(low[2]))
+    return _surface(np.clip(field, -band, band), [float(axis[0]) for axis in axes], grid_from_ground, voxel)
+
+
+def _revolved(
+    grid: Floats, heights: Floats, symmetry: Symmetry, free_space: FreeSpace, voxel: float
+) -> Floats:
+    """Least depth inside over all turns about the axis, from a profile over radius and height."""
+    center = symmetry.center.astype(np.float32)
+    radius = np.linalg.norm(grid[:, :, 0, :2] - center, axis=-1)
+    radii = np.arange(0.0, radius.max() + 2.0 * voxel, voxel).astype(np.float32)
+    turn = np.arange(_AZIMUTHS, dtype=np.float32) * np.float32(2.0 * np.pi / _AZIMUTHS)
+    ring = np.stack([np.cos(turn), np.sin(turn)], axis=-1)
+    around = np.empty((_AZIMUTHS, len(radii), len(heights), 3), np.float32)
+    around[..., :2] = center + (ring[:, None] * radii[:, None])[:, :, None]
+    around[..., 2] = heights
+    profile = free_space.depth_inside(around).min(axis=0)
+    at = radius / np.float32(voxel)
+    index = np.minimum(at.astype(np.intp), len(radii) - 2)
+    share = (at - index)[..., None]
+    return np.asarray(profile[index] * (1.0 - share) + profile[index + 1] * share, np.float32)
+
+
+def _surface(field: Floats, origin: list[float], grid_from_ground: Array, voxel: float) -> Solid | None:
+    """The closed surface where a field changes its sign; None where it does not.
+
+    Smoothing is raised in the rare case that a pinch of the field would give a surface that is not closed.
+    """
+    for smoothing in _SMOOTHINGS:
+        smooth = _without_specks(ndimage.gaussian_filter(field, smoothing))
+        if smooth.max() <= 0.0 or smooth.min() >= 0.0:
+            return None
+        smooth[np.abs(smooth) < 1e-4 * voxel] = -1e-4 * voxel
+        vertices, triangles, _, _ = marching_cubes(smooth, 0.0, gradient_direction="ascent")
+        vertices, triangles = closed(vertices, triangles.astype(np.int64))
+        solid = Solid((vertices * voxel + np.array(origin)) @ grid_from_ground, triangles, voxel)
+        if is_closed(triangles):
+            break
+    return solid
+
+
+def _without_specks(field: Floats) -> Floats:
+    """The field with the sign of small separate parts turned."""
+    parts, count = ndimage.label(field > 0)
+    if count <= 1:
+        return field
+    size = np.bincount(parts.ravel())
+    size[0] = 0
+    dropped = (size < _SPECK * size.max())[parts] & (parts > 0)
+    field[dropped] = -np.abs(field[dropped])
+    return field

@@ -1,0 +1,250 @@
+"""The points of one instance: cleaned of flying pixels and outliers, and spread over its whole mask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import LinearNDInterpolator
+
+from sam3d_ros.perception.frame import Frame, PointsSource
+from sam3d_ros.perception.measurement import Window, sensor_noise
+
+Array = NDArray[np.float64]
+
+#: Margin around a mask, as a share of its longer side, where occluders and free space are looked at.
+_MARGIN = 0.5
+#: Steepest surface that a depth step between neighbouring pixels is taken for: tan(84 degrees).
+_STEEPEST = 10.0
+#: Parts of a mask smaller than this share of the largest one are crumbs of the segmenter.
+_CRUMB = 0.02
+#: Depth is looked at in steps of this share of the mask's width. A stretch this long with hardly a point in it
+#: separates an object from what bled in; a step is empty with less than this share of the points.
+_DEPTH_STEP = 0.05
+_DEPTH_GAP = 0.3
+_SPARSE = 0.004
+_DEPTH_BINS = 4096
+#: A separated stretch with at least this share of the points still belongs to the object.
+_MAIN_SHARE = 0.4
+#: Masks measured more thinly than this are interpolated over triangles.
+_DENSE = 0.25
+_TRIANGULATED_POINTS = 1200
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """One instance in a window of the image.
+
+    Attributes:
+        instance_id: value of its pixels.
+        window: where the arrays lie in the image.
+        mask: (h, w) pixels of the instance, without crumbs.
+        measured: (h, w) pixels of the mask with a trusted depth.
+        depth: (h, w) float32 metres: the trusted depth smoothed, filled all over the mask; NaN beside it.
+        rays: (h, w, 3) float32 directions with z = 1.
+        noise: standard deviation of a measured depth, metres.
+    """
+
+    instance_id: int
+    window: Window
+    mask: NDArray[np.bool_]
+    measured: NDArray[np.bool_]
+    depth: NDArray[np.float32]
+    rays: NDArray[np.float32]
+    noise: float
+
+    def points(self, count: int) -> Array:
+        """(N, 3) a regular sample of about `count` measured points in the optical frame."""
+        index = np.flatnonzero(self.measured)
+        if len(index) > count:
+            index = index[np.linspace(0, len(index) - 1, count).astype(int)]
+        rays = self.rays.reshape(-1, 3)[index].astype(np.float64)
+        return rays * self.depth.ravel()[index, None].astype(np.float64)
+
+
+def segment_instance(frame: Frame, instance_id: int) -> Segment | None:
+    """Clean one instance; None when no measured point is left.
+
+    Raises:
+        ValueError: the instance has no pixel.
+    """
+    whole = frame.mask(instance_id)
+    window = _window(whole)
+    rows, columns = window.slices
+    mask = _without_crumbs(whole[rows, columns])
+    depth = frame.points[rows, columns, 2]
+    rays = frame.camera.rays()[rows, columns]
+    mask &= np.isfinite(rays[..., 0])
+    measured = mask & np.isfinite(depth) & (depth > 0)
+    if not measured.any():
+        return None
+    focal = (frame.camera.fx + frame.camera.fy) / 2.0
+    middle = float(np.median(depth[measured]))
+    noise = sensor_noise(frame.points_source, middle)
+    measured = _without_bleeding(measured, depth, mask, focal)
+    if frame.points_source is PointsSource.DEPTH:
+        measured = _without_flying(measured, mask, depth, middle / focal, noise)
+    filled = _filled(mask, measured, depth, noise)
+    return Segment(instance_id, window, mask, measured, filled, rays, noise)
+
+
+def _window(mask: NDArray[np.bool_]) -> Window:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if len(rows) == 0:
+        raise ValueError(
+            "the instance has no pixel in this frame: ask only for ids of `Frame.instance_ids()`"
+        )
+    margin = 3 + int(_MARGIN * max(np.ptp(rows), np.ptp(columns)))
+    return Window(
+        max(0, int(rows[0]) - margin),
+        min(mask.shape[0], int(rows[-1]) + margin + 1),
+        max(0, int(columns[0]) - margin),
+        min(mask.shape[1], int(columns[-1]) + margin + 1),
+    )
+
+
+def _without_crumbs(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    if count <= 2:
+        return mask.copy()
+    area = stats[:, cv2.CC_STAT_AREA].copy()
+    area[0] = 0
+    return np.asarray((area >= _CRUMB * area.max())[parts])
+
+
+def _without_bleeding(
+    measured: NDArray[np.bool_], depth: NDArray[np.floating], mask: NDArray[np.bool_], focal: float
+) -> NDArray[np.bool_]:
+    """Keep the stretches of depth where most points are; drop those that (nearly) empty space separates.
+
+    What bled in from behind is thin: it fills a histogram of depth sparsely.
+    """
+    values = depth[measured]
+    width = np.sqrt(mask.sum()) * float(np.median(values)) / focal
+    step = _DEPTH_STEP * width
+    bins = np.minimum((values - values.min()) / step, _DEPTH_BINS - 1).astype(np.intp)
+    count = np.bincount(bins)
+    full = np.flatnonzero(count >= max(1.0, _SPARSE * len(values)))
+    cuts = np.flatnonzero(np.diff(full) > _DEPTH_GAP / _DEPTH_STEP)
+    starts, ends = np.r_[full[0], full[cuts + 1]], np.r_[full[cuts], full[-1]]
+    size = np.array([count[a : b + 1].sum() for a, b in zip(starts, ends, strict=True)])
+    kept = np.flatnonzero(size >= _MAIN_SHARE * size.max())
+    low = values.min() + (starts[kept[0]] - 1) * step
+    high = values.min() + (ends[kept[-1]] + 2) * step
+    with np.errstate(invalid="ignore"):
+        return np.asarray(measured & (depth >= low) & (depth <= high))
+
+
+def _without_flying(
+    measured: NDArray[np.bool_],
+    mask: NDArray[np.bool_],
+    depth: NDArray[np.floating],
+    pixel: float,
+    noise: float,
+) -> NDArray[np.bool_]:
+    """Drop pixels on depth edges and along the border of the mask, as long as enough are left.
+
+    Args:
+        pixel: metres that a pixel spans at the object.
+    """
+    kernel = np.ones((3, 3), np.uint8)
+    known = np.isfinite(depth)
+    far = cv2.dilate(np.where(known, depth, -np.inf).astype(np.float32), kernel)
+    near = cv2.erode(np.where(known, depth, np.inf).astype(np.float32), kernel)
+    with np.errstate(over="ignore"):
+        span = far - near
+    smooth = span <= 2.0 * _STEEPEST * pixel + 4.0 * noise
+    half_width = float(cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3).max())
+    border = 0 if half_width < 4 else 1 if half_width < 15 else 2
+    inner = cv2.erode(mask.astype(np.uint8), kernel, iterations=border, borderValue=1) > 0 if border else mask
+    for candidate in (measured & smooth & inner, measured & smooth):
+        if candidate.sum() >= max(20, 0.3 * measured.sum()):
+            return _without_specks(candidate)
+    return measured
+
+
+def _without_specks(measured: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Drop measured pixels with few measured neighbours: outliers between holes."""
+    neighbours = cv2.boxFilter(
+        measured.astype(np.float32), -1, (5, 5), normalize=True, borderType=cv2.BORDER_CONSTANT
+    )
+    kept = measured & (neighbours > 0.3)
+    return kept if kept.sum() >= 0.5 * measured.sum() else measured
+
+
+def _filled(
+    mask: NDArray[np.bool_], measured: NDArray[np.bool_], depth: NDArray[np.floating], noise: float
+) -> NDArray[np.float32]:
+    """Depth at each pixel of the mask.
+
+    Interpolates the inverse depth, which is linear in the image on a plane. Beyond the measured part it is
+    continued from the nearest pixel, with the slope that the surface has there.
+    """
+    share = measured.sum() / max(1, mask.sum())
+    if share < _DENSE:
+        inverse = _triangulated(mask, measured, depth)
+    else:
+        inverse = _continued(measured, depth, noise)
+    low, high = 1.0 / float(depth[measured].max()), 1.0 / float(depth[measured].min())
+    slack = 0.1 * (high - low)
+    inverse = np.clip(inverse, max(low - slack, 0.5 * low), high + slack)
+    return np.where(mask, 1.0 / inverse, np.nan).astype(np.float32)
+
+
+def _triangulated(
+    mask: NDArray[np.bool_], measured: NDArray[np.bool_], depth: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    inverse = _nearest(measured, 1.0 / np.where(measured, depth, 1.0))
+    pixels = np.argwhere(measured)
+    if len(pixels) > _TRIANGULATED_POINTS:
+        pixels = pixels[np.linspace(0, len(pixels) - 1, _TRIANGULATED_POINTS).astype(int)]
+    if (
+        len(pixels) < 4
+        or (np.ptp(pixels, axis=0) == 0).any()
+        or np.linalg.matrix_rank(pixels - pixels[0]) < 2
+    ):
+        return inverse
+    linear = LinearNDInterpolator(pixels, inverse[pixels[:, 0], pixels[:, 1]])
+    wanted = np.argwhere(mask)
+    values = linear(wanted)
+    inside = np.isfinite(values)
+    inverse[wanted[inside, 0], wanted[inside, 1]] = values[inside]
+    return inverse
+
+
+def _continued(measured: NDArray[np.bool_], depth: NDArray[np.floating], noise: float) -> NDArray[np.float32]:
+    near = _nearest(measured, np.where(measured, depth, 1.0))
+    smooth = cv2.bilateralFilter(near, 5, 4.0 * noise, 2.0)
+    inverse = 1.0 / smooth
+    # Slopes are taken inside the measured part only, where they are not made up.
+    weight = cv2.erode(measured.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
+    slopes = []
+    for dx, dy in ((1, 0), (0, 1)):
+        slope = cv2.Sobel(inverse, cv2.CV_32F, dx, dy, ksize=3, scale=0.125)
+        total = cv2.GaussianBlur(weight, (9, 9), 2.0)
+        slopes.append(
+            cv2.GaussianBlur(slope * weight, (9, 9), 2.0) / np.maximum(total, 1e-3) * (total > 1e-3)
+        )
+    origin = np.argwhere(measured)[_nearest_index(measured)]
+    rows, columns = np.indices(measured.shape)
+    # Slopes are trusted for a few pixels; farther away the surface is continued flat.
+    reach = 6.0
+    down = np.clip(rows - origin[..., 0], -reach, reach)
+    right = np.clip(columns - origin[..., 1], -reach, reach)
+    at = (origin[..., 0], origin[..., 1])
+    continued = inverse[at] + slopes[0][at] * right + slopes[1][at] * down
+    return np.where(measured, inverse, continued).astype(np.float32)
+
+
+def _nearest(measured: NDArray[np.bool_], values: NDArray[np.floating]) -> NDArray[np.float32]:
+    return values[measured].astype(np.float32)[_nearest_index(measured)]
+
+
+def _nearest_index(measured: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """(h, w) for each pixel the nearest measured one, counted row by row among the measured."""
+    _, label = cv2.distanceTransformWithLabels(
+        (~measured).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    return np.asarray(label, np.intp) - 1

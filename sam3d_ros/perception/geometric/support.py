@@ -1,0 +1,230 @@
+"""The plane that objects stand on: which way is up, and how deep an object reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.geometric.config import GeometricConfig
+from sam3d_ros.perception.geometric.segment import Segment
+from sam3d_ros.perception.measurement import sensor_noise
+
+Array = NDArray[np.float64]
+
+_BACKGROUND_POINTS = 1500
+_SEGMENT_POINTS = 60
+_TRIALS = 300
+_CANDIDATES = 4
+#: A plane with a smaller share of the background is none.
+_LEAST_SHARE = 0.06
+#: An object stands on a plane when its lowest points come this near to it, as a share of its size.
+_CONTACT = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class SupportPlane:
+    """A plane of the frame, `normal . p = offset`, with the normal towards the camera's side: up.
+
+    Attributes:
+        normal: (3,) unit, optical frame.
+        offset: metres.
+        found: False when nothing was seen to stand on, and up is the image's up.
+    """
+
+    normal: Array
+    offset: float
+    found: bool
+
+    def heights(self, points: Array) -> Array:
+        """(...) metres above the plane."""
+        return np.asarray(points @ self.normal - self.offset)
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """Where one object stands.
+
+    Attributes:
+        camera_from_ground: z up, x away from the camera along the ground; the origin lies in the plane.
+        base: metres above the plane where the object ends below.
+        resting: whether something was seen that carries it.
+    """
+
+    camera_from_ground: Similarity
+    base: float
+    resting: bool
+
+
+def find_support(frame: Frame, segments: Sequence[Segment], config: GeometricConfig) -> SupportPlane:
+    """The plane that most likely carries the instances of a frame.
+
+    RANSAC over the unlabelled points (Fischler and Bolles 1981) for several planes; among these the one that
+    has many points, carries instances, and faces up in the image or towards a camera that looks down.
+    """
+    background = _background(frame)
+    fallback = SupportPlane(np.array([0.0, -1.0, 0.0]), 0.0, False)
+    if len(background) < 30 or not segments:
+        return fallback
+    rng = np.random.default_rng(config.seed)
+    samples = [segment.points(_SEGMENT_POINTS) for segment in segments]
+    tolerance = config.plane_tolerance * np.maximum(1.0, background[:, 2])
+    tolerance = np.maximum(
+        tolerance, 2.0 * sensor_noise(frame.points_source, float(np.median(background[:, 2])))
+    )
+    left = np.ones(len(background), bool)
+    best, best_score = fallback, 0.0
+    for _ in range(_CANDIDATES):
+        if left.sum() < max(15, _LEAST_SHARE * len(background)):
+            break
+        normal, offset, inliers = _strongest_plane(background[left], tolerance[left], rng)
+        share = inliers.sum() / len(background)
+        if share < _LEAST_SHARE:
+            break
+        plane = SupportPlane(normal, offset, True)
+        score = share**0.5 * _uprightness(normal) * _carried(plane, samples)
+        if score > best_score:
+            best, best_score = plane, score
+        left[np.flatnonzero(left)[inliers]] = False
+    return best
+
+
+def place_on_ground(plane: SupportPlane, segment: Segment, frame: Frame) -> Ground:
+    """The ground frame under one object, and where the object ends below.
+
+    What is seen right below the object tells: the plane itself, another thing it rests on, or nothing (an object
+    in the air, which is not extended down).
+    """
+    points = segment.points(400)
+    up = plane.normal
+    away = np.median(points, axis=0)
+    away = away - (away @ up) * up
+    if np.linalg.norm(away) < 0.05 * np.linalg.norm(np.median(points, axis=0)):
+        # The camera looks straight down: the image's up is away.
+        away = np.array([0.0, -1.0, 0.0]) - (np.array([0.0, -1.0, 0.0]) @ up) * up
+    if np.linalg.norm(away) < 1e-6:
+        away = np.array([0.0, 0.0, 1.0]) - up[2] * up
+    x = away / np.linalg.norm(away)
+    rotation = np.stack([x, np.cross(up, x), up], axis=1)
+    middle = np.median(points, axis=0)
+    origin = middle - plane.heights(middle) * up if plane.found else middle
+    camera_from_ground = Similarity(rotation, origin)
+    own = segment.rays[segment.mask] * segment.depth[segment.mask, None]
+    low, high = np.percentile((own - origin) @ up, (1.0, 99.0))
+    size = max(high - low, float(np.linalg.norm(np.ptp(points, axis=0))) / 3.0, 1e-3)
+    if not plane.found:
+        return Ground(camera_from_ground, float(low), False)
+    around, carried = _seen_below(segment, frame, camera_from_ground, float(low), float(low + 0.25 * size))
+    # The plane may be bent or a little off: follow what is seen of it nearby, but no other thing on it.
+    local = around[np.abs(around) < 2.0 * segment.noise]
+    level = float(np.median(local)) if len(local) >= 30 else 0.0
+    reach = 0.12 * size + 3.0 * segment.noise
+    if low - level < reach:
+        return Ground(camera_from_ground, min(level, float(low) + reach), True)
+    if carried > 0.4:
+        return Ground(camera_from_ground, float(low), True)
+    return Ground(camera_from_ground, level, True)
+
+
+def _background(frame: Frame) -> Array:
+    unlabelled = np.flatnonzero((frame.labels == 0) & np.isfinite(frame.points[..., 2]))
+    if len(unlabelled) > _BACKGROUND_POINTS:
+        unlabelled = unlabelled[np.linspace(0, len(unlabelled) - 1, _BACKGROUND_POINTS).astype(int)]
+    return frame.points.reshape(-1, 3)[unlabelled].astype(np.float64)
+
+
+def _strongest_plane(
+    points: Array, tolerance: Array, rng: np.random.Generator
+) -> tuple[Array, float, NDArray[np.bool_]]:
+    """Normal towards the camera, offset, and inliers of the plane with most points."""
+    # The second and third point come from the neighbourhood of the first in scan order: planes are local.
+    first = rng.integers(0, len(points), _TRIALS)
+    reach = max(3, len(points) // 4)
+    others = (first[:, None] + rng.integers(-reach, reach + 1, (_TRIALS, 2))) % len(points)
+    a, b, c = points[first], points[others[:, 0]], points[others[:, 1]]
+    normals = np.cross(b - a, c - a)
+    length = np.linalg.norm(normals, axis=1)
+    good = length > 1e-9
+    if not good.any():
+        return np.array([0.0, -1.0, 0.0]), 0.0, np.zeros(len(points), bool)
+    normals, a = normals[good] / length[good, None], a[good]
+    offsets = np.einsum("ij,ij->i", normals, a)
+    off = np.abs(points @ normals.T - offsets) < tolerance[:, None]
+    best = int(np.argmax(off.sum(axis=0)))
+    inliers = off[:, best]
+    normal, offset = normals[best], float(offsets[best])
+    for _ in range(3):
+        if inliers.sum() < 3:
+            break
+        weight = 1.0 / tolerance[inliers] ** 2
+        center = np.average(points[inliers], axis=0, weights=weight)
+        spread = (points[inliers] - center) * np.sqrt(weight)[:, None]
+        normal = np.linalg.svd(spread, full_matrices=False)[2][2]
+        offset = float(normal @ center)
+        inliers = np.abs(points @ normal - offset) < tolerance
+    if offset > 0:
+        normal, offset = -normal, -offset
+    return normal, offset, inliers
+
+
+def _uprightness(normal: Array) -> float:
+    """Prior of a normal in the optical frame: up in the image is likely, down is not, towards the camera may be."""
+    return float(np.clip(0.55 - 0.45 * normal[1], 0.05, 1.0))
+
+
+def _carried(plane: SupportPlane, samples: Sequence[Array]) -> float:
+    """Share of instances that are above the plane and come near to it, with a floor for stacks and hands."""
+    carried = 0.0
+    for points in samples:
+        heights = plane.heights(points)
+        size = max(float(np.linalg.norm(np.ptp(points, axis=0))), 1e-3)
+        low = float(np.percentile(heights, 5.0))
+        above = np.mean(heights > -0.05 * size)
+        carried += float(above > 0.8) * float(np.clip(1.5 - low / (_CONTACT * size), 0.0, 1.0))
+    return 0.05 + carried / len(samples)
+
+
+def _seen_below(
+    segment: Segment, frame: Frame, camera_from_ground: Similarity, low: float, below: float
+) -> tuple[Array, float]:
+    """Heights measured right around the lower part of an object, and the share of that which it may rest on.
+
+    Returns:
+        (N,) heights of unlabelled points near the mask; and the share of the lower border where another surface
+        begins at the height where the object ends.
+    """
+    rows, columns = segment.window.slices
+    labels, points = frame.labels[rows, columns], frame.points[rows, columns]
+    ring = cv2.dilate(segment.mask.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=6) > 0
+    ring &= ~segment.mask & np.isfinite(points[..., 2])
+    heights = camera_from_ground.apply_inverse(points[ring])[:, 2]
+    around = heights[labels[ring] == 0]
+    own = segment.rays * segment.depth[..., None]
+    own_height = camera_from_ground.apply_inverse(own)[..., 2]
+    with np.errstate(invalid="ignore"):
+        foot = segment.mask & (own_height < below)
+    if not foot.any():
+        return around, 0.0
+    _, index = cv2.distanceTransformWithLabels(
+        (~foot).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    near = cv2.dilate(foot.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=4) > 0
+    near &= ring
+    if not near.any():
+        return around, 0.0
+    at = np.argwhere(foot)[index[near] - 1]
+    own_near = own[at[:, 0], at[:, 1]]
+    gap = np.linalg.norm(points[near] - own_near, axis=1)
+    pixel = own_near[:, 2] / frame.camera.fx
+    lower = (
+        camera_from_ground.apply_inverse(points[near])[:, 2]
+        < own_height[at[:, 0], at[:, 1]] + 2.0 * segment.noise
+    )
+    carrying = camera_from_ground.apply_inverse(points[near])[:, 2] > 0.5 * low
+    touching = lower & carrying & (gap < 25.0 * pixel + 4.0 * segment.noise)
+    return around, float(np.mean(touching))

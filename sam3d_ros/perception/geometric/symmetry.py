@@ -1,0 +1,88 @@
+"""Symmetries of objects that stand on a ground plane, as motions of their footprint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+#: Turns that stand for all turns of a revolution, the identity left out.
+_TURNS = 7
+
+
+class SymmetryKind(Enum):
+    """Groups of motions that keep the vertical."""
+
+    NONE = "none"
+    MIRROR = "mirror"
+    HALF_TURN = "half_turn"
+    TWO_MIRRORS = "two_mirrors"
+    REVOLUTION = "revolution"
+
+
+@dataclass(frozen=True, eq=False)
+class Symmetry:
+    """A symmetry in the ground frame.
+
+    Attributes:
+        kind: the group.
+        angle: radians from x to the normal of the (first) mirror; the direction that the grid of a carving follows.
+        center: (2,) a point of the axis, or of the mirror, metres.
+        violation: mean depth of the images of the observed points in free space, as a share of the diameter.
+        determined: whether the view tells where the hidden side ends; otherwise a prior does.
+    """
+
+    kind: SymmetryKind
+    angle: float
+    center: Array
+    violation: float
+    determined: bool
+
+    def images(self, points: NDArray[np.floating]) -> list[NDArray[np.floating]]:
+        """Where (..., 3) points go under each motion but the identity; seven turns for a revolution."""
+        linear, offset = motions(self.kind, np.array([self.angle]), self.center[None])
+        answer = []
+        for turn, shift in zip(linear[0], offset[0], strict=True):
+            image = points.copy()
+            image[..., :2] = points[..., :2] @ turn.T.astype(points.dtype) + shift.astype(points.dtype)
+            answer.append(image)
+        return answer
+
+
+def motions(kind: SymmetryKind, angle: Array, center: Array) -> tuple[Array, Array]:
+    """The motions of H groups of one kind but the identity: `p -> linear @ p + offset` in the ground plane.
+
+    Args:
+        kind: the group.
+        angle: (H,) radians to the normal of the first mirror.
+        center: (H, 2) metres.
+
+    Returns:
+        (H, G, 2, 2) orthogonal matrices and (H, G, 2) offsets.
+    """
+    if kind is SymmetryKind.NONE:
+        return np.zeros((len(angle), 0, 2, 2)), np.zeros((len(angle), 0, 2))
+    if kind is SymmetryKind.REVOLUTION:
+        turns = np.arange(1, _TURNS + 1) * 2.0 * np.pi / (_TURNS + 1)
+        c, s = np.cos(turns), np.sin(turns)
+        linear = np.tile(np.moveaxis(np.array([[c, -s], [s, c]]), 2, 0), (len(angle), 1, 1, 1))
+    else:
+        half_turn = np.broadcast_to(-np.eye(2), (len(angle), 2, 2))
+        mirror = _reflections(angle)
+        linear = {
+            SymmetryKind.MIRROR: lambda: mirror[:, None],
+            SymmetryKind.HALF_TURN: lambda: half_turn[:, None],
+            # The second mirror stands across the first; both together are the half turn.
+            SymmetryKind.TWO_MIRRORS: lambda: np.stack([mirror, -mirror, half_turn], axis=1),
+        }[kind]()
+    return linear, center[:, None] - np.einsum("hgij,hj->hgi", linear, center)
+
+
+def _reflections(angle: Array) -> Array:
+    """(H, 2, 2) reflections at lines through the origin with normals at (H,) angles: I - 2 n n^T."""
+    c, s = np.cos(2.0 * angle), np.sin(2.0 * angle)
+    return np.moveaxis(np.array([[-c, -s], [-s, c]]), 2, 0)

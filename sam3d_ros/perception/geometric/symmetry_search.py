@@ -1,0 +1,188 @@
+"""The search for the symmetry that completes what one view cannot see.
+
+A symmetry is judged by what it claims: the images of the observed points must lie where the view leaves space,
+behind measured surfaces and inside the silhouette (the test of Thrun and Wegbreit 2005). Among those that
+pass, the most symmetric and the tightest wins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam3d_ros.perception.geometric.config import GeometricConfig
+from sam3d_ros.perception.geometric.footprint import smallest_rectangle
+from sam3d_ros.perception.geometric.free_space import FreeSpace
+from sam3d_ros.perception.geometric.symmetry import Symmetry, SymmetryKind, motions
+
+Array = NDArray[np.float64]
+
+#: Observed points that vote in the coarse search, and on the many turns of a revolution.
+_COARSE_POINTS = 80
+_REVOLVED_POINTS = 40
+_MIRROR_ANGLES = 16
+_OFFSETS = 12
+_CENTERS = 10
+#: Hypotheses of a group that are compared before the best one is refined.
+_KEPT = 6
+_COARSE_ROUNDS, _FINE_ROUNDS = 5, 3
+#: A violation counts up to this share of the diameter, so that a few points (a handle) cannot veto a symmetry.
+_CAP = 0.1
+#: Cost, in diameters, of stretching the object by the factor e against what is expected.
+_STRETCH_COST = 0.004
+#: Cost of a group, in diameters: of those that explain the view alike, the larger group says more.
+_GROUP_COST = {
+    SymmetryKind.REVOLUTION: 0.0,
+    SymmetryKind.TWO_MIRRORS: 0.0005,
+    SymmetryKind.HALF_TURN: 0.002,
+    SymmetryKind.MIRROR: 0.003,
+    SymmetryKind.NONE: 0.01,
+}
+#: The view determines a symmetry when pushing its center back by this share of the diameter adds that violation.
+_PUSH, _PUSHED_VIOLATION = 0.06, 0.001
+
+
+@dataclass(frozen=True, eq=False)
+class _Evidence:
+    """What hypotheses are measured against: observed points, free space, and the expected size."""
+
+    points: NDArray[np.float32]
+    free_space: FreeSpace
+    diameter: float
+    tolerance: float
+    expected_depth: float
+    width: float
+
+    def thinned(self, count: int) -> _Evidence:
+        """The same with at most so many points."""
+        if len(self.points) <= count:
+            return self
+        chosen = np.linspace(0, len(self.points) - 1, count).astype(int)
+        return replace(self, points=self.points[chosen])
+
+
+def find_symmetry(
+    points: Array, base: float, free_space: FreeSpace, noise: float, config: GeometricConfig
+) -> Symmetry:
+    """Search the groups of `SymmetryKind`.
+
+    Args:
+        points: (N, 3) observed points in the ground frame (x away from the camera, z up), metres.
+        base: height where the object ends below.
+        free_space: the region that the view leaves.
+        noise: of a point, metres.
+        config: parameters.
+    """
+    low, high = points.min(axis=0), points.max(axis=0)
+    seen = np.maximum(high - low, 1e-4)
+    height = max(float(high[2]) - base, 1e-4)
+    diameter = float(np.linalg.norm([seen[0], seen[1], height]))
+    evidence = _Evidence(
+        points.astype(np.float32),
+        free_space,
+        diameter,
+        noise + 0.002 * diameter,
+        max(seen[0], config.depth_prior * min(seen[1], height)),
+        float(seen[1]),
+    )
+    angle = smallest_rectangle(points[:, :2]).angle
+    best = Symmetry(SymmetryKind.NONE, angle, points[:, :2].mean(axis=0), 0.0, False)
+    best_cost = _GROUP_COST[best.kind] + _STRETCH_COST * abs(np.log(evidence.expected_depth / seen[0]))
+    for kind, hypotheses in _hypotheses(evidence, low, high, angle).items():
+        at, cost = _refined(kind, hypotheses, evidence)
+        if cost >= best_cost:
+            continue
+        pushed = at + np.array([0.0, _PUSH * diameter, 0.0])
+        violation = _violations(kind, np.stack([at, pushed]), evidence)[0]
+        if violation[0] <= config.max_violation:
+            determined = bool(violation[1] > violation[0] + _PUSHED_VIOLATION)
+            best = Symmetry(kind, float(at[0]), at[1:], float(violation[0]), determined)
+            best_cost = cost
+    return best
+
+
+def _hypotheses(evidence: _Evidence, low: Array, high: Array, angle: float) -> dict[SymmetryKind, Array]:
+    """For each group (K, 3) promising parameters: angle, center x, center y."""
+    seen = high - low
+    coarse, few = evidence.thinned(_COARSE_POINTS), evidence.thinned(_REVOLVED_POINTS)
+    reach = 0.75 * max(evidence.expected_depth, seen[0], 0.5 * evidence.width)
+    xs = np.linspace(low[0] + 0.2 * seen[0], low[0] + reach, _CENTERS)
+    ys = np.linspace(low[1] + 0.25 * seen[1], high[1] - 0.25 * seen[1], _CENTERS)
+    centers = np.stack(np.meshgrid(xs, ys, indexing="ij"), axis=-1).reshape(-1, 2)
+    turning = np.column_stack([np.full(len(centers), angle), centers])
+    half_turns = _best(SymmetryKind.HALF_TURN, turning, coarse)
+    revolutions = _best(SymmetryKind.REVOLUTION, turning, few)
+
+    angles = angle + np.arange(_MIRROR_ANGLES) * np.pi / _MIRROR_ANGLES
+    middle = np.array([low[0] + 0.5 * reach, 0.5 * (low[1] + high[1])])
+    span = 0.5 * float(np.linalg.norm(seen[:2])) + 0.5 * reach
+    offsets = np.linspace(-0.6, 0.6, _OFFSETS) * span
+    at_angle, at_offset = (grid.ravel() for grid in np.meshgrid(angles, offsets, indexing="ij"))
+    normals = np.column_stack([np.cos(at_angle), np.sin(at_angle)])
+    mirrors = np.column_stack([at_angle, middle + at_offset[:, None] * normals])
+
+    # Two mirrors make a half turn: they stand where that is cheap, at any angle of a quarter turn.
+    quarter = angles[: _MIRROR_ANGLES // 2]
+    pairs = np.column_stack(
+        [np.repeat(quarter, len(half_turns)), np.tile(half_turns[:, 1:], (len(quarter), 1))]
+    )
+    return {
+        SymmetryKind.REVOLUTION: revolutions,
+        SymmetryKind.TWO_MIRRORS: _best(SymmetryKind.TWO_MIRRORS, pairs, coarse),
+        SymmetryKind.HALF_TURN: half_turns,
+        SymmetryKind.MIRROR: _best(SymmetryKind.MIRROR, mirrors, coarse),
+    }
+
+
+def _best(kind: SymmetryKind, parameters: Array, evidence: _Evidence) -> Array:
+    return parameters[np.argsort(_cost(kind, parameters, evidence))[:_KEPT]]
+
+
+def _refined(kind: SymmetryKind, parameters: Array, evidence: _Evidence) -> tuple[Array, float]:
+    """Pattern search around the best of (K, 3) parameters, first on few points, then on all."""
+    sides = (-1.0, 0.0, 1.0)
+    turns = sides if kind in (SymmetryKind.MIRROR, SymmetryKind.TWO_MIRRORS) else (0.0,)
+    pattern = np.array([(a, x, y) for a in turns for x in sides for y in sides])
+    steps = np.array([np.pi / _MIRROR_ANGLES / 2.0, 0.08 * evidence.diameter, 0.08 * evidence.diameter])
+    spins = kind is SymmetryKind.REVOLUTION
+    coarse = evidence.thinned(_REVOLVED_POINTS if spins else _COARSE_POINTS)
+    fine = evidence.thinned(2 * _REVOLVED_POINTS) if spins else evidence
+    at = parameters[int(np.argmin(_cost(kind, parameters, coarse)))]
+    cost = np.inf
+    for points, rounds in ((coarse, _COARSE_ROUNDS), (fine, _FINE_ROUNDS)):
+        for _ in range(rounds):
+            tried = at + pattern * steps
+            costs = _cost(kind, tried, points)
+            best = int(np.argmin(costs))
+            if np.array_equal(tried[best], at):
+                steps = steps / 2.0
+            at, cost = tried[best], float(costs[best])
+    return at, cost
+
+
+def _cost(kind: SymmetryKind, parameters: Array, evidence: _Evidence) -> Array:
+    """(H,) cost in diameters of (H, 3) hypotheses: violation, group, and stretching against expectation."""
+    violation, stretch = _violations(kind, parameters, evidence)
+    return np.asarray(violation + _GROUP_COST[kind] + _STRETCH_COST * stretch)
+
+
+def _violations(kind: SymmetryKind, parameters: Array, evidence: _Evidence) -> tuple[Array, Array]:
+    """(H,) mean violation in diameters, and (H,) absolute log-stretch of depth and width together."""
+    linear, offset = motions(kind, parameters[:, 0], parameters[:, 1:])
+    points = evidence.points
+    images = np.empty((*offset.shape[:2], len(points), 3), np.float32)
+    flat = points[:, :2] @ linear.astype(np.float32).swapaxes(2, 3)
+    images[..., :2] = flat + offset.astype(np.float32)[:, :, None]
+    images[..., 2] = points[:, 2]
+    depth = evidence.free_space.depth_inside(images, doubt=True)
+    depth = np.clip(-depth - np.float32(evidence.tolerance), 0.0, np.float32(_CAP * evidence.diameter))
+    violation = depth.reshape(len(parameters), -1).mean(axis=1) / evidence.diameter
+    stretch = np.zeros(len(parameters))
+    for axis, expected in ((0, evidence.expected_depth), (1, evidence.width)):
+        along = images[..., axis].reshape(len(parameters), -1)
+        low = np.minimum(along.min(axis=1), points[:, axis].min())
+        high = np.maximum(along.max(axis=1), points[:, axis].max())
+        stretch += np.abs(np.log(np.maximum(high - low, 1e-4) / expected))
+    return violation.astype(np.float64), stretch
