@@ -1,0 +1,137 @@
+"""Names of everything that can be wrong with the input, and a log that counts it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+
+class Level(IntEnum):
+    """How bad it is; the values are those of diagnostic_msgs/DiagnosticStatus."""
+
+    WARN = 1
+    ERROR = 2
+
+
+class Fault(Enum):
+    """What can go wrong, by name: (name in /diagnostics, level, what the user can do)."""
+
+    UNKNOWN_ENCODING = ("unknown_encoding", Level.ERROR, "publish one of the encodings in the README")
+    TRUNCATED_DATA = ("truncated_data", Level.ERROR, "check the driver and the transport: bytes are missing")
+    CORRUPT_DATA = ("corrupt_data", Level.ERROR, "check the driver: the content cannot be decoded")
+    SIZE_MISMATCH = ("size_mismatch", Level.ERROR, "publish images and camera_info of one size")
+    MISSING_FIELDS = ("missing_fields", Level.ERROR, "publish a cloud with float x, y and z")
+    LABEL_OUT_OF_RANGE = ("label_out_of_range", Level.ERROR, "number the instances from 1 to 65535, 0 = none")
+    UNCALIBRATED_CAMERA = ("uncalibrated_camera", Level.ERROR, "calibrate the camera: K[0] must not be 0")
+    UNKNOWN_DISTORTION = (
+        "unknown_distortion",
+        Level.ERROR,
+        "use plumb_bob, rational_polynomial or equidistant, or rectify the image and set rectified:=true",
+    )
+    MISSING_CAMERA_INFO = ("missing_camera_info", Level.ERROR, "publish or remap the topic camera_info")
+    MISSING_INPUT = ("missing_input", Level.WARN, "check that the topic is published and remapped")
+    LABELS_RESIZED = ("labels_resized", Level.WARN, "publish the labels in the size of the image")
+    EMPTY_MASK = ("empty_mask", Level.WARN, "lower min_mask_pixels, or let the segmenter drop small masks")
+    NO_DEPTH_IN_MASK = (
+        "no_depth_in_mask",
+        Level.WARN,
+        "check the range of the depth sensor and its registration",
+    )
+    MISSING_TRANSFORM = ("missing_transform", Level.ERROR, "publish the transform on /tf or /tf_static")
+    OLD_TRANSFORM = (
+        "old_transform",
+        Level.ERROR,
+        "publish /tf at the rate of the images, or raise tf_timeout",
+    )
+    TIME_JUMP = ("time_jump", Level.WARN, "nothing: caches were cleared because the clock jumped back")
+    REPEATED_STAMP = ("repeated_stamp", Level.WARN, "stamp each image with the time of its exposure")
+    TOO_MANY_OBJECTS = ("too_many_objects", Level.WARN, "raise max_objects; the largest ones were kept")
+    OUT_OF_MEMORY = ("out_of_memory", Level.ERROR, "lower max_objects or the resolution, or free GPU memory")
+    MISSING_WEIGHTS = ("missing_weights", Level.ERROR, "put the weights where checkpoints/README.md says")
+
+    def __init__(self, label: str, level: Level, remedy: str) -> None:
+        self.label = label
+        self.level = level
+        self.remedy = remedy
+
+
+class FaultError(ValueError):
+    """An input that cannot be used, for a reason with a name.
+
+    Attributes:
+        fault: what is wrong.
+    """
+
+    def __init__(self, fault: Fault, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+@dataclass(frozen=True)
+class FaultRecord:
+    """What the log knows of one fault.
+
+    Attributes:
+        fault: which.
+        count: how often it was reported.
+        message: the last report.
+        age: seconds since then.
+    """
+
+    fault: Fault
+    count: int
+    message: str
+    age: float
+
+
+class FaultLog:
+    """Counts faults and keeps the last message of each; may be used from any thread.
+
+    Args:
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._reports: dict[Fault, tuple[int, str, float]] = {}
+
+    def report(self, fault: Fault, message: str, *, times: int = 1) -> None:
+        """Count a fault.
+
+        Args:
+            message: expected, given and the place; the general remedy is added by whoever shows it.
+            times: how many it stands for.
+        """
+        now = self._clock()
+        with self._lock:
+            count = self._reports[fault][0] if fault in self._reports else 0
+            self._reports[fault] = (count + times, message, now)
+
+    def report_error(self, error: FaultError) -> None:
+        """Count the fault that an error carries."""
+        self.report(error.fault, str(error))
+
+    def count(self, fault: Fault) -> int:
+        """How often a fault was reported."""
+        with self._lock:
+            return self._reports[fault][0] if fault in self._reports else 0
+
+    def records(self, *, newer_than: float | None = None) -> tuple[FaultRecord, ...]:
+        """The faults reported so far, errors first, then the most recent first.
+
+        Args:
+            newer_than: only those of the last so many seconds.
+        """
+        now = self._clock()
+        with self._lock:
+            records = [
+                FaultRecord(fault, count, message, now - when)
+                for fault, (count, message, when) in self._reports.items()
+            ]
+        if newer_than is not None:
+            records = [record for record in records if record.age <= newer_than]
+        return tuple(sorted(records, key=lambda record: (-record.fault.level, record.age)))

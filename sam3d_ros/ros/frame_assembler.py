@@ -1,0 +1,347 @@
+"""Finds the messages that belong to one moment.
+
+Each input has a short queue by stamp. A set is complete when there is an image, labels of its stamp, a
+camera_info, and every further input that is expected, or that input has been waited for long enough. Labels may
+come long after their image: a segmenter takes time. Of several complete sets the newest is taken and everything
+older is dropped and counted. Stamps are nanoseconds; the assembler knows nothing of ROS.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from sam3d_ros.ros.faults import Fault, FaultLog
+
+_SECOND = 1_000_000_000
+
+
+class Input(Enum):
+    """What comes in; the values are the names of the topics."""
+
+    IMAGE = "image"
+    LABELS = "labels"
+    CAMERA_INFO = "camera_info"
+    DEPTH = "depth"
+    DEPTH_INFO = "depth/camera_info"
+    POINTS = "points"
+
+
+class Drop(Enum):
+    """Why a message was not used."""
+
+    SUPERSEDED = "superseded"  # its set was complete, but a newer one came before anybody took it
+    NO_LABELS = "no_labels"  # an image for which no labels came
+    NO_IMAGE = "no_image"  # labels, depth or points without an image of their stamp
+    NO_CAMERA_INFO = "no_camera_info"  # image and labels without any calibration
+    LATE = "late"  # older than the last set that was taken
+    TIME_JUMP = "time_jump"  # from before the clock jumped back
+
+
+@dataclass(frozen=True)
+class AssemblerConfig:
+    """Parameters of matching.
+
+    Attributes:
+        tolerance: largest difference of stamps between the image and its labels and depth, seconds.
+        points_tolerance: the same for a LiDAR sweep, seconds; its points are placed by their own stamp.
+        expect_depth: a set waits for a depth image.
+        expect_points: a set waits for a LiDAR sweep.
+        wait: how long a set waits for what is expected, from the moment that it is complete otherwise, seconds.
+        queue_size: messages kept of each input. At 30 Hz, 30 images cover labels that come 1 s late.
+        time_jump: an image whose stamp is this much before the newest one means that time started anew, seconds.
+    """
+
+    tolerance: float = 0.01
+    points_tolerance: float = 0.1
+    expect_depth: bool = True
+    expect_points: bool = False
+    wait: float = 0.1
+    queue_size: int = 30
+    time_jump: float = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class InputSet:
+    """Messages that belong to one moment.
+
+    Attributes:
+        stamp: of the image, nanoseconds.
+        image, labels, camera_info: always there.
+        depth, depth_info, points: None where nothing came in time.
+        arrival: when the image came, seconds on the assembler's clock.
+        epoch: how often time had started anew.
+    """
+
+    stamp: int
+    image: Any
+    labels: Any
+    camera_info: Any
+    depth: Any | None
+    depth_info: Any | None
+    points: Any | None
+    arrival: float
+    epoch: int
+
+
+class _Queue:
+    """Messages of one input, sorted by stamp, the oldest dropped first."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self.stamps: list[int] = []
+        self._items: dict[int, tuple[Any, float]] = {}
+
+    def __len__(self) -> int:
+        return len(self.stamps)
+
+    def add(self, stamp: int, message: Any, arrival: float) -> int | None:
+        """Keep a message; one of the same stamp is replaced. Returns the stamp that had to go for it."""
+        if stamp not in self._items:
+            insort(self.stamps, stamp)
+        self._items[stamp] = (message, arrival)
+        if len(self.stamps) <= self._size:
+            return None
+        oldest = self.stamps.pop(0)
+        del self._items[oldest]
+        return oldest
+
+    def get(self, stamp: int) -> tuple[Any, float]:
+        return self._items[stamp]
+
+    def nearest(self, stamp: int, tolerance: int) -> int | None:
+        """The stamp nearest to another one, if it is within the tolerance."""
+        at = bisect_left(self.stamps, stamp)
+        near = self.stamps[max(at - 1, 0) : at + 1]
+        best = min(near, key=lambda candidate: abs(candidate - stamp), default=None)
+        return best if best is not None and abs(best - stamp) <= tolerance else None
+
+    def drop_until(self, stamp: int) -> None:
+        """Forget everything up to a stamp."""
+        count = bisect_left(self.stamps, stamp + 1)
+        for old in self.stamps[:count]:
+            del self._items[old]
+        del self.stamps[:count]
+
+    def clear(self) -> int:
+        """Forget everything, and return how much it was."""
+        count = len(self.stamps)
+        self.stamps.clear()
+        self._items.clear()
+        return count
+
+
+class FrameAssembler:
+    """Matches messages by stamp; any thread may add, any thread may take.
+
+    Args:
+        config: parameters.
+        faults: where time_jump, repeated_stamp, missing_camera_info and missing_input are reported.
+        clock: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        config: AssemblerConfig | None = None,
+        faults: FaultLog | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.config = config or AssemblerConfig()
+        self._faults = faults or FaultLog()
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._queues = {kind: _Queue(self.config.queue_size) for kind in Input}
+        self._newest: dict[Input, int] = {}
+        # The last calibration holds for every image that has none of its own.
+        self._latest_info: dict[Input, Any] = {}
+        self._taken: int | None = None
+        self._drops: Counter[tuple[Input, Drop]] = Counter()
+        self._epoch = 0
+        # Stamp of the newest image that was reported to have no calibration: one report for each.
+        self._without_info = -1
+
+    @property
+    def drops(self) -> dict[tuple[Input, Drop], int]:
+        """How many messages were not used, by input and reason."""
+        with self._changed:
+            return dict(self._drops)
+
+    @property
+    def epoch(self) -> int:
+        """How often time has started anew."""
+        return self._epoch
+
+    def pending(self) -> dict[Input, int]:
+        """How many messages of each input are kept."""
+        with self._changed:
+            return {kind: len(queue) for kind, queue in self._queues.items()}
+
+    def add(self, kind: Input, stamp: int, message: Any) -> bool:
+        """Take in a message.
+
+        Args:
+            kind: which input.
+            stamp: of its header, nanoseconds.
+            message: kept as it is until its set is taken.
+
+        Returns:
+            True if this image shows that time started anew: everything kept from before is forgotten, and the
+            caller should forget, too (transforms, tracks).
+        """
+        with self._changed:
+            jumped = self._note_jump(kind, stamp)
+            self._newest[kind] = max(stamp, self._newest.get(kind, stamp))
+            if kind in (Input.CAMERA_INFO, Input.DEPTH_INFO):
+                self._latest_info[kind] = message
+                self._queues[kind].add(stamp, message, self._clock())
+            elif self._taken is not None and stamp <= self._taken and kind in (Input.IMAGE, Input.LABELS):
+                self._drops[kind, Drop.LATE] += 1
+                if kind is Input.IMAGE and stamp == self._taken:
+                    self._faults.report(
+                        Fault.REPEATED_STAMP, f"an image came again with the stamp {stamp / _SECOND:.9f}"
+                    )
+                return jumped
+            else:
+                gone = self._queues[kind].add(stamp, message, self._clock())
+                if gone is not None:
+                    self._drops[kind, self._reason(kind, gone)] += 1
+            self._changed.notify_all()
+            return jumped
+
+    def take(self) -> InputSet | None:
+        """The newest complete set, if there is one; it and everything older leave the queues."""
+        with self._changed:
+            return self._take()
+
+    def wait(self, timeout: float) -> InputSet | None:
+        """As `take`, but wait up to `timeout` seconds of real time for a set."""
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                found = self._take()
+                left = deadline - time.monotonic()
+                if found is not None or left <= 0:
+                    return found
+                # A set may also become complete by the end of its wait, without a message.
+                self._changed.wait(min(left, self.config.wait / 2 or left))
+
+    def clear(self) -> None:
+        """Forget all messages but the calibrations."""
+        with self._changed:
+            for queue in self._queues.values():
+                queue.clear()
+            self._taken = None
+            self._newest.clear()
+
+    def _note_jump(self, kind: Input, stamp: int) -> bool:
+        newest = self._newest.get(kind)
+        if newest is None or newest - stamp < self.config.time_jump * _SECOND:
+            return False
+        if kind is not Input.IMAGE:
+            # The image decides: the others cross the jump at moments of their own, labels last of all.
+            self._drops[kind, Drop.TIME_JUMP] += self._queues[kind].clear()
+            self._newest.pop(kind)
+            return False
+        for other, queue in self._queues.items():
+            self._drops[other, Drop.TIME_JUMP] += queue.clear()
+        self._newest.clear()
+        self._taken = None
+        self._without_info = -1
+        self._epoch += 1
+        self._faults.report(
+            Fault.TIME_JUMP,
+            f"the stamp of the image went back by {(newest - stamp) / _SECOND:.3f} s to {stamp / _SECOND:.3f}",
+        )
+        return True
+
+    def _take(self) -> InputSet | None:
+        images, labels = self._queues[Input.IMAGE], self._queues[Input.LABELS]
+        tolerance = round(self.config.tolerance * _SECOND)
+        for label_stamp in reversed(labels.stamps):
+            stamp = images.nearest(label_stamp, tolerance)
+            if stamp is None:
+                continue
+            found = self._completed(stamp, label_stamp)
+            if found is not None:
+                self._forget(stamp, label_stamp)
+                return found
+        return None
+
+    def _completed(self, stamp: int, label_stamp: int) -> InputSet | None:
+        """The set of an image and its labels, or None where it has to wait."""
+        image, image_arrival = self._queues[Input.IMAGE].get(stamp)
+        labels, labels_arrival = self._queues[Input.LABELS].get(label_stamp)
+        waited = self._clock() - max(image_arrival, labels_arrival)
+        info = self._info(Input.CAMERA_INFO, stamp)
+        if info is None:
+            if waited >= self.config.wait and stamp > self._without_info:
+                self._without_info = stamp
+                self._faults.report(Fault.MISSING_CAMERA_INFO, "image and labels come, but no camera_info")
+            return None
+        config = self.config
+        chosen: dict[Input, Any | None] = {}
+        for kind, expected, tolerance in (
+            (Input.DEPTH, config.expect_depth, config.tolerance),
+            (Input.POINTS, config.expect_points, config.points_tolerance),
+        ):
+            queue = self._queues[kind]
+            match = queue.nearest(stamp, round(tolerance * _SECOND))
+            # A later message than the image means that nothing nearer will come.
+            settled = match == stamp or self._newest.get(kind, stamp) > stamp
+            if expected and not settled and waited < config.wait:
+                return None
+            if expected and match is None:
+                self._faults.report(
+                    Fault.MISSING_INPUT, f"no {kind.value} within {tolerance:g} s of the image: used without"
+                )
+            chosen[kind] = None if match is None else queue.get(match)[0]
+        return InputSet(
+            stamp=stamp,
+            image=image,
+            labels=labels,
+            camera_info=info,
+            depth=chosen[Input.DEPTH],
+            depth_info=self._info(Input.DEPTH_INFO, stamp),
+            points=chosen[Input.POINTS],
+            arrival=image_arrival,
+            epoch=self._epoch,
+        )
+
+    def _info(self, kind: Input, stamp: int) -> Any | None:
+        match = self._queues[kind].nearest(stamp, round(self.config.tolerance * _SECOND))
+        return self._latest_info.get(kind) if match is None else self._queues[kind].get(match)[0]
+
+    def _forget(self, stamp: int, label_stamp: int) -> None:
+        """Drop the set that was taken and all that is older."""
+        for kind in (Input.IMAGE, Input.LABELS):
+            for old in self._queues[kind].stamps:
+                if old < min(stamp, label_stamp):
+                    self._drops[kind, self._reason(kind, old)] += 1
+        for kind in (Input.IMAGE, Input.LABELS):
+            self._queues[kind].drop_until(max(stamp, label_stamp))
+        # A sweep may serve several images, and a depth image the next one if that has none.
+        for kind, tolerance in (
+            (Input.DEPTH, self.config.tolerance),
+            (Input.POINTS, self.config.points_tolerance),
+            (Input.CAMERA_INFO, self.config.tolerance),
+            (Input.DEPTH_INFO, self.config.tolerance),
+        ):
+            self._queues[kind].drop_until(stamp - round(tolerance * _SECOND))
+        self._taken = stamp
+
+    def _reason(self, kind: Input, stamp: int) -> Drop:
+        """Why a message that has to go was never part of a set."""
+        if kind in (Input.DEPTH, Input.POINTS):
+            return Drop.NO_IMAGE
+        partner, missing = (
+            (Input.LABELS, Drop.NO_LABELS) if kind is Input.IMAGE else (Input.IMAGE, Drop.NO_IMAGE)
+        )
+        if self._queues[partner].nearest(stamp, round(self.config.tolerance * _SECOND)) is None:
+            return missing
+        return Drop.SUPERSEDED if Input.CAMERA_INFO in self._latest_info else Drop.NO_CAMERA_INFO

@@ -1,0 +1,191 @@
+"""Turns messages that belong to one moment into a Frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from sensor_msgs.msg import CompressedImage, Image
+
+from sam3d_ros.geometry.cameras import Camera
+from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.pointmaps import PointMap, pointmap_from_lidar, points_from_depth, reproject_depth
+from sam3d_ros.perception.frame import Frame, PointsSource
+from sam3d_ros.ros.camera_info import camera_from_info
+from sam3d_ros.ros.compressed_depth import depth_from_compressed
+from sam3d_ros.ros.faults import Fault, FaultError, FaultLog
+from sam3d_ros.ros.frame_assembler import InputSet
+from sam3d_ros.ros.images import depth_from_image, labels_from_image, rgb_from_compressed, rgb_from_image
+from sam3d_ros.ros.pointclouds import points_from_cloud
+from sam3d_ros.ros.stamps import nanoseconds
+from sam3d_ros.ros.transforms import TransformLookup
+
+#: Aspect ratios that differ by less than this share belong to one field of view.
+_SAME_ASPECT = 0.01
+
+
+@dataclass(frozen=True)
+class FrameBuilderConfig:
+    """Parameters of the conversion.
+
+    Attributes:
+        target_frame: a frame fixed in the world, in which objects are tracked; empty = the camera itself.
+        rectified: images are rectified: P of their camera_info holds, without distortion.
+        resize_labels: labels of another size than the image are resized by the nearest pixel, with a warning;
+            otherwise they are refused.
+    """
+
+    target_frame: str = ""
+    rectified: bool = False
+    resize_labels: bool = True
+
+
+@dataclass
+class FrameBuilder:
+    """Builds frames; meant for a worker thread, since conversions take milliseconds and look-ups may wait.
+
+    Attributes:
+        lookup: where frames are relative to each other.
+        faults: where faults are reported that do not stop a frame: resized labels, and unusable depth or LiDAR.
+        config: parameters.
+    """
+
+    lookup: TransformLookup
+    faults: FaultLog
+    config: FrameBuilderConfig = field(default_factory=FrameBuilderConfig)
+
+    def build(self, inputs: InputSet, label_names: Mapping[int, str] | None = None) -> Frame:
+        """Convert a set of messages.
+
+        Depth comes before LiDAR. One that cannot be used is reported and left out; the frame then says by its
+        `points_source` what it has instead.
+
+        Raises:
+            FaultError: image, labels or camera_info cannot be used, or `target_frame` has no transform.
+        """
+        frame_id = inputs.image.header.frame_id
+        rgb = rgb_from(inputs.image)
+        size = (rgb.shape[1], rgb.shape[0])
+        camera = camera_from_info(inputs.camera_info, rectified=self.config.rectified)
+        if size != (camera.width, camera.height):
+            raise FaultError(
+                Fault.SIZE_MISMATCH,
+                f"image is {size[0]}x{size[1]} but its camera_info is {camera.width}x{camera.height} "
+                "(region of interest and binning applied): publish both at one size",
+            )
+        labels = self._labels(inputs.labels, size)
+        fixed_from_camera = None
+        if self.config.target_frame and self.config.target_frame != frame_id:
+            fixed_from_camera = self.lookup(self.config.target_frame, frame_id, inputs.stamp)
+        points, source = self._points(inputs, camera, frame_id)
+        return Frame(
+            stamp=inputs.stamp,
+            frame_id=frame_id,
+            rgb=rgb,
+            labels=labels,
+            points=points,
+            points_source=source,
+            camera=camera,
+            label_names={} if label_names is None else label_names,
+            fixed_from_camera=fixed_from_camera,
+        )
+
+    def _labels(self, message: Image, size: tuple[int, int]) -> NDArray[np.uint16]:
+        labels = labels_from_image(message)
+        given = (labels.shape[1], labels.shape[0])
+        if given == size:
+            return labels
+        text = f"labels are {given[0]}x{given[1]} but the image is {size[0]}x{size[1]}"
+        if not self.config.resize_labels:
+            raise FaultError(Fault.SIZE_MISMATCH, f"{text}: publish both at one size or set resize_labels")
+        self.faults.report(Fault.LABELS_RESIZED, f"{text}: resized by the nearest pixel")
+        # NEAREST_EXACT samples pixel centres; plain NEAREST is half a pixel off.
+        return np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT), dtype=np.uint16)
+
+    def _points(self, inputs: InputSet, camera: Camera, frame_id: str) -> tuple[PointMap, PointsSource]:
+        if inputs.depth is not None:
+            try:
+                return self._points_of_depth(inputs, camera, frame_id), PointsSource.DEPTH
+            except FaultError as error:
+                self.faults.report_error(error)
+        if inputs.points is not None:
+            try:
+                return self._points_of_lidar(inputs, camera, frame_id), PointsSource.LIDAR
+            except FaultError as error:
+                self.faults.report_error(error)
+        return np.full((camera.height, camera.width, 3), np.nan, dtype=np.float32), PointsSource.NONE
+
+    def _points_of_depth(self, inputs: InputSet, camera: Camera, frame_id: str) -> PointMap:
+        assert inputs.depth is not None
+        depth = depth_from(inputs.depth)
+        depth_frame = inputs.depth.header.frame_id or frame_id
+        depth_camera = self._depth_camera(inputs, depth, camera, registered=depth_frame == frame_id)
+        rgb_from_depth = Similarity()
+        if depth_frame != frame_id:
+            rgb_from_depth = self.lookup(
+                frame_id,
+                depth_frame,
+                inputs.stamp,
+                source_stamp=nanoseconds(inputs.depth.header.stamp),
+                fixed=self.config.target_frame,
+            )
+        elif depth_camera == camera:
+            return points_from_depth(depth, camera)
+        return points_from_depth(reproject_depth(depth, depth_camera, camera, rgb_from_depth), camera)
+
+    def _depth_camera(
+        self, inputs: InputSet, depth: NDArray[np.float32], camera: Camera, *, registered: bool
+    ) -> Camera:
+        """The camera of the depth image: its own camera_info, or the colour camera at its size."""
+        height, width = depth.shape
+        if inputs.depth_info is not None and not (
+            registered and (width, height) == (camera.width, camera.height)
+        ):
+            depth_camera = camera_from_info(inputs.depth_info, rectified=self.config.rectified)
+            if (depth_camera.width, depth_camera.height) != (width, height):
+                raise FaultError(
+                    Fault.SIZE_MISMATCH,
+                    f"depth is {width}x{height} but its camera_info is {depth_camera.width}x{depth_camera.height}",
+                )
+            return depth_camera
+        if not registered:
+            assert inputs.depth is not None
+            raise FaultError(
+                Fault.MISSING_CAMERA_INFO,
+                f"depth is in frame {inputs.depth.header.frame_id!r}, the image in "
+                f"{inputs.image.header.frame_id!r}: publish depth/camera_info, or register the depth",
+            )
+        if abs(width * camera.height / (height * camera.width) - 1.0) > _SAME_ASPECT:
+            raise FaultError(
+                Fault.SIZE_MISMATCH,
+                f"depth is {width}x{height} but the image is {camera.width}x{camera.height}, in one frame and with "
+                "another aspect ratio: publish depth/camera_info, or register the depth",
+            )
+        return camera.resized(width, height)
+
+    def _points_of_lidar(self, inputs: InputSet, camera: Camera, frame_id: str) -> PointMap:
+        assert inputs.points is not None
+        points = points_from_cloud(inputs.points)
+        camera_from_lidar = self.lookup(
+            frame_id,
+            inputs.points.header.frame_id,
+            inputs.stamp,
+            source_stamp=nanoseconds(inputs.points.header.stamp),
+            fixed=self.config.target_frame,
+        )
+        return pointmap_from_lidar(points, camera_from_lidar, camera)
+
+
+def rgb_from(message: Image | CompressedImage) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB of a raw or compressed image; raises as the decoder of its kind does."""
+    return rgb_from_compressed(message) if isinstance(message, CompressedImage) else rgb_from_image(message)
+
+
+def depth_from(message: Image | CompressedImage) -> NDArray[np.float32]:
+    """(H, W) metres of a raw or compressed depth image; raises as the decoder of its kind does."""
+    return (
+        depth_from_compressed(message) if isinstance(message, CompressedImage) else depth_from_image(message)
+    )

@@ -1,0 +1,175 @@
+"""Tracked objects as RViz markers.
+
+A mesh of ten thousand triangles takes a marker message tens of milliseconds to fill and to send. It is therefore
+sent in the frame `object_<id>`, locked to it: RViz moves it with /tf, and it is sent again only when it has changed,
+and now and then for viewers that came late. Axes and text are light and come with every frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from geometry_msgs.msg import Point
+from numpy.typing import NDArray
+from std_msgs.msg import ColorRGBA, Header
+from visualization_msgs.msg import Marker, MarkerArray
+
+from sam3d_ros.perception.estimates import Verdict, VerdictState
+from sam3d_ros.perception.tracks import TrackedObject
+from sam3d_ros.ros.object_messages import fixed_from_box, object_frame, object_size
+from sam3d_ros.ros.transforms import pose_message
+
+MESH, AXES, TEXT = "mesh", "axes", "text"
+NAMESPACES = (MESH, AXES, TEXT)
+
+#: Height of the text, metres.
+_TEXT_HEIGHT = 0.03
+#: Length and width of the axes as shares of the object's diameter.
+_AXIS_LENGTH, _AXIS_WIDTH = 0.6, 0.03
+_AXIS_COLORS = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+_STATE_COLORS = {
+    VerdictState.ACCEPTED: (0.3, 1.0, 0.3),
+    VerdictState.UNCERTAIN: (1.0, 0.9, 0.2),
+    VerdictState.REJECTED: (1.0, 0.3, 0.2),
+}
+#: Opacity of a mesh that was rejected.
+_REJECTED_ALPHA = 0.4
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """What a viewer has of the mesh of an object."""
+
+    version: int
+    scale: tuple[float, ...]
+    rejected: bool
+    stamp: int
+
+
+class MarkerBoard:
+    """Knows which markers viewers have, and makes the messages that bring them up to date.
+
+    Args:
+        refresh: a mesh that did not change is sent again after so many seconds, one mesh a frame.
+    """
+
+    def __init__(self, refresh: float = 5.0) -> None:
+        self._refresh = refresh
+        self._sent: dict[int, _Sent] = {}
+
+    def update(self, objects: Sequence[TrackedObject], header: Header) -> MarkerArray:
+        """The markers of all objects at a stamp; what is not among them any more is deleted."""
+        stamp = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
+        message = MarkerArray()
+        gone = self._sent.keys() - {tracked.track_id for tracked in objects}
+        message.markers += self._deleted(sorted(gone))
+        refreshed = self._due(stamp)
+        for tracked in objects:
+            known = self._sent.get(tracked.track_id)
+            now = _sent(tracked, stamp)
+            if known is None or refreshed == tracked.track_id or _changed(known, now):
+                message.markers.append(mesh_marker(tracked))
+                self._sent[tracked.track_id] = now
+            message.markers.append(axes_marker(tracked, header))
+            message.markers.append(text_marker(tracked, header))
+        return message
+
+    def clear(self) -> MarkerArray:
+        """Delete everything that was sent."""
+        return MarkerArray(markers=self._deleted(sorted(self._sent)))
+
+    def _deleted(self, ids: Sequence[int]) -> list[Marker]:
+        for track_id in ids:
+            del self._sent[track_id]
+        return [
+            Marker(ns=namespace, id=track_id, action=Marker.DELETE)
+            for track_id in ids
+            for namespace in NAMESPACES
+        ]
+
+    def _due(self, stamp: int) -> int | None:
+        """The object whose mesh was not sent for longest, if that is too long."""
+        oldest = min(self._sent, key=lambda track_id: self._sent[track_id].stamp, default=None)
+        if oldest is None or abs(stamp - self._sent[oldest].stamp) < self._refresh * 1e9:
+            return None
+        return oldest
+
+
+def mesh_marker(tracked: TrackedObject) -> Marker:
+    """The mesh with its colours, in the frame of the object, scaled to metres; it moves with that frame."""
+    mesh = tracked.estimate.mesh
+    corners = mesh.triangles.reshape(-1).astype(np.intp)
+    marker = _marker(MESH, tracked.track_id, Marker.TRIANGLE_LIST)
+    marker.header.frame_id = object_frame(tracked.track_id)
+    marker.frame_locked = True  # with stamp 0: at the newest transform, whatever the stamp
+    marker.scale.x, marker.scale.y, marker.scale.z = tracked.fixed_from_object.scale.tolist()
+    alpha = _REJECTED_ALPHA if tracked.estimate.verdict.state is VerdictState.REJECTED else 1.0
+    points = [Point(x=x, y=y, z=z) for x, y, z in mesh.vertices.tolist()]
+    colors = [ColorRGBA(r=r, g=g, b=b, a=alpha) for r, g, b in (mesh.colors / 255.0).tolist()]
+    # Corners that share a vertex share its message: a list of references, not of copies.
+    marker.points = [points[corner] for corner in corners.tolist()]
+    marker.colors = [colors[corner] for corner in corners.tolist()]
+    marker.color.a = alpha
+    return marker
+
+
+def axes_marker(tracked: TrackedObject, header: Header) -> Marker:
+    """The axes of the object from the centre of its box: x red, y green, z blue."""
+    diameter = float(np.linalg.norm(object_size(tracked)))
+    marker = _marker(AXES, tracked.track_id, Marker.LINE_LIST)
+    marker.header = header
+    marker.pose = pose_message(fixed_from_box(tracked))
+    marker.scale.x = _AXIS_WIDTH * diameter
+    for direction, (r, g, b) in zip(np.eye(3).tolist(), _AXIS_COLORS, strict=True):
+        x, y, z = (_AXIS_LENGTH * diameter * component for component in direction)
+        marker.points += [Point(), Point(x=x, y=y, z=z)]
+        marker.colors += [ColorRGBA(r=r, g=g, b=b, a=1.0)] * 2
+    return marker
+
+
+def text_marker(tracked: TrackedObject, header: Header) -> Marker:
+    """Id, label, size and verdict beside the object, in the colour of the verdict."""
+    verdict, size = tracked.estimate.verdict, object_size(tracked)
+    marker = _marker(TEXT, tracked.track_id, Marker.TEXT_VIEW_FACING)
+    marker.header = header
+    marker.pose = pose_message(fixed_from_box(tracked))
+    marker.scale.z = _TEXT_HEIGHT
+    marker.color.r, marker.color.g, marker.color.b = _STATE_COLORS[verdict.state]
+    marker.color.a = 1.0
+    marker.text = (
+        f"{tracked.track_id} {tracked.estimate.label}".rstrip()
+        + f"\n{_centimetres(size)} cm"
+        + f"\n{verdict.state.name.lower()}{_reason(verdict)}"
+    )
+    return marker
+
+
+def _marker(namespace: str, track_id: int, kind: int) -> Marker:
+    marker = Marker(ns=namespace, id=track_id, type=kind, action=Marker.ADD)
+    marker.pose.orientation.w = 1.0
+    return marker
+
+
+def _sent(tracked: TrackedObject, stamp: int) -> _Sent:
+    return _Sent(
+        version=tracked.mesh_version,
+        scale=tuple(tracked.fixed_from_object.scale.tolist()),
+        rejected=tracked.estimate.verdict.state is VerdictState.REJECTED,
+        stamp=stamp,
+    )
+
+
+def _changed(known: _Sent, now: _Sent) -> bool:
+    return (known.version, known.rejected) != (now.version, now.rejected) or not np.allclose(
+        known.scale, now.scale, rtol=1e-3
+    )
+
+
+def _centimetres(size: NDArray[np.float64]) -> str:
+    return " x ".join(f"{100 * length:.1f}" for length in size.tolist())
+
+
+def _reason(verdict: Verdict) -> str:
+    return f": {verdict.reasons[0]}" if verdict.reasons else ""

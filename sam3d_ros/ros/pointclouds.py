@@ -1,0 +1,104 @@
+"""PointCloud2 messages as plain arrays of points, and back."""
+
+from __future__ import annotations
+
+import array
+
+import numpy as np
+from numpy.typing import NDArray
+from sensor_msgs.msg import PointCloud2, PointField
+from std_msgs.msg import Header
+
+from sam3d_ros.ros.faults import Fault, FaultError
+
+Points = NDArray[np.float32]
+
+_DTYPES = {PointField.FLOAT32: "f4", PointField.FLOAT64: "f8"}
+_AXES = ("x", "y", "z")
+
+
+def points_from_cloud(message: PointCloud2) -> Points:
+    """The points of a cloud, organised or not.
+
+    Returns:
+        (N, 3) float32 x y z in the frame of the cloud, metres; a point with a NaN or Inf is NaN altogether.
+
+    Raises:
+        FaultError: missing_fields, size_mismatch or truncated_data.
+    """
+    return grid_from_cloud(message).reshape(-1, 3)
+
+
+def grid_from_cloud(message: PointCloud2) -> Points:
+    """The points of an organised cloud in its rows: (height, width, 3), otherwise as `points_from_cloud`."""
+    columns = [_column(message, name) for name in _AXES]
+    height, width = message.height, message.width
+    if height == 0 or width == 0:
+        return np.empty((height, width, 3), dtype=np.float32)
+    _check_size(message)
+    grid = np.empty((height, width, 3), dtype=np.float32)
+    for axis, (dtype, offset) in enumerate(columns):
+        grid[..., axis] = np.ndarray(
+            (height, width), dtype, message.data, offset, (message.row_step, message.point_step)
+        )
+    grid[~np.isfinite(grid).all(axis=-1)] = np.nan
+    return grid
+
+
+def cloud_from_points(points: NDArray[np.floating], header: Header) -> PointCloud2:
+    """(N, 3) or (H, W, 3) points as a cloud of float32 x, y, z without padding.
+
+    Raises:
+        ValueError: the last axis is not x y z.
+    """
+    if points.ndim not in (2, 3) or points.shape[-1] != 3:
+        raise ValueError(f"points are {points.shape}: give (N, 3) or (H, W, 3)")
+    packed = np.ascontiguousarray(points, dtype="<f4")
+    height, width = packed.shape[:2] if packed.ndim == 3 else (1, len(packed))
+    message = PointCloud2(
+        header=header,
+        height=height,
+        width=width,
+        fields=[
+            PointField(name=name, offset=4 * axis, datatype=PointField.FLOAT32, count=1)
+            for axis, name in enumerate(_AXES)
+        ],
+        point_step=12,
+        row_step=12 * width,
+        is_dense=bool(np.isfinite(packed).all()),
+    )
+    message.data = array.array("B")
+    message.data.frombytes(packed.tobytes())
+    return message
+
+
+def _column(message: PointCloud2, name: str) -> tuple[np.dtype, int]:
+    """Type and offset of a coordinate within a point."""
+    field = next((field for field in message.fields if field.name == name), None)
+    if field is None or field.datatype not in _DTYPES or field.count > 1:
+        found = ", ".join(f"{f.name} (datatype {f.datatype} x {f.count})" for f in message.fields)
+        raise FaultError(
+            Fault.MISSING_FIELDS,
+            f"points have fields {found or 'none'}: x, y and z of FLOAT32 or FLOAT64 are expected",
+        )
+    dtype = np.dtype(_DTYPES[field.datatype]).newbyteorder(">" if message.is_bigendian else "<")
+    end = field.offset + dtype.itemsize
+    if end > message.point_step:
+        raise FaultError(
+            Fault.SIZE_MISMATCH,
+            f"points have {name} at bytes {field.offset} to {end} of points of {message.point_step} bytes",
+        )
+    return dtype, field.offset
+
+
+def _check_size(message: PointCloud2) -> None:
+    """Refuse a cloud whose data is shorter than it claims, before anything of that size is allocated."""
+    size = f"points of {message.width}x{message.height} with point_step {message.point_step}"
+    row = message.width * message.point_step
+    if message.row_step < row and message.height > 1:
+        raise FaultError(
+            Fault.SIZE_MISMATCH, f"{size} have row_step {message.row_step}, but a row takes {row} bytes"
+        )
+    needed = message.row_step * (message.height - 1) + row
+    if len(message.data) < needed:
+        raise FaultError(Fault.TRUNCATED_DATA, f"{size} need {needed} bytes, got {len(message.data)}")
