@@ -26,9 +26,14 @@ def closed(vertices: NDArray[np.floating], triangles: Indices) -> tuple[NDArray[
     Returns:
         The vertices with the middles appended, and the triangles with the fans appended.
     """
+    if is_closed(triangles):
+        return np.asarray(vertices, np.float64), triangles
     start, end = _edges(triangles)
     count = len(vertices)
-    is_open = ~np.isin(end * count + start, start * count + end)
+    forward, backward = start * count + end, end * count + start
+    known = np.sort(forward)
+    found = np.minimum(np.searchsorted(known, backward), len(known) - 1)
+    is_open = known[found] != backward
     following = dict(zip(start[is_open].tolist(), end[is_open].tolist(), strict=True))
     middles: list[NDArray[np.float64]] = []
     fans: list[tuple[int, int, int]] = []

@@ -23,7 +23,7 @@ class GeometricConfig:
         seed: of the plane search.
     """
 
-    resolution: int = 56
+    resolution: int = 48
     max_triangles: int = 10_000
     search_points: int = 240
     min_points: int = 6

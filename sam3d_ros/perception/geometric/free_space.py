@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.geometric.segment import Segment
 from sam3d_ros.perception.measurement import hiding_pixels
 
+Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
 
 #: A surface seen at a grazing angle is at most this much nearer than the gap along the ray says: cos 78 degrees.
@@ -36,81 +36,78 @@ class FreeSpace:
     """
 
     def __init__(self, frame: Frame, segment: Segment, camera_from_ground: Similarity) -> None:
-        window, (height, width) = segment.window, frame.labels.shape
-        rows, columns = window.slices
-        self._rotation = camera_from_ground.rotation.T.astype(np.float32)
-        self._translation = camera_from_ground.translation.astype(np.float32)
-        self._camera = frame.camera.cropped(
-            window.left, window.top, window.right - window.left, window.bottom - window.top
-        )
-        # Left, right, top, bottom: whether the image goes on beyond the window.
-        self._goes_on = (window.left > 0, window.right < width, window.top > 0, window.bottom < height)
-        self._maps = _maps(frame, segment, rows, columns)
+        self._rotation, self._translation = camera_from_ground.rotation, camera_from_ground.translation
+        self._camera, self._goes_on = segment.camera, segment.goes_on
+        self._maps = _maps(frame, segment)
         # One pixel of doubt at depth edges: the least start among the neighbours.
         self._doubtful = self._maps.copy()
         self._doubtful[..., 0] = cv2.erode(self._maps[..., 0], np.ones((3, 3), np.uint8))
 
-    def depth_inside(self, points: NDArray[np.floating], *, doubt: bool = False) -> Floats:
+    def depth_inside(
+        self, points: NDArray[np.floating], *, moved: tuple[Array, Array] | None = None, doubt: bool = False
+    ) -> Floats:
         """How deep points are inside the left region.
 
         Args:
             points: (..., 3) metres.
+            moved: first move the points in the ground plane: (2, 2) matrix and (2,) offset of `motions`.
             doubt: give depth edges one pixel of doubt, in favour of the points.
 
         Returns:
             (...) metres, positive inside and negative in free space: the smaller of the way to the measured
             surface (along its normal) and the way to the border of the silhouette.
         """
-        z, sampled, beyond = self._at(points, self._doubtful if doubt else self._maps)
-        along = (z - sampled[:, 0]) * sampled[:, 1]
-        across = (sampled[:, 2] - beyond) * (z / np.float32(self._camera.fx))
-        return np.asarray(np.minimum(along, across).reshape(points.shape[:-1]))
+        z, (start, cosine, side, _), beyond = self._at(points, self._doubtful if doubt else self._maps, moved)
+        across = (side - beyond) * (z / np.float32(self._camera.fx))
+        return np.asarray(np.minimum((z - start) * cosine, across).reshape(points.shape[:-1]))
 
     def shell(self, points: NDArray[np.floating], thickness: float) -> Floats:
         """(...) metres that (..., 3) points are inside a shell of some thickness behind what is seen of the object."""
-        z, sampled, beyond = self._at(points, self._maps)
-        along = (z - sampled[:, 0]) * sampled[:, 1]
-        across = (sampled[:, 3] - beyond) * (z / np.float32(self._camera.fx))
+        z, (start, cosine, _, own), beyond = self._at(points, self._maps)
+        along = (z - start) * cosine
+        across = (own - beyond) * (z / np.float32(self._camera.fx))
         inside = np.minimum(np.minimum(along, np.float32(thickness) - along), across)
         return np.asarray(inside.reshape(points.shape[:-1]))
 
     def sees(self, points: NDArray[np.floating], tolerance: float) -> NDArray[np.bool_]:
         """(N,) whether (N, 3) points lie on the measured surface, within a tolerance in metres."""
-        z, sampled, beyond = self._at(points, self._maps)
-        along = (z - sampled[:, 0]) * sampled[:, 1]
-        return np.asarray((np.abs(along) < tolerance) & (sampled[:, 3] - beyond > 0))
+        z, (start, cosine, _, own), beyond = self._at(points, self._maps)
+        return np.asarray((np.abs((z - start) * cosine) < tolerance) & (own - beyond > 0))
 
-    def _at(self, points: NDArray[np.floating], maps: Floats) -> tuple[Floats, Floats, Floats]:
-        """(N,) depth of the points, (N, 4) maps under them, (N,) pixels from them back to the window."""
-        camera = self._camera
-        at = points.reshape(-1, 3).astype(np.float32, copy=False) @ self._rotation + self._translation
-        z = at[:, 2]
+    def _at(
+        self, points: NDArray[np.floating], maps: Floats, moved: tuple[Array, Array] | None = None
+    ) -> tuple[Floats, list[Floats], Floats]:
+        """(N,) depth of the points, four (N,) maps under them, (N,) pixels from them back to the window."""
+        camera, rotation, translation = self._camera, self._rotation, self._translation
+        if moved is not None:
+            rotation, translation = rotation.copy(), rotation[:, :2] @ moved[1] + translation
+            rotation[:, :2] = rotation[:, :2] @ moved[0]
+        flat = points.reshape(-1, 3).astype(np.float32, copy=False)
+        x, y, z = rotation.astype(np.float32) @ flat.T + translation.astype(np.float32)[:, None]
         before = np.maximum(z, np.float32(_NEAREST))
-        u = at[:, 0] / before * np.float32(camera.fx) + np.float32(camera.cx)
-        v = at[:, 1] / before * np.float32(camera.fy) + np.float32(camera.cy)
-        inside_u, inside_v = np.clip(u, 0, camera.width - 1), np.clip(v, 0, camera.height - 1)
-        left, right, top, bottom = self._goes_on
+        u = x / before * np.float32(camera.fx) + np.float32(camera.cx)
+        v = y / before * np.float32(camera.fy) + np.float32(camera.cy)
+        inside_u = np.clip(u, 0, np.float32(camera.width - 1))
+        inside_v = np.clip(v, 0, np.float32(camera.height - 1))
+        top, bottom, left, right = self._goes_on
         du, dv = u - inside_u, v - inside_v
-        du *= np.where(du < 0, np.float32(left), np.float32(right))
-        dv *= np.where(dv < 0, np.float32(top), np.float32(bottom))
-        return z, _sampled(maps, inside_u, inside_v), np.sqrt(du * du + dv * dv)
+        if not (left and right):
+            du *= np.where(du < 0, np.float32(left), np.float32(right))
+        if not (top and bottom):
+            dv *= np.where(dv < 0, np.float32(top), np.float32(bottom))
+        return z, _sampled(maps, inside_u, inside_v), np.asarray(cv2.magnitude(du, dv)).ravel()
 
 
-def _maps(frame: Frame, segment: Segment, rows: slice, columns: slice) -> Floats:
+def _maps(frame: Frame, segment: Segment) -> Floats:
     """(h, w, 4): where the left space begins in metres, cosine of the surface there, pixels into the left region
     and into the mask."""
-    mask, depth = segment.mask, frame.points[rows, columns, 2]
-    hiding = hiding_pixels(mask, frame.labels[rows, columns], np.where(mask, segment.depth, depth))
+    rows, columns, mask, goes_on = segment.rows, segment.columns, segment.mask, segment.goes_on
+    depth, labels = frame.points[rows, columns, 2], frame.labels[rows, columns]
+    hiding = hiding_pixels(mask, labels, np.where(mask, segment.depth, depth))
     # Parts of the instance's own mask that cleaning dropped prove nothing.
-    hiding |= frame.mask(segment.instance_id)[rows, columns] & ~mask
+    hiding |= (labels == segment.instance_id) & ~mask
     hider = np.where(np.isfinite(depth), depth, 0.0)
     start = np.where(mask, segment.depth, np.where(hiding, hider, np.nanmin(segment.depth)))
-    goes_on = (
-        segment.window.top > 0,
-        segment.window.bottom < frame.labels.shape[0],
-        segment.window.left > 0,
-        segment.window.right < frame.labels.shape[1],
-    )
     maps = [start, _cosines(segment), _signed_pixels(mask | hiding, goes_on), _signed_pixels(mask, goes_on)]
     return np.dstack(maps).astype(np.float32)
 
@@ -141,12 +138,12 @@ def _signed_pixels(possible: NDArray[np.bool_], goes_on: tuple[bool, bool, bool,
     return np.asarray(signed[pad[0] : height - pad[1], pad[2] : width - pad[3]], np.float32)
 
 
-def _sampled(maps: Floats, u: Floats, v: Floats) -> Floats:
-    """(N, C) bilinear samples of (h, w, C) maps inside their bounds."""
+def _sampled(maps: Floats, u: Floats, v: Floats) -> list[Floats]:
+    """C times (N,) bilinear samples of (h, w, C) maps inside their bounds."""
     count = len(u)
-    padded = -(-count // _REMAP_COLUMNS) * _REMAP_COLUMNS
-    at = np.zeros((2, padded), np.float32)
+    rows = max(1, -(-count // _REMAP_COLUMNS))
+    columns = -(-count // rows)
+    at = np.zeros((2, rows * columns), np.float32)
     at[0, :count], at[1, :count] = u, v
-    shape = (-1, min(_REMAP_COLUMNS, padded))
-    answer = cv2.remap(maps, at[0].reshape(shape), at[1].reshape(shape), cv2.INTER_LINEAR)
-    return np.asarray(answer.reshape(-1, maps.shape[2])[:count])
+    answer = cv2.remap(maps, at[0].reshape(rows, columns), at[1].reshape(rows, columns), cv2.INTER_LINEAR)
+    return [plane.ravel()[:count] for plane in cv2.split(answer)]

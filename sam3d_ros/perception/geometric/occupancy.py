@@ -85,9 +85,10 @@ def carve(
     if symmetry.kind is SymmetryKind.REVOLUTION:
         field = np.minimum(field, _revolved(grid, axes[2], symmetry, free_space, voxel))
     else:
-        candidates = grid[possible]
-        for images in symmetry.images(candidates):
-            field[possible] = np.minimum(field[possible], free_space.depth_inside(images))
+        candidates, inside = grid[possible], field[possible]
+        for motion in symmetry.motions():
+            inside = np.minimum(inside, free_space.depth_inside(candidates, moved=motion))
+        field[possible] = inside
     plan = depth_inside_hull(grid[:, :, 0, :2].reshape(-1, 2).astype(np.float64), hull) + margin
     field = np.minimum(field, plan.astype(np.float32).reshape(*field.shape[:2], 1))
     field = np.minimum(field, np.float32(high[2]) - axes[2])

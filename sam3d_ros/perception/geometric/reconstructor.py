@@ -96,7 +96,7 @@ class GeometricReconstructor:
         stand_ins, guessed = _pushed_back(points, ground.base, symmetry, config)
         spread = np.concatenate([points, stand_ins])
         diameter = float(np.linalg.norm(np.ptp(spread, axis=0)))
-        pixel = float(np.median(segment.depth[segment.mask])) / frame.camera.fx
+        pixel = float(np.median(segment.depth[segment.mask])) / segment.camera.fx
         solid = carve(
             spread,
             ground.base,

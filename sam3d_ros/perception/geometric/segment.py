@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import LinearNDInterpolator
 
+from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.perception.frame import Frame, PointsSource
-from sam3d_ros.perception.measurement import Window, sensor_noise
+from sam3d_ros.perception.measurement import sensor_noise
 
 Array = NDArray[np.float64]
 
 #: Margin around a mask, as a share of its longer side, where occluders and free space are looked at.
 _MARGIN = 0.5
+#: Masks are looked at with at least so many pixels along their longer side, where they have them.
+_ENOUGH_PIXELS = 75
 #: Steepest surface that a depth step between neighbouring pixels is taken for: tan(84 degrees).
 _STEEPEST = 10.0
 #: Parts of a mask smaller than this share of the largest one are crumbs of the segmenter.
@@ -39,7 +42,9 @@ class Segment:
 
     Attributes:
         instance_id: value of its pixels.
-        window: where the arrays lie in the image.
+        rows, columns: of the image that the arrays hold, perhaps every second or third only.
+        camera: whose pixels those are.
+        goes_on: whether the image goes on beyond the arrays: top, bottom, left, right.
         mask: (h, w) pixels of the instance, without crumbs.
         measured: (h, w) pixels of the mask with a trusted depth.
         depth: (h, w) float32 metres: the trusted depth smoothed, filled all over the mask; NaN beside it.
@@ -48,7 +53,10 @@ class Segment:
     """
 
     instance_id: int
-    window: Window
+    rows: slice
+    columns: slice
+    camera: Camera
+    goes_on: tuple[bool, bool, bool, bool]
     mask: NDArray[np.bool_]
     measured: NDArray[np.bool_]
     depth: NDArray[np.float32]
@@ -65,43 +73,71 @@ class Segment:
 
 
 def segment_instance(frame: Frame, instance_id: int) -> Segment | None:
-    """Clean one instance; None when no measured point is left.
+    """Clean one instance of a frame without lens distortion; None when it has no measured point.
 
     Raises:
         ValueError: the instance has no pixel.
     """
     whole = frame.mask(instance_id)
-    window = _window(whole)
-    rows, columns = window.slices
+    rows, columns = _window(whole, frame)
+    camera = _camera_of(frame.camera, rows, columns)
     mask = _without_crumbs(whole[rows, columns])
     depth = frame.points[rows, columns, 2]
-    rays = frame.camera.rays()[rows, columns]
-    mask &= np.isfinite(rays[..., 0])
     measured = mask & np.isfinite(depth) & (depth > 0)
     if not measured.any():
         return None
-    focal = (frame.camera.fx + frame.camera.fy) / 2.0
     middle = float(np.median(depth[measured]))
     noise = sensor_noise(frame.points_source, middle)
-    measured = _without_bleeding(measured, depth, mask, focal)
+    measured = _without_bleeding(measured, depth, mask, camera.fx)
     if frame.points_source is PointsSource.DEPTH:
-        measured = _without_flying(measured, mask, depth, middle / focal, noise)
-    filled = _filled(mask, measured, depth, noise)
-    return Segment(instance_id, window, mask, measured, filled, rays, noise)
+        measured = _without_flying(measured, mask, depth, middle / camera.fx, noise)
+    return Segment(
+        instance_id=instance_id,
+        rows=rows,
+        columns=columns,
+        camera=camera,
+        goes_on=(
+            rows.start > 0,
+            rows.stop < frame.camera.height,
+            columns.start > 0,
+            columns.stop < frame.camera.width,
+        ),
+        mask=mask,
+        measured=measured,
+        depth=_filled(mask, measured, depth, noise),
+        rays=camera.rays(),
+        noise=noise,
+    )
 
 
-def _window(mask: NDArray[np.bool_]) -> Window:
+def _window(mask: NDArray[np.bool_], frame: Frame) -> tuple[slice, slice]:
+    """Rows and columns around a mask; not each of them where the mask is large and densely measured."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if len(rows) == 0:
         raise ValueError(
             "the instance has no pixel in this frame: ask only for ids of `Frame.instance_ids()`"
         )
-    margin = 3 + int(_MARGIN * max(np.ptp(rows), np.ptp(columns)))
-    return Window(
-        max(0, int(rows[0]) - margin),
-        min(mask.shape[0], int(rows[-1]) + margin + 1),
-        max(0, int(columns[0]) - margin),
-        min(mask.shape[1], int(columns[-1]) + margin + 1),
+    longest = max(np.ptp(rows), np.ptp(columns)) + 1
+    margin = 3 + int(_MARGIN * longest)
+    tight = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    known = np.isfinite(frame.points[tight][mask[tight]][:, 2])
+    step = max(1, int(longest // _ENOUGH_PIXELS)) if known.mean() > _DENSE else 1
+    return (
+        slice(max(0, int(rows[0]) - margin), min(mask.shape[0], int(rows[-1]) + margin + 1), step),
+        slice(max(0, int(columns[0]) - margin), min(mask.shape[1], int(columns[-1]) + margin + 1), step),
+    )
+
+
+def _camera_of(camera: Camera, rows: slice, columns: slice) -> Camera:
+    """The pinhole of a part of the image, with every `step`-th pixel."""
+    step = rows.step
+    return Camera(
+        width=len(range(columns.start, columns.stop, step)),
+        height=len(range(rows.start, rows.stop, step)),
+        fx=camera.fx / step,
+        fy=camera.fy / step,
+        cx=(camera.cx - columns.start) / step,
+        cy=(camera.cy - rows.start) / step,
     )
 
 

@@ -198,8 +198,7 @@ def _seen_below(
         (N,) heights of unlabelled points near the mask; and the share of the lower border where another surface
         begins at the height where the object ends.
     """
-    rows, columns = segment.window.slices
-    labels, points = frame.labels[rows, columns], frame.points[rows, columns]
+    labels, points = frame.labels[segment.rows, segment.columns], frame.points[segment.rows, segment.columns]
     ring = cv2.dilate(segment.mask.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=6) > 0
     ring &= ~segment.mask & np.isfinite(points[..., 2])
     heights = camera_from_ground.apply_inverse(points[ring])[:, 2]
@@ -220,7 +219,7 @@ def _seen_below(
     at = np.argwhere(foot)[index[near] - 1]
     own_near = own[at[:, 0], at[:, 1]]
     gap = np.linalg.norm(points[near] - own_near, axis=1)
-    pixel = own_near[:, 2] / frame.camera.fx
+    pixel = own_near[:, 2] / segment.camera.fx
     lower = (
         camera_from_ground.apply_inverse(points[near])[:, 2]
         < own_height[at[:, 0], at[:, 1]] + 2.0 * segment.noise

@@ -42,15 +42,17 @@ class Symmetry:
     violation: float
     determined: bool
 
-    def images(self, points: NDArray[np.floating]) -> list[NDArray[np.floating]]:
-        """Where (..., 3) points go under each motion but the identity; seven turns for a revolution."""
+    def motions(self) -> list[tuple[Array, Array]]:
+        """Each motion but the identity as (2, 2) matrix and (2,) offset; seven turns for a revolution."""
         linear, offset = motions(self.kind, np.array([self.angle]), self.center[None])
-        answer = []
-        for turn, shift in zip(linear[0], offset[0], strict=True):
-            image = points.copy()
-            image[..., :2] = points[..., :2] @ turn.T.astype(points.dtype) + shift.astype(points.dtype)
-            answer.append(image)
-        return answer
+        return list(zip(linear[0], offset[0], strict=True))
+
+    def images(self, points: Array) -> list[Array]:
+        """Where (N, 3) points go under each of the motions."""
+        return [
+            np.column_stack([points[:, :2] @ turn.T + offset, points[:, 2]])
+            for turn, offset in self.motions()
+        ]
 
 
 def motions(kind: SymmetryKind, angle: Array, center: Array) -> tuple[Array, Array]:
