@@ -55,7 +55,9 @@ class Golden:
     def check(self, name: str, actual: Tensor, tolerance: float = 1e-4) -> None:
         """Compare with an output: integers must be equal, floats equal to `tolerance` of the largest magnitude."""
         expected = self.io[f"out.{name}"]
-        assert actual.shape == expected.shape, f"{name}: {tuple(actual.shape)}, expected {tuple(expected.shape)}"
+        assert actual.shape == expected.shape, (
+            f"{name}: {tuple(actual.shape)}, expected {tuple(expected.shape)}"
+        )
         if not expected.is_floating_point():
             assert torch.equal(actual.to(expected.dtype), expected), f"{name} differs"
             return
@@ -107,7 +109,9 @@ def _assert_same_surface(
     distance, match = cKDTree(expected_vertices.numpy()).query(vertices.numpy())
     assert distance.max() <= tolerance
     assert len(np.unique(match)) == len(match), "two vertices match one"
-    np.testing.assert_array_equal(_canonical(match[triangles.numpy()]), _canonical(expected_triangles.numpy()))
+    np.testing.assert_array_equal(
+        _canonical(match[triangles.numpy()]), _canonical(expected_triangles.numpy())
+    )
     if attributes is not None:
         assert expected_attributes is not None
         np.testing.assert_allclose(attributes.numpy(), expected_attributes.numpy()[match], rtol=0, atol=1e-4)

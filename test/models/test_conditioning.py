@@ -30,7 +30,9 @@ def dino_config(config: dict[str, Any]) -> DinoConfig:
 
 
 def point_config(config: dict[str, Any]) -> PointPatchConfig:
-    return PointPatchConfig(width=config["embed_dim"], input_size=config["input_size"], patch=config["patch_size"])
+    return PointPatchConfig(
+        width=config["embed_dim"], input_size=config["input_size"], patch=config["patch_size"]
+    )
 
 
 @pytest.mark.parametrize(("variant", "keep_registers"), [("norm", False), ("prenorm", True)])

@@ -89,7 +89,9 @@ def test_noise_gives_closed_manifold_surfaces(seed):
     distance = torch.ones(8, 8, 8)
     distance[1:-1, 1:-1, 1:-1] = torch.randn(6, 6, 6, generator=rng)
     cubes, _ = lattice(7)
-    weights = CubeWeights(*(torch.randn(s, generator=rng) for s in ((len(cubes), 12), (len(cubes), 8), (len(cubes),))))
+    weights = CubeWeights(
+        *(torch.randn(s, generator=rng) for s in ((len(cubes), 12), (len(cubes), 8), (len(cubes),)))
+    )
     mesh = mesh_of(dual_surface(grid_of(distance), weights))
     assert mesh.is_watertight()
     assert mesh.volume() > 0

@@ -31,7 +31,9 @@ def gaussian_config(config: dict[str, Any]) -> GaussianConfig:
     head = config["representation_config"]
     rates = dict(head["lr"])
     rotation_rate = rates.pop("_rotation")
-    assert set(rates.values()) == {1.0} and head["scaling_activation"] == "softplus" and head["perturb_offset"]
+    assert (
+        set(rates.values()) == {1.0} and head["scaling_activation"] == "softplus" and head["perturb_offset"]
+    )
     return GaussianConfig(
         torso_config(config),
         per_voxel=head["num_gaussians"],

@@ -66,9 +66,10 @@ def test_convolution_equals_the_dense_one_on_its_support(seed, share):
     conv = SparseConvolution(3, 4)
     torch.nn.init.normal_(conv.conv.weight)
     grid = torch.zeros(2, 3, 8, 8, 8)
-    grid[:, :, *voxels.coords.unbind(1)] = x.movedim(-1, 1)
+    i, j, k = voxels.coords.unbind(1)
+    grid[:, :, i, j, k] = x.movedim(-1, 1)
     dense = F.conv3d(grid, conv.conv.weight.movedim(-1, 1), conv.conv.bias, padding=1)
-    expected = dense[:, :, *voxels.coords.unbind(1)].movedim(1, -1)
+    expected = dense[:, :, i, j, k].movedim(1, -1)
     torch.testing.assert_close(conv(x, voxels), expected, rtol=1e-4, atol=1e-4)
 
 

@@ -46,13 +46,16 @@ def test_decoder_parity(golden):
 
 def test_voxels_parity(golden):
     data = golden("ss_coords")
-    assert data.config["max_neighbor_axes_dist"] == 1
+    assert data.config["max_neighbor_axes_dist"] == 1 and data.config["downsample_factor"] == 2
     coords = occupied_voxels(data.given("occ")[0, 0])
     data.check("coords", with_batch(coords))
     surface = surface_voxels(coords)
     data.check("pruned", with_batch(surface))
     generator = torch.Generator().manual_seed(0)
-    for name, limit in (("kept", data.config["released_max_coords"]), ("downsampled", data.config["max_coords_small"])):
+    for name, limit in (
+        ("kept", data.config["released_max_coords"]),
+        ("downsampled", data.config["max_coords_small"]),
+    ):
         kept, factor = halved(surface, generator, limit)
         data.check(name, with_batch(kept))
         data.check(f"{name}_factor", torch.tensor(factor))
@@ -72,7 +75,9 @@ def test_surface_is_what_touches_empty_space(seed, share):
     coords = occupied_voxels(torch.rand(5, 6, 4, generator=rng) - 1 + share)
     filled = {tuple(c) for c in coords.tolist()}
     steps = [(a, b, c) for a in (-1, 0, 1) for b in (-1, 0, 1) for c in (-1, 0, 1)]
-    expected = [p for p in sorted(filled) if any(tuple(map(sum, zip(p, s, strict=True))) not in filled for s in steps)]
+    expected = [
+        p for p in sorted(filled) if any(tuple(map(sum, zip(p, s, strict=True))) not in filled for s in steps)
+    ]
     assert [tuple(c) for c in surface_voxels(coords).tolist()] == expected
 
 

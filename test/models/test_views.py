@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from sam3d_ros.geometry.frames import OPTICAL_FROM_PYTORCH3D
 from sam3d_ros.models.objects.point_maps import SceneScale, scene_scale
-from sam3d_ros.models.objects.pose import decode_pose, standardised_rotation
+from sam3d_ros.models.objects.pose import ROTATION_MEAN, ROTATION_STD, decode_pose, standardised_rotation
 from sam3d_ros.models.objects.views import box_around, cropped, full_view, image_views, point_views, squared
 
 
@@ -34,11 +34,12 @@ def test_views_parity(golden, case):
     data = golden("preprocess")
     rgba = data.given(f"{case}.rgba").permute(2, 0, 1).double().div(255).float()
     rgb, mask, points = rgba[:3], rgba[3:], data.given(f"{case}.pointmap")
-    size = data.config["size"]
-    box = box_around(mask)
+    size, factor = data.config["size"], data.config["box_size_factor"]
+    assert data.config["padding_factor"] == 0 and data.config["use_scene_scale"]
+    box = box_around(mask, factor)
     data.check(f"{case}.bbox_xyxy", torch.tensor([box.left, box.top, box.right, box.bottom]))
-    views = {**image_views(rgb, mask, size), **full_view(rgb, size)}
-    point_maps, scale = point_views(points, mask, size)
+    views = {**image_views(rgb, mask, size, factor), **full_view(rgb, size)}
+    point_maps, scale = point_views(points, mask, size, factor)
     for name, view in views.items():
         data.check(f"{case}.ss.{name}", view)
         data.check(f"{case}.slat.{name}", view)
@@ -51,6 +52,8 @@ def test_views_parity(golden, case):
 def test_pose_parity(golden):
     data = golden("pose_decoder")
     points = data.given("points").double().numpy()
+    data.check("rot6d_mean", torch.tensor(ROTATION_MEAN))
+    data.check("rot6d_std", torch.tensor(ROTATION_STD))
     for index in range(data.config["cases"]):
         case = f"case{index}"
         tokens = {n: data.given(f"{case}.{n}") for n in ("6drotation_normalized", "translation", "scale")}
@@ -58,7 +61,9 @@ def test_pose_parity(golden):
         pose = decode_pose(tokens, scene, data.config["downsample_factor"])
         w, x, y, z = pose.quaternion_wxyz
         expected = data.io[f"out.{case}.rotation"][0].double()
-        actual = torch.from_numpy(pose.quaternion_wxyz) * torch.sign(expected @ torch.from_numpy(pose.quaternion_wxyz))
+        actual = torch.from_numpy(pose.quaternion_wxyz) * torch.sign(
+            expected @ torch.from_numpy(pose.quaternion_wxyz)
+        )
         data.check(f"{case}.rotation", actual[None])
         data.check(f"{case}.translation", torch.from_numpy(pose.translation)[None])
         data.check(f"{case}.scale", torch.from_numpy(pose.scale)[None])

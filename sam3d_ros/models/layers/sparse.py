@@ -54,7 +54,9 @@ class SparseConvolution(nn.Module):
             parent = torch.div(KERNEL_OFFSETS + child, 2, rounding_mode="floor")
             slot = ((parent + 1) * parent.new_tensor([9, 3, 1])).sum(dim=1).to(x.device)
             weight = self.conv.weight.flatten(1, 3).permute(1, 2, 0)
-            taps = torch.zeros_like(weight, dtype=torch.float32).index_add_(0, slot, weight.float()).to(x.dtype)
+            taps = (
+                torch.zeros_like(weight, dtype=torch.float32).index_add_(0, slot, weight.float()).to(x.dtype)
+            )
             for offset in torch.unique(slot).tolist():
                 voxel, neighbour = voxels.neighbour_pairs[offset]
                 _add_products(out[:, number], voxel, x, neighbour, taps[offset])

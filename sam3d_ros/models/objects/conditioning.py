@@ -137,7 +137,9 @@ class ConditionEncoder(nn.Module):
         names = [stream.name for stream in self.config.streams]
         wanted = {stream.name for stream in IMAGE_STREAMS}
         if not wanted <= encoded.keys() <= set(names):
-            raise ValueError(f"inputs are {sorted(encoded)}: give {names}, of which point maps may be left out")
+            raise ValueError(
+                f"inputs are {sorted(encoded)}: give {names}, of which point maps may be left out"
+            )
         image = encoded[IMAGE_STREAMS[0].name]
         batch = len(image)
         parts = []

@@ -161,7 +161,9 @@ def _triangles(corner: Tensor, vertex: Tensor, gamma: Tensor, distance: Tensor) 
         distance: (V,) of each corner.
     """
     count = int(distance.shape[0])
-    edges, row_edge, rows = torch.unique(corner[:, 0] * count + corner[:, 1], return_inverse=True, return_counts=True)
+    edges, row_edge, rows = torch.unique(
+        corner[:, 0] * count + corner[:, 1], return_inverse=True, return_counts=True
+    )
     order = torch.argsort(row_edge, stable=True)
     complete = rows == 4
     first = _first_of_each(rows)[complete]

@@ -123,14 +123,18 @@ class GaussianDecoder(LatentDecoder):
         offset, color, size, rotation, opacity = (p.unflatten(1, (head.per_voxel, -1)) for p in parts)
 
         center = (voxels.coords + 0.5) / self.config.resolution - 0.5
-        shift = torch.tanh(offset + self.offset_perturbation.float()) * (head.reach / 2 / self.config.resolution)
+        shift = torch.tanh(offset + self.offset_perturbation.float()) * (
+            head.reach / 2 / self.config.resolution
+        )
         bias = head.start_sigma + math.log(-math.expm1(-head.start_sigma))
         sigma = (F.softplus(size + bias).square() + head.min_sigma**2).sqrt()
         return Gaussians(
             position=(center[:, None] + shift).flatten(0, 1),
             color=color.flatten(0, 1),
             sigma=sigma.flatten(0, 1),
-            rotation=(head.rotation_rate * rotation + rotation.new_tensor([1.0, 0.0, 0.0, 0.0])).flatten(0, 1),
+            rotation=(head.rotation_rate * rotation + rotation.new_tensor([1.0, 0.0, 0.0, 0.0])).flatten(
+                0, 1
+            ),
             opacity_logit=opacity.flatten(0, 1) + math.log(head.start_opacity / (1 - head.start_opacity)),
         )
 

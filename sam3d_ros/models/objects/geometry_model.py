@@ -59,7 +59,10 @@ class GeometryConfig:
     @property
     def latent_shapes(self) -> dict[str, tuple[int, int]]:
         """Latent name -> tokens and channels of one hypothesis."""
-        return {SHAPE: (self.resolution**3, self.shape_channels), **{n: (1, c) for n, c in POSE_CHANNELS.items()}}
+        return {
+            SHAPE: (self.resolution**3, self.shape_channels),
+            **{n: (1, c) for n, c in POSE_CHANNELS.items()},
+        }
 
 
 class LatentMapping(nn.Module):

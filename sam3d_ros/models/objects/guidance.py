@@ -70,7 +70,10 @@ class ConditionedFlow:
         full = self._tokens.new_full
         options = {"dtype": torch.float32}
         return self._evaluate(
-            latents, full((rows,), t * TIME_SCALE, **options), full((rows,), step * TIME_SCALE, **options), context
+            latents,
+            full((rows,), t * TIME_SCALE, **options),
+            full((rows,), step * TIME_SCALE, **options),
+            context,
         )
 
     def conditional(self, latents: Latents, t: float, step: float) -> Latents:

@@ -62,7 +62,8 @@ class LatentDecoder(nn.Module):
         self.config = config
         self.input_layer = nn.Linear(config.channels, config.width)
         self.blocks = nn.ModuleList(
-            LatentDecoderBlock(config, shift=config.window // 2 * (index % 2)) for index in range(config.blocks)
+            LatentDecoderBlock(config, shift=config.window // 2 * (index % 2))
+            for index in range(config.blocks)
         )
 
     def features(self, latent: Tensor, voxels: VoxelSet) -> Tensor:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sam3d_ros.models.layers.norms import PointGroupNorm
 from sam3d_ros.models.layers.sparse import SparseConvolution, SparsePointwise, subdivide
@@ -77,7 +76,7 @@ class MeshDecoder(LatentDecoder):
         widths = [config.torso.width, *(config.torso.width // divisor for divisor in config.narrowing)]
         self.upsample = nn.ModuleList(
             SubdivisionBlock(width_in, width_out, config.groups)
-            for width_in, width_out in zip(widths[:-1], widths[1:], strict=True)
+            for width_in, width_out in pairwise(widths)
         )
         self.out_layer = nn.Linear(widths[-1], CHANNELS)
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from sam3d_ros.geometry.frames import Similarity, camera_from_object_of_sam3d
 from sam3d_ros.models.objects.point_maps import SceneScale
 
-# Statistics of the training set by which the six numbers of a rotation are standardised.
-_ROTATION_MEAN = (
+#: Statistics of the training set by which the six numbers of a rotation are standardised.
+ROTATION_MEAN = (
     -0.06366084883674913,
     0.008438224692279752,
     0.00017084786438302483,
@@ -23,7 +23,8 @@ _ROTATION_MEAN = (
     -0.0030916726538816417,
     0.5166093753457688,
 )
-_ROTATION_STD = (
+#: See `ROTATION_MEAN`.
+ROTATION_STD = (
     0.6656971967514863,
     0.6787012271867754,
     0.30345010594844524,
@@ -79,11 +80,12 @@ def decode_pose(tokens: Mapping[str, Tensor], scene: SceneScale, downsampling: i
         downsampling: factor by which the occupied voxels were thinned.
     """
     six, translation, log_scale = (
-        tokens[name].double().flatten().cpu().numpy() for name in ("6drotation_normalized", "translation", "scale")
+        tokens[name].double().flatten().cpu().numpy()
+        for name in ("6drotation_normalized", "translation", "scale")
     )
     shift = scene.shift.double().cpu().numpy()
     metres = scene.scale.double().cpu().numpy()
-    rotation = rotation_from_six(six * np.array(_ROTATION_STD) + np.array(_ROTATION_MEAN))
+    rotation = rotation_from_six(six * np.array(ROTATION_STD) + np.array(ROTATION_MEAN))
     x, y, z, w = Rotation.from_matrix(rotation).as_quat(canonical=True)
     scale = np.full(3, np.mean(np.exp(log_scale) * metres) * downsampling)
     return NetworkPose(np.array([w, x, y, z]), translation * metres + shift, scale)
@@ -92,4 +94,4 @@ def decode_pose(tokens: Mapping[str, Tensor], scene: SceneScale, downsampling: i
 def standardised_rotation(rotation: NDArray[np.float64]) -> Tensor:
     """(3, 3) row-vector rotation -> (6,) token: the inverse of `decode_pose`, for tests and for training."""
     six = np.concatenate([rotation[:, 0], rotation[:, 1]])
-    return torch.from_numpy((six - np.array(_ROTATION_MEAN)) / np.array(_ROTATION_STD))
+    return torch.from_numpy((six - np.array(ROTATION_MEAN)) / np.array(ROTATION_STD))

@@ -24,11 +24,6 @@ _LATENT_STD = (
 )  # fmt: skip
 
 
-def destandardised(latent: Tensor) -> Tensor:
-    """(..., 8) sample of the flow -> what the decoders read."""
-    return latent * latent.new_tensor(_LATENT_STD) + latent.new_tensor(_LATENT_MEAN)
-
-
 @dataclass(frozen=True)
 class RefinementConfig:
     """The flow model of stage 2.
@@ -36,6 +31,9 @@ class RefinementConfig:
     Attributes:
         channels: latent channels of a voxel.
         fine_width: channels of the convolutions at full resolution.
+        fine_blocks: residual blocks before, and after, the transformer; one of them changes the resolution.
+        mean: of the latents in the training set, by which they are standardised.
+        std: of the latents in the training set.
     """
 
     channels: int = 8
@@ -45,6 +43,9 @@ class RefinementConfig:
     blocks: int = 24
     heads: int = 16
     mlp_ratio: float = 4.0
+    fine_blocks: int = 2
+    mean: tuple[float, ...] = _LATENT_MEAN
+    std: tuple[float, ...] = _LATENT_STD
 
     @staticmethod
     def released() -> RefinementConfig:
@@ -55,6 +56,10 @@ class RefinementConfig:
     def tiny() -> RefinementConfig:
         """A size for tests."""
         return RefinementConfig(fine_width=8, width=24, context_width=32, blocks=2, heads=2)
+
+    def destandardise(self, latent: Tensor) -> Tensor:
+        """(..., channels) sample of the flow -> what the decoders read."""
+        return latent * latent.new_tensor(self.std) + latent.new_tensor(self.mean)
 
 
 class SparseResidualBlock(nn.Module):
@@ -104,11 +109,13 @@ class RefinementModel(nn.Module):
         self.t_embedder = TimeEmbedder(width)
         self.input_layer = nn.Linear(config.channels, fine)
         self.input_blocks = nn.ModuleList(
-            [SparseResidualBlock(fine, fine, width), SparseResidualBlock(fine, width, width)]
+            SparseResidualBlock(fine, fine if index + 1 < config.fine_blocks else width, width)
+            for index in range(config.fine_blocks)
         )
         self.blocks = nn.ModuleList(RefinementBlock(config) for _ in range(config.blocks))
         self.out_blocks = nn.ModuleList(
-            [SparseResidualBlock(2 * width, fine, width), SparseResidualBlock(2 * fine, fine, width)]
+            SparseResidualBlock(2 * fine if index else 2 * width, fine, width)
+            for index in range(config.fine_blocks)
         )
         self.out_layer = nn.Linear(fine, config.channels)
 
@@ -135,11 +142,19 @@ class RefinementModel(nn.Module):
             context = [context] * len(self.blocks)
         time = self.t_embedder(t)
         coarse = voxels.coarse[0]
-        fine = self.input_blocks[0](self.input_layer(latent.to(self.input_layer.weight.dtype)), time, voxels)
-        entered = self.input_blocks[1](downsample(fine, voxels), time, coarse)
+        *fine_blocks, downsampling = self.input_blocks
+        upsampling, *out_blocks = self.out_blocks
+
+        x = self.input_layer(latent.to(self.input_layer.weight.dtype))
+        skips = []
+        for block in fine_blocks:
+            x = block(x, time, voxels)
+            skips.append(x)
+        entered = downsampling(downsample(x, voxels), time, coarse)
         x = entered + position_sinusoid(coarse.coords, self.config.width).to(entered.dtype)
         for block, block_context in zip(self.blocks, context, strict=True):
             x = block(x, time, block_context)
-        x = self.out_blocks[0](upsample(torch.cat([x, entered], dim=-1), voxels), time, voxels)
-        x = self.out_blocks[1](torch.cat([x, fine], dim=-1), time, voxels)
+        x = upsampling(upsample(torch.cat([x, entered], dim=-1), voxels), time, voxels)
+        for block in out_blocks:
+            x = block(torch.cat([x, skips.pop()], dim=-1), time, voxels)
         return self.out_layer(layer_norm(x, eps=1e-5))

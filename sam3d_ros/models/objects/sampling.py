@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sam3d_ros.models.objects.geometry_model import Latents
 
@@ -101,7 +101,9 @@ def guide(conditional: Latents, unconditional: Latents, schedule: Schedule) -> L
     """Extrapolate from the unconditional to the conditional velocity (Ho and Salimans 2022)."""
     w = schedule.guidance
     return {
-        name: (1.0 + w) * v - w * unconditional[name] if schedule.guided is None or name in schedule.guided else v
+        name: (1.0 + w) * v - w * unconditional[name]
+        if schedule.guided is None or name in schedule.guided
+        else v
         for name, v in conditional.items()
     }
 
@@ -117,7 +119,7 @@ def sample(velocity: Velocity, noise: Latents, schedule: Schedule, on_step: OnSt
     """
     x = dict(noise)
     times = schedule.times
-    for index, (t, until) in enumerate(zip(times[:-1], times[1:], strict=True)):
+    for index, (t, until) in enumerate(pairwise(times)):
         if schedule.is_guided(t):
             v = guide(*velocity.both(x, t, schedule.step_size), schedule)
         else:

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from sam3d_ros.models.objects.point_maps import SceneScale, scene_scale
 
-_BOX_FACTOR = 1.2
+#: Side of a crop over the extent of its mask, as in training.
+BOX_FACTOR = 1.2
 _MIN_EXTENT = 2
 
 
@@ -25,11 +26,12 @@ class Box:
     bottom: int
 
 
-def box_around(mask: Tensor) -> Box:
-    """The box of a crop: the mask's square extent, enlarged by a fifth.
+def box_around(mask: Tensor, factor: float = BOX_FACTOR) -> Box:
+    """The box of a crop: the mask's square extent, enlarged.
 
     Args:
         mask: (1, H, W), the object where it is not 0.
+        factor: of the enlargement.
 
     Raises:
         ValueError: the mask is empty, or spans fewer than three rows or columns.
@@ -44,7 +46,7 @@ def box_around(mask: Tensor) -> Box:
             f"the mask spans {right - left + 1} x {bottom - top + 1} pixels: at least "
             f"{_MIN_EXTENT + 1} x {_MIN_EXTENT + 1} are needed"
         )
-    half = int(max(right - left, bottom - top) * _BOX_FACTOR) // 2
+    half = int(max(right - left, bottom - top) * BOX_FACTOR) // 2
     x, y = (left + right) / 2, (top + bottom) / 2
     return Box(int(x - half), int(y - half), int(x + half), int(y + half))
 
@@ -74,18 +76,19 @@ def nearest_square(image: Tensor, size: int) -> Tensor:
     return F.interpolate(squared(image)[None], (size, size), mode="nearest")[0]
 
 
-def image_views(rgb: Tensor, mask: Tensor, size: int) -> dict[str, Tensor]:
+def image_views(rgb: Tensor, mask: Tensor, size: int, box_factor: float = BOX_FACTOR) -> dict[str, Tensor]:
     """The inputs that depend on one mask.
 
     Args:
         rgb: (3, H, W) 0 to 1.
         mask: (1, H, W) 0 to 1, soft edges allowed.
         size: side of the views, pixels.
+        box_factor: side of the crop over the extent of the mask.
 
     Returns:
         `image`, `mask` (crop) and `rgb_image_mask` (full view), each (C, size, size).
     """
-    box = box_around(mask)
+    box = box_around(mask, box_factor)
     return {
         "image": smooth_square(squared(cropped(rgb, box)), size),
         "mask": nearest_square(squared(cropped(mask, box)), size),
@@ -111,7 +114,9 @@ def resampled(points: Tensor, size: torch.Size) -> Tensor:
     return torch.where(still_unknown, math.nan, filled)
 
 
-def point_views(points: Tensor, mask: Tensor, size: int) -> tuple[dict[str, Tensor], SceneScale]:
+def point_views(
+    points: Tensor, mask: Tensor, size: int, box_factor: float = BOX_FACTOR
+) -> tuple[dict[str, Tensor], SceneScale]:
     """The point map as the geometry model reads it.
 
     Args:
@@ -119,6 +124,7 @@ def point_views(points: Tensor, mask: Tensor, size: int) -> tuple[dict[str, Tens
             to the size of the mask where it differs.
         mask: (1, H, W) 0 to 1.
         size: side of the views, pixels.
+        box_factor: side of the crop over the extent of the mask.
 
     Returns:
         `pointmap` (crop) and `rgb_pointmap` (full view), each (3, size, size), normalised; and their scale.
@@ -126,5 +132,5 @@ def point_views(points: Tensor, mask: Tensor, size: int) -> tuple[dict[str, Tens
     """
     scale = scene_scale(points, mask)
     normal = scale.normalise(points)
-    crop = squared(cropped(resampled(normal, mask.shape[-2:]), box_around(mask)), fill=math.nan)
+    crop = squared(cropped(resampled(normal, mask.shape[-2:]), box_around(mask, box_factor)), fill=math.nan)
     return {"pointmap": nearest_square(crop, size), "rgb_pointmap": nearest_square(normal, size)}, scale
