@@ -77,7 +77,7 @@ class ChildProcess(asyncio.SubprocessProtocol):
         finally:
             for terminal in child._terminals:
                 terminal.close_inner()
-        child._transport = cast(asyncio.SubprocessTransport, transport)
+        child._transport = transport
         return child
 
     @property

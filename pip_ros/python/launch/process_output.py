@@ -41,12 +41,12 @@ class ProcessOutput:
         self._this = SimpleNamespace(process_description=SimpleNamespace(final_name=process_name))
         self._partial = {STDOUT: b"", STDERR: b""}
         self._cached = cached
-        self._cache = {STDOUT: b"", STDERR: b""}
+        self._cache: list[tuple[int, bytes]] = []
 
     def write(self, fd: int, data: bytes) -> None:
         """Take output; lines that have ended are logged."""
         if self._cached:
-            self._cache[fd] += data
+            self._cache.append((fd, data))
         *lines, self._partial[fd] = (self._partial[fd] + data).split(b"\n")
         for line in lines:
             self._log(fd, line)
@@ -58,11 +58,11 @@ class ProcessOutput:
                 self._log(fd, line)
             self._partial[fd] = b""
 
-    def text(self, fd: int) -> str:
-        """Return all output of the stream; RuntimeError where it is not kept."""
+    def text(self, *streams: int) -> str:
+        """Return all output of the streams as it came; RuntimeError where it is not kept."""
         if not self._cached:
             raise RuntimeError(f"cached output must be true to get the output of process '{self._name}'")
-        return self._cache[fd].decode(errors="replace")
+        return b"".join(data for fd, data in self._cache if fd in streams).decode(errors="replace")
 
     def _log(self, fd: int, line: bytes) -> None:
         text = line.decode(errors="replace").rstrip("\r")

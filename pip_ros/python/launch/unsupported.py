@@ -25,9 +25,9 @@ def absent_names(module: str, names: Iterable[str]) -> Callable[[str], NoReturn]
     """
     absent = frozenset(names)
 
-    def __getattr__(name: str) -> NoReturn:
+    def refuse(name: str) -> NoReturn:
         if name in absent:
             raise NotImplementedError(f"{module}.{name} is not supported here: {_REMEDY}")
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
 
-    return __getattr__
+    return refuse

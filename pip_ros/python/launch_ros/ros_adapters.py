@@ -9,8 +9,10 @@ from typing import cast
 import rclpy
 from launch import LaunchContext
 from launch.event_handlers import OnShutdown
+from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 
 _KEY = "launch_ros_adapter"
 
@@ -19,11 +21,11 @@ class ROSAdapter:
     """A ROS node that is spun in a thread until the launch shuts down."""
 
     def __init__(self, *, argv: list[str] | None = None) -> None:
-        self._context = rclpy.Context()
+        self._context = Context()
         rclpy.init(
             args=argv,
             context=self._context,
-            signal_handler_options=rclpy.signals.SignalHandlerOptions.NO,
+            signal_handler_options=SignalHandlerOptions.NO,
         )
         self.ros_node = Node(f"launch_ros_{os.getpid()}", context=self._context, use_global_arguments=False)
         self._executor = SingleThreadedExecutor(context=self._context)
@@ -41,7 +43,7 @@ class ROSAdapter:
         """Destroy the node and end the thread."""
         self._executor.shutdown()
         self._thread.join()
-        self.ros_node.destroy_node()
+        self.ros_node.destroy_node()  # type: ignore[no-untyped-call]
         rclpy.shutdown(context=self._context)
 
 

@@ -142,10 +142,14 @@ class ExecuteProcess(Action):
         """Return the standard error so far; RuntimeError without ``cached_output``."""
         return self._text(STDERR)
 
-    def _text(self, fd: int) -> str:
+    def get_output(self) -> str:
+        """Return standard output and error so far, as they came; RuntimeError without ``cached_output``."""
+        return self._text(STDOUT, STDERR)
+
+    def _text(self, *streams: int) -> str:
         if not self.__cached_output:
             raise RuntimeError("cached_output must be True to get the output of a process")
-        return "" if self.__written is None else self.__written.text(fd)
+        return "" if self.__written is None else self.__written.text(*streams)
 
     def get_asyncio_future(self) -> asyncio.Future[None] | None:
         """Return the future that is done when the process has ended for good."""

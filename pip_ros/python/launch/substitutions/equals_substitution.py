@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any
 
 from launch.some_substitutions_type import SomeSubstitutionsType
 from launch.substitution import Substitution
@@ -14,7 +14,7 @@ from launch.utilities.type_utils import parse_bool
 if TYPE_CHECKING:
     from launch.launch_context import LaunchContext
 
-SomeValue = Union[SomeSubstitutionsType, bool, int, float, None]
+SomeValue = SomeSubstitutionsType | bool | int | float | None
 
 
 class EqualsSubstitution(Substitution):

@@ -35,7 +35,8 @@ class PathJoinSubstitution(Substitution):
 
     def perform(self, context: LaunchContext) -> str:
         """Return the joined path."""
-        return os.path.join(*(perform_substitutions(context, component) for component in self.__components))
+        parts = [perform_substitutions(context, component) for component in self.__components]
+        return os.path.join(*parts)  # noqa: PTH118 - a Path would drop trailing slashes and dots
 
 
 class PathSubstitution(PathJoinSubstitution):

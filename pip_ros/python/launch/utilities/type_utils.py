@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING
 
 from launch.some_substitutions_type import SomeSubstitutionsType
 from launch.substitution import Substitution, SubstitutionFailure
@@ -12,8 +12,8 @@ from launch.utilities.perform_substitutions_impl import perform_substitutions
 if TYPE_CHECKING:
     from launch.launch_context import LaunchContext
 
-SomeBool = Union[bool, SomeSubstitutionsType]
-SomeFloat = Union[float, int, SomeSubstitutionsType]
+SomeBool = bool | SomeSubstitutionsType
+SomeFloat = float | int | SomeSubstitutionsType
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})

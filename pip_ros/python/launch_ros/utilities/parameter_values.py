@@ -5,14 +5,14 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Union, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 import yaml
 from launch import LaunchContext, SomeSubstitutionsType, Substitution
 from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
 
-Scalar = Union[bool, int, float, str]
-EvaluatedParameterValue = Union[Scalar, list[bool], list[int], list[float], list[str]]
+Scalar = bool | int | float | str
+EvaluatedParameterValue = Scalar | list[bool] | list[int] | list[float] | list[str]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Text:
     yaml_typed: bool
 
 
-NormalizedValue = Union[bool, int, float, Text, list[bool | int | float | Text]]
+NormalizedValue = bool | int | float | Text | list[bool | int | float | Text]
 
 
 def normalize_value(value: Any, *, yaml_text: bool = False) -> NormalizedValue:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from launch import Event
 from lifecycle_msgs.msg import Transition
@@ -22,7 +22,7 @@ class ChangeState(Event):
 
     name = "launch_ros.events.lifecycle.ChangeState"
 
-    VALID_TRANSITIONS: dict[int, str] = {
+    VALID_TRANSITIONS: ClassVar[dict[int, str]] = {
         Transition.TRANSITION_CREATE: "TRANSITION_CREATE",
         Transition.TRANSITION_CONFIGURE: "TRANSITION_CONFIGURE",
         Transition.TRANSITION_CLEANUP: "TRANSITION_CLEANUP",
