@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,7 @@ class Mesh:
         object.__setattr__(self, "triangles", np.ascontiguousarray(triangles, dtype=np.uint32))
         object.__setattr__(self, "colors", colors)
 
-    @property
+    @cached_property
     def bounds(self) -> NDArray[np.float32]:
         """(2, 3) least and greatest corner of the axis-aligned box.
 

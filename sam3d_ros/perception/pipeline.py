@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.estimates import ObjectEstimate, Verdict, VerdictState
+from sam3d_ros.perception.following import Follower, FollowingConfig
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.instances import InstanceView
 from sam3d_ros.perception.reconstructor import Progress, Reconstructor
@@ -40,7 +41,7 @@ from sam3d_ros.perception.versions import (
 #: Verdict of a known object whose mask is not in the frame: its pose is that of the last sighting.
 NOT_SEEN = "not_seen"
 #: The stages that `Observation.milliseconds` tells.
-STAGES = ("associate", "refine", "judge", "total")
+STAGES = ("associate", "follow", "total")
 #: A centre that moved by less than this share of the diameter may be another part of the same surface.
 _MOVED_SHARE = 0.1
 _RECONSTRUCTION_SHARE = 0.9
@@ -53,6 +54,7 @@ class PipelineConfig:
     """All parameters of the graph but those of the reconstructor."""
 
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    following: FollowingConfig = field(default_factory=FollowingConfig)
     versions: VersionConfig = field(default_factory=VersionConfig)
     refinement: RefinementConfig = field(default_factory=RefinementConfig)
     verdict: VerdictThresholds = field(default_factory=VerdictThresholds)
@@ -121,6 +123,7 @@ class ObjectPipeline:
         self.reconstructor = reconstructor
         self.config = config or PipelineConfig()
         self._tracker = Tracker(self.config.tracker)
+        self._follower = Follower(self.config.following, self.config.refinement, self.config.verdict)
         self._lock = threading.Lock()
         # A frame is remembered as long as somebody holds it: as long as its reconstruction may still arrive.
         self._sightings: WeakKeyDictionary[Frame, dict[int, _Sighting]] = WeakKeyDictionary()
@@ -140,8 +143,9 @@ class ObjectPipeline:
         with self._lock, clock.stage("total"):
             with clock.stage("associate"):
                 update = self._tracker.update(frame)
-            for track in update.seen:
-                self._follow(frame, track, clock)
+            with clock.stage("follow"):
+                for track in update.seen:
+                    self._follow(frame, track)
             self._sightings[frame] = {
                 track.view.instance_id: _Sighting(track.track_id, track.view, track.fixed_from_object)
                 for track in update.seen
@@ -226,22 +230,21 @@ class ObjectPipeline:
                     changed.append(track.track_id)
         return tuple(changed)
 
-    def _follow(self, frame: Frame, track: Track, clock: _StageClock) -> None:
-        """Refine and judge the pose of a track in a frame that shows it."""
+    def _follow(self, frame: Frame, track: Track) -> None:
+        """Find the pose of a track in a frame that shows it."""
         if track.estimate is None or track.fixed_from_object is None:
             return
-        start = camera_from_fixed(frame) @ track.fixed_from_object
-        known = replace(
+        from_fixed = camera_from_fixed(frame)
+        expected = replace(
             track.estimate,
             instance_id=track.view.instance_id,
             label=track.label,
-            camera_from_object=start,
+            camera_from_object=from_fixed @ track.fixed_from_object,
         )
-        with clock.stage("refine"):
-            refined = refine(frame, known, self.config.refinement, metric=True)
-        with clock.stage("judge"):
-            track.estimate = replace(refined, verdict=judge(frame, refined, self.config.verdict))
-        track.fixed_from_object = _fixed_from_camera(frame) @ refined.camera_from_object
+        followed = self._follower.follow(frame, expected, track.baseline, from_fixed.rotate(track.shift))
+        track.estimate, track.baseline = followed.estimate, followed.baseline
+        if not followed.rested:
+            track.fixed_from_object = _fixed_from_camera(frame) @ followed.estimate.camera_from_object
 
     def _requests(self, frame: Frame, seen: Sequence[Track]) -> tuple[ReconstructionRequest, ...]:
         urgency = list(ReconstructionReason)
@@ -310,7 +313,7 @@ def _adopt(track: Track, sighting: _Sighting, frame: Frame, estimate: ObjectEsti
             return False
         if sighting.fixed_from_object is not None:
             estimate = with_axes_near(estimate, camera_from_fixed(frame) @ sighting.fixed_from_object)
-    track.estimate = estimate
+    track.estimate, track.baseline = estimate, None
     track.fixed_from_object = motion @ (_fixed_from_camera(frame) @ estimate.camera_from_object)
     track.mesh_version += 1
     track.version_quality = quality

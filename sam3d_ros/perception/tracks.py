@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity
-from sam3d_ros.perception.estimates import ObjectEstimate
+from sam3d_ros.perception.estimates import ObjectEstimate, Verdict
 from sam3d_ros.perception.instances import InstanceView
 
 _NANOSECONDS = 1e-9
@@ -47,6 +47,7 @@ class Track:
     Attributes:
         track_id: see `TrackedObject`.
         view: the last sighting.
+        shift: (3,) how far its centre moved from the sighting before, fixed frame, metres; NaN = unknown.
         last_seen: its stamp, nanoseconds.
         is_seen: whether that was in the newest frame.
         grid_shape, view_pixel: coarse grid of that sighting, and the pixel of `view.center` in it.
@@ -55,6 +56,7 @@ class Track:
         estimate: the newest estimate, None before the first reconstruction; its pose is in the camera of the
             frame it was made from, so use `fixed_from_object`.
         fixed_from_object: pose in the fixed frame.
+        baseline: the verdict when this pose was found; None = not yet found in a frame after the reconstruction.
         version_quality: `InstanceView.quality` of the view that the mesh was made from.
         version_stamp: stamp of that view, nanoseconds.
     """
@@ -65,10 +67,12 @@ class Track:
     grid_shape: tuple[int, int]
     view_pixel: NDArray[np.floating]
     is_seen: bool = True
+    shift: NDArray[np.floating] = field(default_factory=lambda: np.full(3, np.nan))
     label_votes: Counter[str] = field(default_factory=Counter)
     mesh_version: int = 0
     estimate: ObjectEstimate | None = None
     fixed_from_object: Similarity | None = None
+    baseline: Verdict | None = None
     version_quality: float = 0.0
     version_stamp: int = 0
 
