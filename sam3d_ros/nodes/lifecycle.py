@@ -35,6 +35,8 @@ class AutostartNode(LifecycleNode):
 
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **options)
+        # The main thread may want the node down while the executor still brings it up.
+        self._transition = threading.Lock()
         self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self.declare_parameter(
             "autostart",
@@ -70,8 +72,9 @@ class AutostartNode(LifecycleNode):
 
     def close(self) -> None:
         """Bring the node down from whatever state it is in."""
-        if self.state in ("active", "inactive", "unconfigured"):
-            self.trigger_shutdown()
+        with self._transition:
+            if self.state in ("active", "inactive", "unconfigured"):
+                self.trigger_shutdown()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = self._attempt("configure", self.configure)
@@ -109,9 +112,10 @@ class AutostartNode(LifecycleNode):
 
     def _start(self) -> None:
         self._startup.cancel()
-        wanted = self.get_parameter("autostart").value and self.state == "unconfigured"
-        if wanted and self.trigger_configure() is TransitionCallbackReturn.SUCCESS:
-            self.trigger_activate()
+        with self._transition:
+            wanted = self.get_parameter("autostart").value and self.state == "unconfigured"
+            if wanted and self.trigger_configure() is TransitionCallbackReturn.SUCCESS:
+                self.trigger_activate()
 
     def _attempt(self, name: str, work: Callable[[], None]) -> TransitionCallbackReturn:
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -35,7 +35,7 @@ class Listener(Protocol):
     def observed(self, frame: Frame, observation: Observation) -> None:
         """Objects were followed into a frame."""
 
-    def reconstructed(self, frame: Frame, count: int, seconds: float) -> None:
+    def reconstructed(self, count: int, milliseconds: float) -> None:
         """A batch of `count` instances was finished."""
 
     def failed(self, stage: str, error: Exception, details: str) -> None:
@@ -86,6 +86,9 @@ class ObjectThreads:
         self._order: Order | None = None
         self._made: Order | None = None
         self._newest: tuple[Frame, Observation] | None = None
+        # A mesh and the stamp it was made from become known in one step.
+        self._exchange = threading.Lock()
+        self._mesh_stamps: dict[int, int] = {}
         self._threads = (
             threading.Thread(target=self._track, name="tracking", daemon=True),
             threading.Thread(target=self._reconstruct, name="reconstruction", daemon=True),
@@ -110,16 +113,26 @@ class ObjectThreads:
     def order(self, order: Order) -> bool:
         """Hand over an order; False while another one is under way."""
         with self._condition:
-            if self._order is not None or self._made is not None or self._stopping:
+            if self.is_ordered or self._stopping:
                 return False
             self._order = order
             self._condition.notify_all()
             return True
 
     @property
+    def is_ordered(self) -> bool:
+        """Whether an order is under way."""
+        return self._order is not None or self._made is not None
+
+    @property
     def newest(self) -> tuple[Frame, Observation] | None:
         """The newest frame that was observed."""
         return self._newest
+
+    @property
+    def mesh_stamps(self) -> Mapping[int, int]:
+        """Track id -> stamp of the image that its mesh was made from, nanoseconds."""
+        return self._mesh_stamps
 
     def _track(self) -> None:
         while not self._stopping:
@@ -136,7 +149,10 @@ class ObjectThreads:
 
     def _observe(self, frame: Frame) -> bool:
         try:
-            observation = self._pipeline.observe(frame)
+            with self._exchange:
+                observation = self._pipeline.observe(frame)
+                for track_id in observation.deleted:
+                    self._mesh_stamps.pop(track_id, None)
         except FRAME_ERRORS as error:
             self._listener.failed("tracking", error, traceback.format_exc())
             return False
@@ -202,8 +218,10 @@ class ObjectThreads:
     def _make(self, frame: Frame, instance_ids: Sequence[int], progress: Progress | None) -> None:
         began = time.perf_counter()
         estimates = self._pipeline.reconstruct(frame, instance_ids, progress=progress)
-        self._pipeline.integrate(frame, estimates)
-        self._listener.reconstructed(frame, len(instance_ids), time.perf_counter() - began)
+        with self._exchange:
+            changed = self._pipeline.integrate(frame, estimates)
+            self._mesh_stamps.update(dict.fromkeys(changed, frame.stamp))
+        self._listener.reconstructed(len(instance_ids), 1e3 * (time.perf_counter() - began))
         with self._condition:
             self._look_again = True
             self._condition.notify_all()

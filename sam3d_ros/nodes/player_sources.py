@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import BODY_FROM_OPTICAL, Similarity
 from sam3d_ros.perception.frame_folder import FrameFolder, TrueObject, read_frame_folder
-from sam3d_ros.simulation.rendering import render
+from sam3d_ros.simulation.frames import camera_from_object
+from sam3d_ros.simulation.rendering import Rendering, render
 from sam3d_ros.simulation.scenes import Scene, random_scene
+from sam3d_ros.simulation.sensors import DepthSensor, Lidar
 from sam3d_ros.simulation.trajectories import arc, viewpoint
 
 #: Camera of the procedural scenes: 640x480 with a horizontal field of view of 60 degrees.
@@ -23,7 +25,9 @@ CAMERA = Camera.from_field_of_view(640, 480, np.deg2rad(60.0))
 #: Where it stands when it does not move: metres from the middle of the table, radians above it.
 CAMERA_DISTANCE, CAMERA_ELEVATION = 0.85, np.deg2rad(35.0)
 #: Frames of one swing, and frames with different noise of a static camera.
-ARC_FRAMES, STATIC_FRAMES = 40, 8
+ARC_FRAMES, STATIC_FRAMES = 20, 8
+#: The LiDAR sits above the camera and looks the same way: x forward, z up.
+CAMERA_FROM_LIDAR = Similarity(BODY_FROM_OPTICAL.T, np.array((0.0, -0.08, 0.0)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,10 +88,10 @@ def captures_of_folder(path: str | Path) -> list[Capture]:
 
 
 def captures_of_scene(seed: int, object_count: int, camera_motion: str) -> list[Capture]:
-    """A procedural tabletop scene as a depth camera sees it.
+    """A procedural tabletop scene as a depth camera and a LiDAR behind it see it.
 
     Args:
-        seed: of the scene.
+        seed: of the scene and of the sensors' noise.
         object_count: objects on the table.
         camera_motion: `static`, or `arc` for a camera that swings around the table and back.
 
@@ -95,30 +99,31 @@ def captures_of_scene(seed: int, object_count: int, camera_motion: str) -> list[
         ValueError: the objects do not fit on the table.
     """
     scene = random_scene(seed, object_count)
+    rng = np.random.default_rng(seed)
     if camera_motion == "arc":
-        there = arc(ARC_FRAMES)
-        poses = there + there[-2:0:-1]
-    else:
-        poses = [viewpoint(CAMERA_DISTANCE, 0.0, CAMERA_ELEVATION)] * STATIC_FRAMES
-    return [_rendered(scene, pose) for pose in poses]
+        there = [_captured(scene, render(scene, CAMERA, pose), rng) for pose in arc(ARC_FRAMES)]
+        return there + there[-2:0:-1]
+    picture = render(scene, CAMERA, viewpoint(CAMERA_DISTANCE, 0.0, CAMERA_ELEVATION))
+    return [_captured(scene, picture, rng) for _ in range(STATIC_FRAMES)]
 
 
-def _rendered(scene: Scene, world_from_camera: Similarity) -> Capture:
-    picture = render(scene, CAMERA, world_from_camera)
-    camera_from_world = world_from_camera.inverse()
+def _captured(scene: Scene, picture: Rendering, rng: np.random.Generator) -> Capture:
+    """What the sensors make of a picture; the noise differs from call to call."""
     truth = []
     for thing in scene.objects:
-        pose = camera_from_world @ thing.world_from_object
+        pose = camera_from_object(picture, thing)
         center = pose.apply(thing.mesh.bounds.astype(np.float64).mean(axis=0))
         truth.append(TrueBox(thing.instance_id, thing.label, Similarity(pose.rotation, center), thing.size))
     return Capture(
-        camera=CAMERA,
+        camera=picture.camera,
         rgb=picture.rgb,
         labels=picture.labels,
-        depth=picture.depth,
+        depth=DepthSensor().measure(picture, rng),
+        lidar=Lidar().scan(scene, picture.world_from_camera @ CAMERA_FROM_LIDAR, rng),
+        camera_from_lidar=CAMERA_FROM_LIDAR,
         label_names=scene.label_names,
         truth=tuple(truth),
-        fixed_from_camera=world_from_camera,
+        fixed_from_camera=picture.world_from_camera,
     )
 
 

@@ -1,0 +1,148 @@
+"""What the node `sam3d_objects` subscribes to, up to the newest complete frame."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from tf2_ros import Buffer, TransformListener
+from vision_msgs.msg import LabelInfo
+
+from sam3d_ros.nodes.object_settings import Settings
+from sam3d_ros.perception.frame import Frame
+from sam3d_ros.ros.diagnostics import InputHealth, LatencyMeter, RateMeter
+from sam3d_ros.ros.faults import FaultError, FaultLog
+from sam3d_ros.ros.frame_assembler import FrameAssembler, Input
+from sam3d_ros.ros.frame_builder import FrameBuilder
+from sam3d_ros.ros.qos import qos_profile
+from sam3d_ros.ros.stamps import nanoseconds
+from sam3d_ros.ros.transforms import BufferLookup
+
+#: Without one of these there is no frame.
+REQUIRED = (Input.IMAGE, Input.LABELS, Input.CAMERA_INFO)
+
+
+class ObjectInputs:
+    """Subscriptions, transforms, and the way from messages to frames.
+
+    Callbacks only hand messages over; `next_frame`, which decodes them, belongs to the tracking thread.
+
+    Args:
+        node: carries the subscriptions.
+        settings: parameters.
+        faults: where unusable input is reported.
+        latencies: where the time spent is noted: `wait` from the arrival of the image, `decode`.
+    """
+
+    def __init__(self, node: Node, settings: Settings, faults: FaultLog, latencies: LatencyMeter) -> None:
+        self._node = node
+        self._settings = settings
+        self._faults = faults
+        self._latencies = latencies
+        self.assembler = FrameAssembler(settings.assembler, faults)
+        self._buffer = Buffer()
+        self._transforms = TransformListener(self._buffer, node)
+        lookup = BufferLookup(self._buffer, settings.node.tf_timeout)
+        self._builder = FrameBuilder(lookup, faults, settings.frames)
+        self._label_names: Mapping[int, str] = {}
+        self._meters: dict[Input, RateMeter] = {}
+        self._subscriptions: dict[Input | None, Subscription] = {}
+
+    def open(self) -> None:
+        """Subscribe."""
+        settings, node = self._settings.node, self._node
+        image: tuple[Any, str] = (Image, "image")
+        if settings.image_transport == "compressed":
+            # image_transport names: a transport is a sibling of the topic that the base name is remapped to.
+            image = (CompressedImage, node.resolve_topic_name("image") + "/compressed")
+        depth: tuple[Any, str] = (Image, "depth")
+        if settings.depth_transport == "compressedDepth":
+            depth = (CompressedImage, node.resolve_topic_name("depth") + "/compressedDepth")
+        topics: dict[Input, tuple[Any, str]] = {
+            Input.IMAGE: image,
+            Input.LABELS: (Image, "labels"),
+            Input.CAMERA_INFO: (CameraInfo, "camera_info"),
+            Input.DEPTH: depth,
+            Input.DEPTH_INFO: (CameraInfo, "depth/camera_info"),
+            Input.POINTS: (PointCloud2, "points"),
+        }
+        qos = qos_profile(settings.input_qos)
+        self._meters = {kind: RateMeter() for kind in topics}
+        self._subscriptions = {
+            kind: node.create_subscription(message_type, topic, partial(self._take, kind), qos)
+            for kind, (message_type, topic) in topics.items()
+        }
+        self._subscriptions[None] = node.create_subscription(
+            LabelInfo, "label_info", self._take_label_info, qos_profile("latched")
+        )
+
+    def close(self) -> None:
+        """Unsubscribe, and forget what came."""
+        for subscription in self._subscriptions.values():
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = {}
+        self.assembler.clear()
+
+    def destroy(self) -> None:
+        """Stop listening to /tf."""
+        self._transforms.unregister()
+
+    def next_frame(self, timeout: float) -> Frame | None:
+        """The newest complete frame, or None when none comes in time or it cannot be used."""
+        inputs = self.assembler.wait(timeout)
+        if inputs is None:
+            return None
+        began = time.monotonic()
+        self._latencies.add("wait", 1e3 * (began - inputs.arrival))
+        try:
+            return self._builder.build(inputs, self._label_names)
+        except FaultError as error:
+            self._faults.report_error(error)
+            return None
+        finally:
+            self._latencies.add("decode", 1e3 * (time.monotonic() - began))
+
+    def follow_publishers(self) -> None:
+        """Expect the range sensors that somebody publishes; called now and then."""
+        if self._settings.node.auto_range_sensor and self._subscriptions:
+            published = {
+                kind: self._node.count_publishers(self._subscriptions[kind].topic_name) > 0
+                for kind in (Input.DEPTH, Input.POINTS)
+            }
+            self.assembler.config = replace(
+                self.assembler.config,
+                expect_depth=published[Input.DEPTH],
+                expect_points=published[Input.POINTS] and not published[Input.DEPTH],
+            )
+
+    def health(self) -> list[InputHealth]:
+        """How each input does."""
+        return [
+            InputHealth(self._subscriptions[kind].topic_name, meter.rate(), meter.age(), kind in REQUIRED)
+            for kind, meter in self._meters.items()
+            if kind in self._subscriptions
+        ]
+
+    def drops(self) -> dict[str, int]:
+        """How many messages were not used, by input and reason."""
+        return {
+            f"{kind.value}: {reason.value}": count for (kind, reason), count in self.assembler.drops.items()
+        }
+
+    def _take(self, kind: Input, message: Any) -> None:
+        self._meters[kind].tick()
+        if self.assembler.add(kind, nanoseconds(message.header.stamp), message):
+            # Time started anew: transforms from before would answer for stamps that come again.
+            self._buffer.clear()
+
+    def _take_label_info(self, message: LabelInfo) -> None:
+        self._label_names = MappingProxyType(
+            {entry.class_id: entry.class_name for entry in message.class_map}
+        )

@@ -1,0 +1,101 @@
+"""The parameters of the node `sam3d_objects`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+from rclpy.node import Node
+
+from sam3d_ros.perception.geometric.config import GeometricConfig
+from sam3d_ros.perception.geometric.reconstructor import GeometricReconstructor
+from sam3d_ros.perception.pipeline import PipelineConfig
+from sam3d_ros.perception.reconstructor import Reconstructor
+from sam3d_ros.ros.frame_assembler import AssemblerConfig
+from sam3d_ros.ros.frame_builder import FrameBuilderConfig
+from sam3d_ros.ros.parameters import declare, parameter, read
+from sam3d_ros.ros.qos import PROFILE_NAMES
+
+#: What the parameter `reconstructor` can name.
+RECONSTRUCTORS = ("geometric",)
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """Parameters of the node itself."""
+
+    reconstructor: str = parameter(
+        "geometric", f"What turns a mask into a mesh: {', '.join(RECONSTRUCTORS)}."
+    )
+    image_transport: str = parameter(
+        "raw", "Read the topic image, or its sibling image/compressed.", choices=("raw", "compressed")
+    )
+    depth_transport: str = parameter(
+        "raw",
+        "Read the topic depth, or its sibling depth/compressedDepth.",
+        choices=("raw", "compressedDepth"),
+    )
+    input_qos: str = parameter(
+        "sensor_data",
+        "Quality of service of the inputs, except label_info, which is latched.",
+        choices=PROFILE_NAMES,
+    )
+    tf_timeout: float = parameter(
+        0.1, "Longest wait for a transform at the stamp of an image, seconds.", minimum=0.0, maximum=5.0
+    )
+    auto_range_sensor: bool = parameter(
+        True,
+        "Wait for depth or points exactly while their topic has a publisher; false = as assembler.expect_depth and "
+        "assembler.expect_points say.",
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All parameters; the groups without a prefix of their own stand side by side.
+
+    Attributes:
+        node: the node itself.
+        frames: from messages to frames.
+        assembler: which messages belong together; `assembler.*`.
+        pipeline: tracking, versions of meshes, refinement and verdict; `tracker.*`, `versions.*` and so on.
+        geometric: the reconstructor of that name; `geometric.*`.
+    """
+
+    node: NodeSettings = field(default_factory=NodeSettings)
+    frames: FrameBuilderConfig = field(default_factory=FrameBuilderConfig)
+    assembler: AssemblerConfig = field(default_factory=AssemblerConfig)
+    pipeline: PipelineConfig = field(default_factory=PipelineConfig)
+    geometric: GeometricConfig = field(default_factory=GeometricConfig)
+
+    def reconstructor(self) -> Reconstructor:
+        """A new reconstructor of the kind that is asked for.
+
+        Raises:
+            ValueError: there is none of that name.
+        """
+        if self.node.reconstructor == "geometric":
+            return GeometricReconstructor(self.geometric)
+        raise ValueError(
+            f"reconstructor is {self.node.reconstructor!r}: set it to one of {', '.join(RECONSTRUCTORS)} "
+            "and configure the node again"
+        )
+
+
+_PREFIXES = {"assembler": "assembler.", "geometric": "geometric."}
+
+
+def declare_settings(node: Node) -> Settings:
+    """Declare every parameter on a node; the values it was started with."""
+    groups = {
+        f.name: declare(node, getattr(Settings(), f.name), _PREFIXES.get(f.name, ""))
+        for f in fields(Settings)
+    }
+    return Settings(**groups)
+
+
+def read_settings(node: Node) -> Settings:
+    """The present values; raises ValueError where one is refused."""
+    groups = {
+        f.name: read(node, getattr(Settings(), f.name), _PREFIXES.get(f.name, "")) for f in fields(Settings)
+    }
+    return Settings(**groups)

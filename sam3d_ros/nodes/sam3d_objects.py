@@ -1,0 +1,186 @@
+"""The node `sam3d_objects`: object meshes with metric poses from images, instance labels and range sensors."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+from sam3d_ros.nodes.lifecycle import AutostartNode, run_nodes
+from sam3d_ros.nodes.object_inputs import ObjectInputs
+from sam3d_ros.nodes.object_outputs import ObjectOutputs
+from sam3d_ros.nodes.object_requests import ObjectRequests
+from sam3d_ros.nodes.object_settings import declare_settings, read_settings
+from sam3d_ros.nodes.object_threads import ObjectThreads
+from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.pipeline import ObjectPipeline, Observation
+from sam3d_ros.ros.diagnostics import (
+    LatencyMeter,
+    count_status,
+    diagnostic_array,
+    fault_status,
+    input_status,
+    latency_status,
+)
+from sam3d_ros.ros.faults import Fault, FaultError, FaultLog
+from sam3d_ros.ros.qos import qos_profile
+from sam3d_ros.ros.stamps import header_message
+
+#: Faults of an observation, by the name that the pipeline gives them.
+OBSERVED_FAULTS = {
+    fault.label: fault for fault in (Fault.EMPTY_MASK, Fault.NO_DEPTH_IN_MASK, Fault.TOO_MANY_OBJECTS)
+}
+#: /diagnostics is published at this period (REP-107), and at once when another fault appears; seconds.
+DIAGNOSTICS_PERIOD = 1.0
+#: How often the node looks whether there is something to tell, seconds.
+DIAGNOSTICS_TICK = 0.2
+#: A fault is present for so long after its last report, seconds.
+FAULT_DURATION = 3.0
+
+
+class Sam3dObjects(AutostartNode):
+    """Subscriptions, publishers and lifecycle; the work is done by the threads of `ObjectThreads`.
+
+    Topics, action and service are those of `ObjectInputs`, `ObjectOutputs` and `ObjectRequests`. /diagnostics tells
+    rates and ages of the inputs, what was not used and why, the latency of each stage, and every fault by its name,
+    also while the node could not be configured.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("sam3d_objects")
+        self._settings = declare_settings(self)
+        self._faults = FaultLog()
+        self._latencies = LatencyMeter()
+        self._inputs: ObjectInputs | None = None
+        self._outputs: ObjectOutputs | None = None
+        self._threads: ObjectThreads | None = None
+        self._requests: ObjectRequests | None = None
+        self._pipeline: ObjectPipeline | None = None
+        self._told_at = 0.0
+        self._told_faults: frozenset[Fault] = frozenset()
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos_profile("reliable"))
+        self.create_timer(DIAGNOSTICS_TICK, self._diagnose, clock=self.steady_clock)
+
+    def configure(self) -> None:
+        self._settings = settings = read_settings(self)
+        self._pipeline = ObjectPipeline(settings.reconstructor(), settings.pipeline)
+        self._inputs = ObjectInputs(self, settings, self._faults, self._latencies)
+        self._outputs = ObjectOutputs(self, settings.pipeline.tracker.max_objects)
+        self.get_logger().info(
+            f"reconstructor {settings.node.reconstructor}, objects tracked in "
+            f"{settings.frames.target_frame or 'the frame of the image'}"
+        )
+
+    def activate(self) -> None:
+        assert self._pipeline is not None and self._inputs is not None
+        self._threads = ObjectThreads(self._pipeline, self)
+        self._requests = ObjectRequests(self, self._threads, self._settings.frames.target_frame)
+        self._inputs.open()
+        self._threads.start()
+
+    def deactivate(self) -> None:
+        if self._inputs is not None:
+            self._inputs.close()
+        if self._threads is not None:
+            self._threads.stop()
+            self._take_back(self._threads)
+        if self._requests is not None:
+            self._requests.close()
+        self._threads = self._requests = None
+
+    def cleanup(self) -> None:
+        if self._inputs is not None:
+            self._inputs.destroy()
+        if self._outputs is not None:
+            self._outputs.close()
+        self._inputs = self._outputs = self._pipeline = None
+
+    def refused(self, error: ValueError | OSError) -> None:
+        if isinstance(error, FaultError):
+            self._faults.report_error(error)
+        else:
+            self._faults.report(Fault.INVALID_PARAMETER, str(error))
+
+    def next_frame(self, timeout: float) -> Frame | None:
+        """See `Listener`."""
+        assert self._inputs is not None
+        return self._inputs.next_frame(timeout)
+
+    def observed(self, frame: Frame, observation: Observation) -> None:
+        """See `Listener`."""
+        assert self._outputs is not None and self._threads is not None
+        began = time.perf_counter()
+        self._outputs.publish(
+            observation.stamp, self._frame_of(frame), observation.objects, self._threads.mesh_stamps
+        )
+        self._latencies.add("publish", 1e3 * (time.perf_counter() - began))
+        for stage, milliseconds in observation.milliseconds.items():
+            self._latencies.add("track" if stage == "total" else stage, milliseconds)
+        age = self.get_clock().now().nanoseconds - observation.stamp
+        self._latencies.add("stamp to objects", age / 1e6)
+        for name, count in observation.faults.items():
+            message = f"{count} instances at {observation.stamp / 1e9:.3f}"
+            self._faults.report(OBSERVED_FAULTS[name], message, times=count)
+
+    def reconstructed(self, count: int, milliseconds: float) -> None:
+        """See `Listener`."""
+        self._latencies.add("reconstruct", milliseconds)
+        self.get_logger().info(f"reconstructed {count} objects in {milliseconds:.0f} ms")
+
+    def failed(self, stage: str, error: Exception, details: str) -> None:
+        """See `Listener`."""
+        fault = Fault.OUT_OF_MEMORY if isinstance(error, MemoryError) else Fault.INTERNAL_ERROR
+        self._faults.report(fault, f"{stage}: {type(error).__name__}: {error}")
+        self.get_logger().error(f"{stage} failed, the frame is passed over:\n{details}")
+
+    def _frame_of(self, frame: Frame) -> str:
+        """The frame that objects are tracked and published in."""
+        return self._settings.frames.target_frame or frame.frame_id
+
+    def _take_back(self, threads: ObjectThreads) -> None:
+        if threads.newest is not None and self._outputs is not None:
+            frame, observation = threads.newest
+            self._outputs.clear(observation.stamp, self._frame_of(frame))
+
+    def _diagnose(self) -> None:
+        records = self._faults.records()
+        active = frozenset(record.fault for record in records if record.age <= FAULT_DURATION)
+        now = time.monotonic()
+        if now - self._told_at < DIAGNOSTICS_PERIOD and active <= self._told_faults:
+            return
+        self._told_at, self._told_faults = now, active
+        name = self.get_fully_qualified_name().lstrip("/")
+        statuses = [
+            self._state_status(name),
+            fault_status(name, records, active_for=FAULT_DURATION),
+            latency_status(name, self._latencies.summary()),
+        ]
+        inputs = self._inputs
+        if inputs is not None and self.state == "active":
+            inputs.follow_publishers()
+            statuses.append(input_status(name, inputs.health()))
+            statuses.append(count_status(name, "unused messages", inputs.drops()))
+        stamp = self.get_clock().now().nanoseconds
+        self._diagnostics.publish(diagnostic_array(header_message(stamp, ""), statuses))
+
+    def _state_status(self, name: str) -> DiagnosticStatus:
+        threads = self._threads
+        newest = None if threads is None else threads.newest
+        count = 0 if newest is None else len(newest[1].objects)
+        values = {
+            "lifecycle": self.state,
+            "objects": str(count),
+            "reconstructor": self._settings.node.reconstructor,
+        }
+        return DiagnosticStatus(
+            name=f"{name}: state",
+            level=DiagnosticStatus.OK,
+            message=f"{self.state}, {count} objects",
+            values=[KeyValue(key=key, value=value) for key, value in values.items()],
+        )
+
+
+def main() -> int:
+    """Entry point of the executable `sam3d_objects`."""
+    return run_nodes([Sam3dObjects], sys.argv)
