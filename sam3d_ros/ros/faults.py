@@ -50,6 +50,8 @@ class Fault(Enum):
     REPEATED_STAMP = ("repeated_stamp", Level.WARN, "stamp each image with the time of its exposure")
     TOO_MANY_OBJECTS = ("too_many_objects", Level.WARN, "raise max_objects; the largest ones were kept")
     OUT_OF_MEMORY = ("out_of_memory", Level.ERROR, "lower max_objects or the resolution, or free GPU memory")
+    INVALID_PARAMETER = ("invalid_parameter", Level.ERROR, "set an allowed value and configure the node again")
+    INTERNAL_ERROR = ("internal_error", Level.ERROR, "report it with the traceback from the log")
     MISSING_WEIGHTS = ("missing_weights", Level.ERROR, "put the weights where checkpoints/README.md says")
 
     def __init__(self, label: str, level: Level, remedy: str) -> None:
