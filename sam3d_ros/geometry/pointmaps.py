@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam3d_ros.geometry.cameras import Camera
-from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.frames import Similarity, mapped
 
 Depth = NDArray[np.float32]
 PointMap = NDArray[np.float32]
@@ -76,10 +76,7 @@ def reproject_depth(
     camera = rgb_camera.resized(
         max(1, round(rgb_camera.width / finer)), max(1, round(rgb_camera.height / finer))
     )
-    rotation, translation = (
-        array.astype(np.float32) for array in (rgb_from_depth.rotation, rgb_from_depth.translation)
-    )
-    splatted = _closed(_splat(points @ rotation.T + translation, camera))
+    splatted = _closed(_splat(mapped(points, rgb_from_depth.matrix()[:3]), camera))
     return splatted if finer == 1.0 else _enlarged(splatted, rgb_camera.width, rgb_camera.height)
 
 

@@ -34,7 +34,7 @@ class Plain:
     """
 
     color: Color
-    mottle: float = 0.06
+    mottle: float = 0.025
 
     def __call__(self, points: Array) -> Array:
         shade = 1.0 + self.mottle * (noise(points, 0.002) + noise(points, 0.007))
@@ -139,6 +139,46 @@ class Checked:
         square = np.floor(points[:, :2] / self.cell).sum(axis=1)
         colors = np.where(np.mod(square, 2)[:, None] < 1, self.first, self.second).astype(np.float32)
         return colors * (1.0 + 0.05 * noise(points, 0.0015))[:, None]
+
+
+@dataclass(frozen=True, eq=False)
+class Textured:
+    """A paint kept as a picture, for large flat bodies: looking it up is ten times quicker.
+
+    Attributes:
+        image: (H, W, 3) float32 sRGB, 0 to 1.
+        axes: the axes of the body that columns and rows run along.
+        origin: place of the first pixel along these axes, metres.
+        pixel: edge of a pixel, metres.
+    """
+
+    image: Array
+    axes: tuple[int, int]
+    origin: tuple[float, float]
+    pixel: float
+
+    def __call__(self, points: Array) -> Array:
+        scale = np.float32(1.0 / self.pixel)
+        columns = (points[:, self.axes[0]] - np.float32(self.origin[0])) * scale
+        rows = (points[:, self.axes[1]] - np.float32(self.origin[1])) * scale
+        # remap wants maps of two dimensions, each of less than 32768 entries.
+        width = 4096
+        padding = -len(points) % width
+        maps = [np.pad(m, (0, padding)).reshape(-1, width) for m in (columns, rows)]
+        colors = cv2.remap(self.image, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(colors.reshape(-1, 3)[: len(points)])
+
+
+def textured(paint: Paint, low: NDArray[np.floating], high: NDArray[np.floating], pixel: float) -> Textured:
+    """The picture of a paint on the largest side of a box with these corners, metres."""
+    extent = np.asarray(high) - np.asarray(low)
+    thin = int(extent.argmin())
+    first, second = (axis for axis in range(3) if axis != thin)
+    columns, rows = np.arange(low[first], high[first], pixel), np.arange(low[second], high[second], pixel)
+    points = np.full((len(rows), len(columns), 3), high[thin], np.float32)
+    points[..., first], points[..., second] = columns, rows[:, None]
+    image = paint(points.reshape(-1, 3)).reshape(points.shape)
+    return Textured(image, (first, second), (float(low[first]), float(low[second])), pixel)
 
 
 def noise(points: Array, cell: float) -> Array:

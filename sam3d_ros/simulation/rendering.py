@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from sam3d_ros.geometry.cameras import Camera
-from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.frames import Similarity, mapped
 from sam3d_ros.geometry.meshes import Mesh
-from sam3d_ros.geometry.raycasting import RayHits
+from sam3d_ros.geometry.raycasting import NO_HIT, RayHits
 from sam3d_ros.simulation.scenes import Scene, SceneObject
 
 Array = NDArray[np.float32]
@@ -28,6 +28,8 @@ _SKY = np.array([0.80, 0.86, 0.94], np.float32)
 #: Blur of the lens, pixels: real pictures have no stairs at edges.
 _LENS_BLUR = 0.55
 _SHININESS = 40
+_DECODED = (np.linspace(0.0, 1.0, 1024) ** _GAMMA).astype(np.float32)
+_ENCODED = np.rint(np.linspace(0.0, 1.0, 4096) ** (1 / _GAMMA) * 255).astype(np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,73 +61,98 @@ def render(scene: Scene, camera: Camera, world_from_camera: Similarity) -> Rende
         camera: intrinsics, with distortion if it has any; pixels without a ray see nothing.
         world_from_camera: pose of the optical frame, scale one.
     """
-    rays = camera.rays()
-    blind = np.isnan(rays[..., 0])
-    directions = np.where(blind[..., None], np.float32(0.0), rays) @ world_from_camera.rotation.T.astype(
-        np.float32
-    )
-    directions[blind] = world_from_camera.rotation[:, 2]
+    shape = (camera.height, camera.width)
+    rays = camera.rays().reshape(-1, 3)
+    blind = np.isnan(rays[:, 0])
+    if blind.any():
+        # These look along the axis, and their answers are left out below.
+        rays = np.where(blind[:, None], np.array([0.0, 0.0, 1.0], np.float32), rays)
+    directions = mapped(rays, world_from_camera.rotation)
     hits = scene.rays.cast(directions, world_from_camera.translation)
     hit = hits.hit & ~blind
-    ids = np.array([thing.instance_id for thing in scene.things] + [0], dtype=np.uint16)
+    ids = np.array([*(thing.instance_id for thing in scene.things), 0], dtype=np.uint16)
     return Rendering(
         camera=camera,
         world_from_camera=world_from_camera,
-        rgb=_shade(scene, world_from_camera, directions, hits, hit),
-        depth=np.where(hit, hits.distance, np.float32(0.0)),
-        normals=np.where(
-            hit[..., None], hits.normal @ world_from_camera.rotation.astype(np.float32), np.float32(0.0)
-        ),
-        labels=np.where(hit, ids[hits.mesh], np.uint16(0)),
+        rgb=_shade(scene, world_from_camera, directions, hits, hit, shape),
+        depth=np.where(hit, hits.distance, np.float32(0.0)).reshape(shape),
+        normals=mapped(hits.normal * hit[:, None], world_from_camera.rotation.T).reshape(*shape, 3),
+        labels=np.where(hit, ids[hits.mesh], np.uint16(0)).reshape(shape),
     )
 
 
 def _shade(
-    scene: Scene, world_from_camera: Similarity, directions: Array, hits: RayHits, hit: NDArray[np.bool_]
+    scene: Scene,
+    world_from_camera: Similarity,
+    directions: Array,
+    hits: RayHits,
+    hit: NDArray[np.bool_],
+    shape: tuple[int, int],
 ) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 picture: Lambert's law, a hard lamp with its shadow, the sky, and a highlight on gloss."""
+    """(H, W, 3) uint8 picture: Lambert's law, one lamp with its shadow, the sky, and a highlight on gloss.
+
+    `directions`, `hits` and `hit` are those of the pixels row by row.
+    """
     eye = world_from_camera.translation.astype(np.float32)
     toward_lamp = np.asarray(scene.light.direction, np.float32)
-    albedo = np.empty((*hit.shape, 3), np.float32)
-    albedo[:] = _SKY
-    normals = hits.normal.copy()
-    gloss = np.zeros(hit.shape, np.float32)
+    reached = _lamp_visible(scene, directions, hits, hit, shape, eye, toward_lamp)
+    picture = np.empty((len(hit), 3), np.uint8)
+    picture[:] = _encode(_SKY**_GAMMA)
+    body = np.where(hit, hits.mesh, NO_HIT)
     for index, thing in enumerate(scene.things):
-        own = hit & (hits.mesh == index)
-        if not own.any():
+        own = np.flatnonzero(body == index)
+        if len(own) == 0:
             continue
-        points = directions[own] * hits.distance[own][:, None] + eye
+        ray = directions[own]
         pose = thing.world_from_object
-        local = (points - pose.translation.astype(np.float32)) @ pose.rotation.astype(np.float32)
-        albedo[own] = thing.paint(local)
-        gloss[own] = thing.gloss
+        place = ray * hits.distance[own][:, None] + (eye - pose.translation.astype(np.float32))
+        albedo = thing.paint(mapped(place, pose.rotation.T))
         if thing.instance_id:
-            normals[own] = _smooth_normals(thing, hits.triangle[own], hits.barycentric[own])
-    facing = np.maximum(normals @ toward_lamp, 0.0)
-    lit = facing * _lamp_visible(scene, directions, hits, hit, eye, toward_lamp)
-    sky = scene.light.sky * (0.65 + 0.35 * normals[..., 2])
-    light = np.where(hit, scene.light.lamp * lit + sky, np.float32(1.0))
-    linear = np.maximum(albedo, 0.0) ** _GAMMA * light[..., None]
-    view = directions / np.linalg.norm(directions, axis=-1, keepdims=True)
-    halfway = toward_lamp - view
-    halfway /= np.linalg.norm(halfway, axis=-1, keepdims=True)
-    highlight = gloss * np.maximum((normals * halfway).sum(axis=-1), 0.0) ** _SHININESS * (lit > 0)
-    linear += highlight[..., None]
-    picture = np.clip(linear, 0.0, 1.0) ** np.float32(1 / _GAMMA)
-    return cv2.GaussianBlur(np.rint(picture * 255).astype(np.uint8), (0, 0), _LENS_BLUR)
+            normal = _smooth_normals(thing, hits.triangle[own], hits.barycentric[own])
+        else:
+            normal = hits.normal[own]
+        lamp = np.maximum(np.einsum("ij,j->i", normal, toward_lamp), 0.0) * reached[own]
+        light = scene.light.lamp * lamp + scene.light.sky * (0.65 + 0.35 * normal[:, 2])
+        linear = _decode(albedo) * light[:, None]
+        if thing.gloss:
+            linear += (thing.gloss * _highlight(ray, normal, toward_lamp) * reached[own])[:, None]
+        picture[own] = _encode(linear)
+    return cv2.GaussianBlur(picture.reshape(*shape, 3), (0, 0), _LENS_BLUR)
+
+
+def _highlight(rays: Array, normals: Array, toward_lamp: Array) -> Array:
+    """(N,) mirrored light by Blinn and Phong."""
+    halfway = toward_lamp - rays / np.sqrt(np.einsum("ij,ij->i", rays, rays))[:, None]
+    aligned = np.einsum("ij,ij->i", halfway, normals) / np.sqrt(np.einsum("ij,ij->i", halfway, halfway))
+    return np.maximum(aligned, 0.0) ** np.float32(_SHININESS)
+
+
+def _decode(albedo: Array) -> Array:
+    """Linear light of sRGB values, 0 to 1, through a table of 1024 steps."""
+    return _DECODED[np.clip(albedo * np.float32(1023.0), 0.0, 1023.0).astype(np.int16)]
+
+
+def _encode(linear: Array) -> NDArray[np.uint8]:
+    """sRGB bytes of linear light through a table of 4096 steps; more than 1 is white."""
+    return _ENCODED[np.clip(linear * np.float32(4095.0), 0.0, 4095.0).astype(np.int16)]
 
 
 def _lamp_visible(
-    scene: Scene, directions: Array, hits: RayHits, hit: NDArray[np.bool_], eye: Array, toward_lamp: Array
+    scene: Scene,
+    directions: Array,
+    hits: RayHits,
+    hit: NDArray[np.bool_],
+    shape: tuple[int, int],
+    eye: Array,
+    toward_lamp: Array,
 ) -> Array:
-    """(H, W) share of the lamp that reaches each pixel; cast at half the size, which also softens the shadow."""
-    half = np.s_[::2, ::2]
-    origin = directions[half] * np.where(hit[half], hits.distance[half], 0.0)[..., None] + eye
+    """(N,) share of the lamp that reaches each pixel; cast at half the size, which also softens the shadow."""
+    half = np.arange(len(hit)).reshape(shape)[::2, ::2]
+    origin = directions[half] * np.where(hit[half], hits.distance[half], np.float32(0.0))[..., None] + eye
     origin += _SHADOW_BIAS * hits.normal[half] + 4 * _SHADOW_BIAS * toward_lamp
-    blocked = scene.rays.cast(np.broadcast_to(toward_lamp, origin.shape), origin).hit
-    size = (hit.shape[1], hit.shape[0])
-    lit = cv2.resize((~blocked).astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.GaussianBlur(lit, (0, 0), 1.2))
+    blocked = scene.rays.blocked(np.broadcast_to(toward_lamp, origin.shape), origin)
+    lit = cv2.GaussianBlur((~blocked).astype(np.float32), (0, 0), 0.8)
+    return np.asarray(cv2.resize(lit, shape[::-1], interpolation=cv2.INTER_LINEAR)).ravel()
 
 
 def _smooth_normals(thing: SceneObject, triangles: NDArray[np.int64], barycentric: Array) -> Array:
@@ -133,7 +160,7 @@ def _smooth_normals(thing: SceneObject, triangles: NDArray[np.int64], barycentri
     corners = _corner_normals(thing.mesh)[triangles]
     u, v = barycentric[:, :1], barycentric[:, 1:]
     normal = (1 - u - v) * corners[:, 0] + u * corners[:, 1] + v * corners[:, 2]
-    normal = normal @ thing.world_from_object.rotation.T.astype(np.float32)
+    normal = mapped(normal, thing.world_from_object.rotation)
     return normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
 
 

@@ -15,7 +15,7 @@ from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.geometry.raycasting import RayScene
 from sam3d_ros.simulation import shapes
-from sam3d_ros.simulation.paints import Banded, Checked, Paint, Plain, Printed, Wood, srgb_from_hsv
+from sam3d_ros.simulation.paints import Banded, Checked, Paint, Plain, Printed, Wood, srgb_from_hsv, textured
 
 Array = NDArray[np.float64]
 
@@ -195,7 +195,7 @@ def _choose_labels(rng: np.random.Generator, count: int) -> list[str]:
 
 
 def _color(rng: np.random.Generator) -> tuple[float, float, float]:
-    return srgb_from_hsv(rng.uniform(0, 360), rng.uniform(0.35, 0.9), rng.uniform(0.35, 0.95))
+    return srgb_from_hsv(rng.uniform(0, 360), rng.uniform(0.3, 0.75), rng.uniform(0.4, 0.85))
 
 
 def _pale(rng: np.random.Generator) -> tuple[float, float, float]:
@@ -237,20 +237,20 @@ def _bottle(rng: np.random.Generator) -> _Built:
 def _bowl(rng: np.random.Generator) -> _Built:
     radius = rng.uniform(0.06, 0.11)
     height = radius * rng.uniform(0.55, 0.85)
-    paint = Banded(Plain(_color(rng), 0.03), Plain(_pale(rng), 0.03), ((0.80 * height, 0.92 * height),))
+    paint = Banded(Plain(_color(rng)), Plain(_pale(rng)), ((0.80 * height, 0.92 * height),))
     return shapes.bowl(radius, height, 0.006), paint, _UPRIGHT
 
 
 def _mug(rng: np.random.Generator) -> _Built:
     radius, height = rng.uniform(0.036, 0.048), rng.uniform(0.08, 0.115)
     stripe = (0.62 * height, 0.70 * height), (0.74 * height, 0.77 * height)
-    paint = Banded(Plain(_color(rng), 0.03), Plain(_pale(rng), 0.03), stripe)
+    paint = Banded(Plain(_color(rng)), Plain(_pale(rng)), stripe)
     return shapes.mug(radius, height, 0.006), paint, _UPRIGHT
 
 
 def _l_shape(rng: np.random.Generator) -> _Built:
     size = rng.uniform((0.10, 0.05, 0.09), (0.2, 0.09, 0.18))
-    return shapes.l_shape(size, rng.uniform(0.025, 0.045)), Plain(_color(rng), 0.05), _UPRIGHT
+    return shapes.l_shape(size, rng.uniform(0.025, 0.045)), Plain(_color(rng)), _UPRIGHT
 
 
 def _cup(rng: np.random.Generator) -> _Built:
@@ -261,7 +261,7 @@ def _cup(rng: np.random.Generator) -> _Built:
 
 def _tray(rng: np.random.Generator) -> _Built:
     size = rng.uniform((0.12, 0.09, 0.04), (0.22, 0.16, 0.08))
-    return shapes.tray(size, 0.006), Plain(_color(rng), 0.08), _UPRIGHT
+    return shapes.tray(size, 0.006), Plain(_color(rng)), _UPRIGHT
 
 
 _BUILDERS: dict[str, Callable[[np.random.Generator], _Built]] = {
@@ -288,13 +288,11 @@ def _furniture(rng: np.random.Generator) -> tuple[SceneObject, ...]:
     wall_paint = Plain(
         srgb_from_hsv(rng.uniform(180, 420), rng.uniform(0.03, 0.16), rng.uniform(0.75, 0.92)), 0.01
     )
-    table = _slab(
-        "table", (1.3, 0.9, _TABLE_THICKNESS), (0.0, 0.0, -_TABLE_THICKNESS), table_paint, gloss=0.08
-    )
-    floor = _slab("floor", (6.0, 6.0, 0.02), (0.0, 0.0, -_TABLE_HEIGHT - 0.02), floor_paint)
+    table = _slab("table", (1.3, 0.9, _TABLE_THICKNESS), (0.0, 0.0, -_TABLE_THICKNESS), table_paint, 0.0015)
+    floor = _slab("floor", (6.0, 6.0, 0.02), (0.0, 0.0, -_TABLE_HEIGHT - 0.02), floor_paint, 0.02)
     if rng.random() < 1 / 3:
         return table, floor
-    wall = _slab("wall", (6.0, 0.05, 2.6), (0.0, rng.uniform(0.55, 1.0), -_TABLE_HEIGHT), wall_paint)
+    wall = _slab("wall", (6.0, 0.05, 2.6), (0.0, rng.uniform(0.55, 1.0), -_TABLE_HEIGHT), wall_paint, 0.02)
     return table, floor, wall
 
 
@@ -303,25 +301,27 @@ def _slab(
     size: tuple[float, float, float],
     base: tuple[float, float, float],
     paint: Paint,
-    gloss: float = 0.0,
+    pixel: float,
 ) -> SceneObject:
-    """A cuboid of two triangles a side, standing on `base`."""
+    """A cuboid of two triangles a side, standing on `base`, with its paint kept as a picture."""
     x, y, z = size
     corners = np.array([[i, j, k] for i in (-x / 2, x / 2) for j in (-y / 2, y / 2) for k in (0.0, z)])
     quads = np.array([[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]])
     triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]]).astype(np.uint32)
-    thing = object_from_surface((corners, triangles), paint, label=label, instance_id=0, gloss=gloss)
+    picture = textured(paint, corners.min(axis=0), corners.max(axis=0), pixel)
+    thing = object_from_surface((corners, triangles), picture, label=label, instance_id=0)
     return _moved(thing, Similarity(translation=np.array(base)))
 
 
 def _light(rng: np.random.Generator) -> Light:
-    elevation, azimuth = np.deg2rad(rng.uniform(40, 65)), rng.uniform(0, 2 * np.pi)
+    # From the side where cameras stand: behind the table there may be a wall.
+    elevation, azimuth = np.deg2rad(rng.uniform(40, 65)), np.deg2rad(rng.uniform(-170, -10))
     direction = (
         float(np.cos(elevation) * np.cos(azimuth)),
         float(np.cos(elevation) * np.sin(azimuth)),
         float(np.sin(elevation)),
     )
-    return Light(direction, lamp=rng.uniform(0.65, 0.85), sky=rng.uniform(0.35, 0.5))
+    return Light(direction, lamp=rng.uniform(0.7, 0.9), sky=rng.uniform(0.4, 0.55))
 
 
 def _footprint(thing: SceneObject) -> Array:

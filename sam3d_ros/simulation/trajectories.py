@@ -5,11 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.raycasting import RayScene
+from sam3d_ros.simulation.scenes import Scene
 
 #: Distance to the middle of the table, metres, and elevation above it, degrees: a robot's head or a wrist.
 DISTANCES = (0.6, 1.2)
 ELEVATIONS = (20.0, 60.0)
+
+_TRIES = 60
 
 
 def look_at(eye: ArrayLike, target: ArrayLike) -> Similarity:
@@ -46,6 +51,45 @@ def random_viewpoint(rng: np.random.Generator) -> Similarity:
     return viewpoint(
         rng.uniform(*DISTANCES), np.deg2rad(rng.uniform(-60, 60)), np.deg2rad(rng.uniform(*ELEVATIONS))
     )
+
+
+def view_of_all(
+    scene: Scene, camera: Camera, rng: np.random.Generator, *, least_visible: float = 0.5
+) -> Similarity:
+    """`world_from_camera` of a random viewpoint that sees a good part of every object.
+
+    Args:
+        scene: what to look at.
+        camera: the intrinsics that decide what is in the picture.
+        rng: source of chance.
+        least_visible: share of an object's silhouette that neither another object nor the border may hide.
+
+    Raises:
+        ValueError: no such viewpoint was found; ask for less, or for a scene with fewer objects.
+    """
+    for _ in range(_TRIES):
+        pose = random_viewpoint(rng)
+        if min(visible_shares(scene, camera, pose).values(), default=1.0) >= least_visible:
+            return pose
+    raise ValueError(
+        f"none of {_TRIES} viewpoints sees {least_visible:.0%} of each of {len(scene.objects)} objects"
+    )
+
+
+def visible_shares(scene: Scene, camera: Camera, world_from_camera: Similarity) -> dict[int, float]:
+    """Instance id -> share of its silhouette that is seen; the silhouette counts beyond the border, too."""
+    # A coarse picture with a margin of its own size around it, without distortion.
+    small = Camera.from_field_of_view(160, 120, 2 * np.arctan(camera.width / camera.fx))
+    directions = world_from_camera.rotate(small.rays())
+    inside = camera.contains(camera.project(small.rays()))
+    hits = scene.rays.cast(directions, world_from_camera.translation)
+    shares = {}
+    for index, thing in enumerate(scene.objects):
+        alone = RayScene([(thing.mesh, thing.world_from_object)])
+        silhouette = alone.blocked(directions, world_from_camera.translation)
+        seen = (hits.mesh == index) & inside
+        shares[thing.instance_id] = float(seen.sum() / max(1, silhouette.sum()))
+    return shares
 
 
 def arc(
