@@ -18,8 +18,8 @@ Rgb = NDArray[np.uint8]
 Labels = NDArray[np.uint16]
 Depth = NDArray[np.float32]
 
-#: Metres of one unit of an integer depth image (REP-118).
-_METRES_PER_UNIT = np.float32(0.001)
+#: Units of an integer depth image (REP-118); dividing rounds correctly where a product with 0.001 does not.
+_UNITS_PER_METRE = np.float32(1000.0)
 #: Where the end marks of compressed pictures are looked for; some encoders pad the end.
 _TAIL_BYTES = 1024
 
@@ -166,7 +166,7 @@ def metres(samples: NDArray[Any]) -> Depth:
     """(H, W) integer millimetres or floating metres as float32 metres, NaN where unknown."""
     depth = samples.astype(np.float32)
     if samples.dtype.kind == "u":
-        depth *= _METRES_PER_UNIT
+        depth /= _UNITS_PER_METRE
     # Written so that NaN fails it, as REP-117 asks.
     depth[~((depth > 0) & (depth < np.inf))] = np.nan
     return depth

@@ -91,10 +91,10 @@ class MarkerBoard:
 
     def _due(self, stamp: int) -> int | None:
         """The object whose mesh was not sent for longest, if that is too long."""
-        oldest = min(self._sent, key=lambda track_id: self._sent[track_id].stamp, default=None)
-        if oldest is None or abs(stamp - self._sent[oldest].stamp) < self._refresh * 1e9:
-            return None
-        return oldest
+        # By distance, so that a clock that has jumped back does not stop the refreshing.
+        ages = {track_id: abs(stamp - sent.stamp) for track_id, sent in self._sent.items()}
+        oldest = max(ages, key=ages.__getitem__, default=None)
+        return None if oldest is None or ages[oldest] < self._refresh * 1e9 else oldest
 
 
 def mesh_marker(tracked: TrackedObject) -> Marker:

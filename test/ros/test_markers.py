@@ -1,0 +1,137 @@
+"""Markers against the objects that they show, and what a viewer would hold after each message."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rclpy.serialization import serialize_message
+from visualization_msgs.msg import Marker, MarkerArray
+
+from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
+from sam3d_ros.perception.tracks import TrackedObject
+from sam3d_ros.ros.markers import AXES, MESH, NAMESPACES, TEXT, MarkerBoard
+from sam3d_ros.ros.stamps import header_message
+from sam3d_ros.ros.transforms import similarity_from_pose
+
+SECOND = 1_000_000_000
+TETRAHEDRON = Mesh(
+    np.array([[-0.5, -0.5, -0.5], [0.5, -0.5, -0.5], [-0.5, 0.5, -0.5], [-0.5, -0.5, 0.5]]),
+    np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]]),
+    np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [51, 102, 204]]),
+)
+
+
+def tracked(
+    track_id: int, version: int = 1, state=VerdictState.ACCEPTED, scale=(0.1, 0.2, 0.3)
+) -> TrackedObject:
+    reasons = () if state is VerdictState.ACCEPTED else ("low_mask_iou",)
+    pose = Similarity(translation=np.array([track_id, 0.0, 2.0]), scale=np.array(scale))
+    verdict = Verdict(state, reasons, 0.9, 0.002, 0.95, 500, ScaleSource.DEPTH)
+    estimate = ObjectEstimate(track_id, "mug", TETRAHEDRON, pose, np.eye(6), verdict)
+    return TrackedObject(track_id, version, estimate, pose, 0)
+
+
+class Viewer:
+    """Keeps markers as RViz does: by namespace and id, until they are deleted."""
+
+    def __init__(self) -> None:
+        self.markers: dict[tuple[str, int], Marker] = {}
+        self.meshes_received = 0
+
+    def receive(self, message: MarkerArray) -> None:
+        serialize_message(message)  # a field of a wrong type shows here
+        for marker in message.markers:
+            key = (marker.ns, marker.id)
+            if marker.action == Marker.DELETE:
+                self.markers.pop(key, None)
+            else:
+                self.markers[key] = marker
+                self.meshes_received += marker.ns == MESH
+
+
+def at(seconds: float):
+    return header_message(round(seconds * SECOND), "map")
+
+
+def test_the_mesh_is_drawn_triangle_by_triangle_in_the_frame_of_the_object():
+    viewer = Viewer()
+    viewer.receive(MarkerBoard().update([tracked(4)], at(1.0)))
+    marker = viewer.markers[MESH, 4]
+    assert marker.type == Marker.TRIANGLE_LIST and marker.frame_locked
+    assert marker.header.frame_id == "object_4" and marker.header.stamp.sec == 0
+    assert (marker.pose.position.x, marker.pose.orientation.w) == (0.0, 1.0)
+    points = np.array([(p.x, p.y, p.z) for p in marker.points]).reshape(-1, 3, 3)
+    np.testing.assert_allclose(points, TETRAHEDRON.vertices[TETRAHEDRON.triangles])
+    colors = np.array([(c.r, c.g, c.b) for c in marker.colors]).reshape(-1, 3, 3)
+    np.testing.assert_allclose(colors, TETRAHEDRON.colors[TETRAHEDRON.triangles] / 255.0, atol=1e-6)
+    assert {c.a for c in marker.colors} == {1.0}
+    assert (marker.scale.x, marker.scale.y, marker.scale.z) == (0.1, 0.2, 0.3)
+
+
+def test_axes_and_text_are_where_the_object_is():
+    viewer = Viewer()
+    viewer.receive(MarkerBoard().update([tracked(4), tracked(5, state=VerdictState.REJECTED)], at(1.0)))
+    axes, text = viewer.markers[AXES, 4], viewer.markers[TEXT, 4]
+    for marker in (axes, text):
+        assert marker.header == at(1.0)
+        # The box of the tetrahedron is centred on its frame.
+        np.testing.assert_allclose(similarity_from_pose(marker.pose).translation, (4.0, 0.0, 2.0))
+    ends = np.array([(p.x, p.y, p.z) for p in axes.points])
+    np.testing.assert_allclose(ends[0::2], 0.0)
+    np.testing.assert_allclose(ends[1::2] / ends[1, 0], np.eye(3))
+    assert text.text == "4 mug\n10.0 x 20.0 x 30.0 cm\naccepted"
+    assert viewer.markers[TEXT, 5].text.endswith("rejected: low_mask_iou")
+    assert viewer.markers[MESH, 5].colors[0].a < 1.0
+
+
+def test_a_mesh_is_sent_again_only_when_it_has_changed():
+    board, viewer = MarkerBoard(refresh=1000.0), Viewer()
+    for i in range(10):
+        viewer.receive(board.update([tracked(1)], at(i)))
+    assert viewer.meshes_received == 1
+    viewer.receive(board.update([tracked(1, version=2)], at(11)))
+    viewer.receive(board.update([tracked(1, version=2, scale=(0.1, 0.2, 0.31))], at(12)))
+    viewer.receive(
+        board.update([tracked(1, version=2, scale=(0.1, 0.2, 0.31), state=VerdictState.REJECTED)], at(13))
+    )
+    assert viewer.meshes_received == 4
+
+
+def test_a_viewer_that_comes_late_gets_every_mesh_in_a_while():
+    board, late = MarkerBoard(refresh=5.0), Viewer()
+    objects = [tracked(i) for i in range(1, 6)]
+    board.update(objects, at(0.0))
+    for i in range(1, 60):
+        message = board.update(objects, at(0.1 * i))
+        assert sum(marker.ns == MESH for marker in message.markers) <= 1
+        late.receive(message)
+    assert {key for key in late.markers if key[0] == MESH} == {(MESH, i) for i in range(1, 6)}
+    # A clock that jumps back does not stop the refreshing.
+    again = Viewer()
+    for i in range(1, 20):
+        again.receive(board.update(objects, at(-1000.0 + 0.1 * i)))
+    assert again.meshes_received >= 5
+
+
+@given(st.lists(st.sets(st.integers(1, 6)), max_size=12))
+@settings(max_examples=25)
+def test_a_viewer_shows_exactly_the_present_objects(frames):
+    board, viewer = MarkerBoard(), Viewer()
+    for i, present in enumerate(frames):
+        viewer.receive(board.update([tracked(track_id) for track_id in sorted(present)], at(i)))
+        assert viewer.markers.keys() == {(ns, track_id) for ns in NAMESPACES for track_id in present}
+    viewer.receive(board.clear())
+    assert viewer.markers == {}
+
+
+def test_the_label_may_be_empty():
+    item = tracked(3)
+    unnamed = replace(item, estimate=replace(item.estimate, label=""))
+    viewer = Viewer()
+    viewer.receive(MarkerBoard().update([unnamed], at(0)))
+    assert viewer.markers[TEXT, 3].text.startswith("3\n")
