@@ -43,7 +43,7 @@ class ROSAdapter:
         """Destroy the node and end the thread."""
         self._executor.shutdown()
         self._thread.join()
-        self.ros_node.destroy_node()  # type: ignore[no-untyped-call]
+        self.ros_node.destroy_node()
         rclpy.shutdown(context=self._context)
 
 

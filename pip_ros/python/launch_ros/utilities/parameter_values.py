@@ -137,7 +137,7 @@ def _checked(value: Any, value_type: Any) -> EvaluatedParameterValue:
         raise TypeError(f"expected bool, int, float, str or a List of one as value_type, got {value_type!r}")
     if type(value) is not value_type:
         raise ValueError(f"expected a parameter value of type {value_type.__name__}, got {value!r}")
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 NormalizedParameters = list[tuple[list[Substitution], Any]]

@@ -16,8 +16,6 @@ from launch.launch_description_sources import (
 
 from ros2cli.command import CommandError
 
-HELP = "Run a launch file"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""

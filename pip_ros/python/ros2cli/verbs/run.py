@@ -11,8 +11,6 @@ from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 
 from ros2cli.command import CommandError
 
-HELP = "Run a package specific executable"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""

@@ -1,0 +1,116 @@
+"""The node through which a command looks at the graph."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import rclpy
+from rclpy.expand_topic_name import expand_topic_name
+from rclpy.node import Node
+from rclpy.task import Future
+from rclpy.topic_or_service_is_hidden import topic_or_service_is_hidden
+
+from ros2cli.command import CommandError
+
+# Discovery takes 0.7 s as a rule, and took 3.5 s once: a list is complete when it has not changed for a while.
+_SETTLED_AFTER = 1.0  # seconds
+_SETTLE_TIMEOUT = 4.0  # seconds
+_APPEAR_TIMEOUT = 5.0  # seconds
+_SPIN_PERIOD = 0.05  # seconds
+
+
+@contextlib.contextmanager
+def graph_node(name: str) -> Iterator[Node]:
+    """Make a node with a hidden name; it ends with the context."""
+    rclpy.init(args=[])
+    node = rclpy.create_node(
+        f"_ros2cli_{name}_{os.getpid()}", start_parameter_services=False, enable_rosout=False
+    )
+    try:
+        yield node
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
+def settled(node: Node, look: Callable[[], Any], spin_time: float | None) -> Any:
+    """Return what there is to see when discovery has had its time.
+
+    Args:
+        node: the node that looks.
+        look: returns what can be seen now.
+        spin_time: seconds; None: until nothing has changed for a second.
+    """
+    begin = changed = time.monotonic()
+    seen = look()
+    while True:
+        rclpy.spin_once(node, timeout_sec=_SPIN_PERIOD)
+        now = time.monotonic()
+        if spin_time is not None:
+            if now - begin >= spin_time:
+                return look()
+            continue
+        before, seen = seen, look()
+        if seen != before:
+            changed = now
+        if now - changed >= _SETTLED_AFTER or now - begin >= _SETTLE_TIMEOUT:
+            return seen
+
+
+def appears(node: Node, look: Callable[[], Any], timeout: float = _APPEAR_TIMEOUT) -> Any:
+    """Return what there is to see as soon as it is true, or when the time (seconds) is over."""
+    begin = time.monotonic()
+    while not (seen := look()) and time.monotonic() - begin < timeout:
+        rclpy.spin_once(node, timeout_sec=_SPIN_PERIOD)
+    return seen
+
+
+def answer(node: Node, future: Future) -> Any:
+    """Return the result of the future."""
+    rclpy.spin_until_future_complete(node, future)
+    return future.result()
+
+
+def full_name(node: Node, name: str) -> str:
+    """Return the absolute name of a topic or service; CommandError where it is none."""
+    try:
+        return str(expand_topic_name(name, node.get_name(), node.get_namespace()))
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+
+
+def node_names(node: Node, *, hidden: bool = False) -> list[str]:
+    """Return the full names of all other nodes that can be seen."""
+    return sorted(
+        f"{namespace.rstrip('/')}/{name}"
+        for name, namespace in node.get_node_names_and_namespaces()
+        if name != node.get_name() and (hidden or not name.startswith("_"))
+    )
+
+
+def topics(node: Node, *, hidden: bool = False) -> list[tuple[str, list[str]]]:
+    """Return names and types of all topics that can be seen."""
+    return _visible(node.get_topic_names_and_types(), hidden=hidden)
+
+
+def services(node: Node, *, hidden: bool = False) -> list[tuple[str, list[str]]]:
+    """Return names and types of all services that can be seen."""
+    return _visible(node.get_service_names_and_types(), hidden=hidden)
+
+
+def _visible(names_and_types: list[tuple[str, list[str]]], *, hidden: bool) -> list[tuple[str, list[str]]]:
+    return sorted(
+        (name, types) for name, types in names_and_types if hidden or not topic_or_service_is_hidden(name)
+    )
+
+
+def require_node(node: Node, name: str) -> str:
+    """Return the full name of a node; CommandError where there is no such node."""
+    wanted = name if name.startswith("/") else f"/{name}"
+    if not appears(node, lambda: wanted in node_names(node, hidden=True)):
+        raise CommandError("Node not found")
+    return wanted

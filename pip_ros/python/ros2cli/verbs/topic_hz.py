@@ -1,0 +1,90 @@
+"""``ros2 topic hz``: measure the rate of a topic."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import statistics
+import time
+
+import rclpy
+from rclpy.qos import qos_profile_sensor_data
+
+from ros2cli.graph_node import appears, full_name, graph_node, topics
+from ros2cli.interface_types import interface_type
+
+HELP = "Print the average publishing rate to screen"
+
+_WINDOW = 10000  # messages
+_REPORT_PERIOD = 1.0  # seconds
+
+
+class RateMeter:
+    """Statistics of the times between messages.
+
+    Args:
+        window: number of messages that are remembered.
+    """
+
+    def __init__(self, window: int) -> None:
+        self._periods: collections.deque[float] = collections.deque(maxlen=window)
+        self._last: float | None = None
+
+    def add(self, now: float) -> None:
+        """Count a message.
+
+        Args:
+            now: time of its arrival, seconds.
+        """
+        if self._last is not None:
+            self._periods.append(now - self._last)
+        self._last = now
+
+    def report(self) -> str | None:
+        """Return rate and periods in words; None before there are two messages."""
+        if not self._periods:
+            return None
+        mean = statistics.fmean(self._periods)
+        rate = f"{1.0 / mean:.3f}" if mean > 0.0 else "inf"
+        return (
+            f"average rate: {rate}\n\tmin: {min(self._periods):.3f}s max: {max(self._periods):.3f}s "
+            f"std dev: {statistics.pstdev(self._periods):.5f}s window: {len(self._periods)}"
+        )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
+    parser.add_argument("topic_name", help="Name of the topic, e.g. '/chatter'")
+    parser.add_argument(
+        "-w", "--window", type=int, default=_WINDOW, help=f"Window size, in messages (default: {_WINDOW})"
+    )
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print the rate every second until interrupted."""
+    meter = RateMeter(arguments.window)
+    with graph_node("topic_hz") as node:
+        topic = full_name(node, arguments.topic_name)
+        types = appears(node, lambda: dict(topics(node, hidden=True)).get(topic))
+        if not types:
+            print(f"WARNING: topic [{topic}] does not appear to be published yet", flush=True)
+            while not types:
+                types = appears(node, lambda: dict(topics(node, hidden=True)).get(topic))
+        # As raw bytes: a large message costs nothing to deserialise.
+        node.create_subscription(
+            interface_type(types[0], "msg"),
+            topic,
+            lambda _: meter.add(time.monotonic()),
+            qos_profile_sensor_data,
+            raw=True,
+        )
+        reported, due = None, time.monotonic() + _REPORT_PERIOD
+        while True:
+            rclpy.spin_once(node, timeout_sec=max(0.0, due - time.monotonic()))
+            if time.monotonic() < due:
+                continue
+            due += _REPORT_PERIOD
+            report = meter.report()
+            if report is not None:
+                print(report if report != reported else "no new messages", flush=True)
+                reported = report
