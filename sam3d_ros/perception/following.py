@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.estimates import ObjectEstimate, Verdict, VerdictState
@@ -18,6 +17,10 @@ from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.measurement import sensor_noise
 from sam3d_ros.perception.refinement import REFINEMENT_REASONS, RefinementConfig, refine
 from sam3d_ros.perception.verdict import VerdictThresholds, judge
+from sam3d_ros.perception.visible_surface import VisibleSurface
+
+#: About so many vertices are projected to find the box of a mesh, and so many points give its distance.
+_SAMPLE_VERTICES, _SAMPLE_POINTS = 1500, 200
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,11 @@ class Follower:
         self._thresholds = replace(thresholds, max_rays=min(config.max_rays, thresholds.max_rays))
 
     def follow(
-        self, frame: Frame, expected: ObjectEstimate, baseline: Verdict | None, shift: NDArray[np.float64]
+        self,
+        frame: Frame,
+        expected: ObjectEstimate,
+        baseline: Verdict | None,
+        box: tuple[int, int, int, int],
     ) -> Followed:
         """Find an object again.
 
@@ -79,8 +86,7 @@ class Follower:
             frame: the new frame; shows the object as `expected.instance_id`.
             expected: mesh, and the pose if the object did not move.
             baseline: the verdict when its pose was found; None = refine anyhow.
-            shift: (3,) how far the centre of its visible surface moved, optical frame, metres; NaN = unknown. A
-                second start for a pose that is lost.
+            box: x0, y0, x1, y1 of its mask in pixels, the last two exclusive.
         """
         kept = tuple(reason for reason in expected.verdict.reasons if reason not in REFINEMENT_REASONS)
         expected = replace(expected, verdict=replace(expected.verdict, reasons=kept))
@@ -88,12 +94,11 @@ class Follower:
         noise = _noise(frame, expected)
         if baseline is not None and self._rests(stayed.verdict, baseline, noise):
             return Followed(stayed, baseline, rested=True)
-        best = self._refined(frame, expected)
-        if best.verdict.state is VerdictState.REJECTED and np.isfinite(shift).all() and shift.any():
-            pose = expected.camera_from_object
-            start = Similarity(pose.rotation, pose.translation + shift, pose.scale)
-            shifted = self._refined(frame, replace(expected, camera_from_object=start))
-            best = max(best, shifted, key=_fit)
+        start = stayed
+        if moved := _moved_into_box(frame, expected, box):
+            # The measurement tells which of the two is nearer; refinement from far off may turn the object over.
+            start = max(stayed, replace(moved, verdict=judge(frame, moved, self._thresholds)), key=_fit)
+        best = self._refined(frame, start)
         if baseline is None or self._is_better(best.verdict, stayed.verdict, noise):
             return Followed(best, best.verdict, rested=False)
         return Followed(stayed, stayed.verdict, rested=True)
@@ -120,6 +125,38 @@ class Follower:
 
 def _noise(frame: Frame, estimate: ObjectEstimate) -> float:
     return sensor_noise(frame.points_source, float(estimate.camera_from_object.translation[2]))
+
+
+def _moved_into_box(
+    frame: Frame, expected: ObjectEstimate, box: tuple[int, int, int, int]
+) -> ObjectEstimate | None:
+    """The expected pose moved, not turned, to where mask and depth are; None where nothing can be said.
+
+    Sides of the box at the edge of the image do not tell where the object ends.
+    """
+    camera, pose = frame.camera, expected.camera_from_object
+    vertices = expected.mesh.vertices
+    pixels = camera.project(pose.apply(vertices[:: max(1, len(vertices) // _SAMPLE_VERTICES)]))
+    if len(pixels) == 0 or np.isnan(pixels).any():
+        return None
+    low, high = np.array(box[:2], dtype=np.float64), np.array(box[2:], dtype=np.float64) - 1.0
+    gaps = np.stack([low - pixels.min(axis=0), high - pixels.max(axis=0)])
+    cut = np.stack([low <= 0, high >= (camera.width - 1, camera.height - 1)])
+    gap = np.ma.masked_array(gaps, cut).mean(axis=0).filled(0.0)
+    depth = float(pose.translation[2])
+    lateral = np.array([gap[0] * depth / camera.fx, gap[1] * depth / camera.fy, 0.0])
+    pose = Similarity(pose.rotation, pose.translation + lateral, pose.scale)
+    points = frame.points[frame.mask(expected.instance_id)]
+    points = points[np.isfinite(points[:, 2])]
+    points = points[:: max(1, len(points) // _SAMPLE_POINTS)].astype(np.float64)
+    if len(points):
+        rays = points / points[:, 2:3]
+        seen = VisibleSurface.of(expected.mesh).cast(pose, rays)
+        if seen.hit.any():
+            # Along the viewing ray, so that the silhouette stays in its box.
+            factor = float(np.median(points[seen.hit, 2] / seen.depth[seen.hit]))
+            pose = Similarity(pose.rotation, pose.translation * factor, pose.scale)
+    return replace(expected, camera_from_object=pose)
 
 
 def _fit(estimate: ObjectEstimate) -> tuple[int, float]:

@@ -54,7 +54,11 @@ class Frame:
 
     def __post_init__(self) -> None:
         size = (self.camera.height, self.camera.width)
-        expected = {"rgb": ((*size, 3), np.uint8), "labels": (size, np.uint16), "points": ((*size, 3), np.float32)}
+        expected = {
+            "rgb": ((*size, 3), np.uint8),
+            "labels": (size, np.uint16),
+            "points": ((*size, 3), np.float32),
+        }
         for name, (shape, dtype) in expected.items():
             array = getattr(self, name)
             if array.shape != shape or array.dtype != dtype:

@@ -241,7 +241,7 @@ class ObjectPipeline:
             label=track.label,
             camera_from_object=from_fixed @ track.fixed_from_object,
         )
-        followed = self._follower.follow(frame, expected, track.baseline, from_fixed.rotate(track.shift))
+        followed = self._follower.follow(frame, expected, track.baseline, track.view.box)
         track.estimate, track.baseline = followed.estimate, followed.baseline
         if not followed.rested:
             track.fixed_from_object = _fixed_from_camera(frame) @ followed.estimate.camera_from_object

@@ -223,7 +223,6 @@ def _cells_around(
 
 def _see(track: Track, frame: Frame, instances: InstanceViews, view: InstanceView) -> None:
     center = camera_from_fixed(frame).apply(view.center)
-    track.shift = view.center - track.view.center
     track.view = view
     track.last_seen = frame.stamp
     track.is_seen = True

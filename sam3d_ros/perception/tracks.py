@@ -47,7 +47,6 @@ class Track:
     Attributes:
         track_id: see `TrackedObject`.
         view: the last sighting.
-        shift: (3,) how far its centre moved from the sighting before, fixed frame, metres; NaN = unknown.
         last_seen: its stamp, nanoseconds.
         is_seen: whether that was in the newest frame.
         grid_shape, view_pixel: coarse grid of that sighting, and the pixel of `view.center` in it.
@@ -67,7 +66,6 @@ class Track:
     grid_shape: tuple[int, int]
     view_pixel: NDArray[np.floating]
     is_seen: bool = True
-    shift: NDArray[np.floating] = field(default_factory=lambda: np.full(3, np.nan))
     label_votes: Counter[str] = field(default_factory=Counter)
     mesh_version: int = 0
     estimate: ObjectEstimate | None = None
