@@ -67,18 +67,18 @@ class DemoReport(Node):
         self.parameters = declare(self, ReportParameters())
         self.done = False
         self._objects: ObjectArray | None = None
-        self._camera_info: CameraInfo | None = None
         self._meshes: dict[tuple[int, int], ObjectMesh] = {}
         self._mesh_seconds: dict[tuple[int, int], float] = {}
         self._pose_seconds: list[float] = []
+        self._camera_infos: dict[int, CameraInfo] = {}
         self._images: dict[int, Image] = {}
         self._depths: dict[int, Image] = {}
         self._truths: dict[int, Detection3DArray] = {}
         sensor_data, meshes = qos_profile("sensor_data"), qos_profile("latched", depth=MESSAGES_KEPT)
         self.create_subscription(ObjectArray, "sam3d_objects/objects", self._take_objects, 10)
         self.create_subscription(ObjectMesh, "sam3d_objects/meshes", self._take_mesh, meshes)
-        self.create_subscription(CameraInfo, "camera_info", self._take_camera_info, sensor_data)
         for message_type, topic, kept in (
+            (CameraInfo, "camera_info", self._camera_infos),
             (Image, "image", self._images),
             (Image, "depth", self._depths),
             (Detection3DArray, "frame_player/truth", self._truths),
@@ -164,10 +164,10 @@ class DemoReport(Node):
 
     def _write_pictures(self, folder: Path) -> list[str]:
         """Names of the pictures; none without the image that the newest objects were seen in."""
-        if self._objects is None or self._camera_info is None or _stamp(self._objects) not in self._images:
+        stamp = None if self._objects is None else _stamp(self._objects)
+        if self._objects is None or stamp not in self._images or stamp not in self._camera_infos:
             return []
-        stamp = _stamp(self._objects)
-        camera = camera_from_info(self._camera_info)
+        camera = camera_from_info(self._camera_infos[stamp])
         rgb = rgb_from_image(self._images[stamp])
         found = [
             (thing.id, _estimate(thing, mesh))
@@ -193,9 +193,6 @@ class DemoReport(Node):
         key = (message.id, message.version)
         self._meshes[key] = message
         self._mesh_seconds[key] = self._age(message)
-
-    def _take_camera_info(self, message: CameraInfo) -> None:
-        self._camera_info = message
 
     def _age(self, message: ObjectArray | ObjectMesh) -> float:
         return _seconds(self.get_clock().now() - Time.from_msg(message.header.stamp))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +95,7 @@ class FramePlayer(AutostartNode):
             captures = captures_of_scene(p.seed, p.object_count, p.camera_motion)
         self._reel = [shot(capture, p) for capture in captures]
         self._next = 0
+        self._told_names: Mapping[int, str] | None = None
         self._random = np.random.default_rng(p.seed)
         # image_transport names: a transport is a sibling of the topic that the base name is remapped to.
         jpeg_topic = self.resolve_topic_name("image") + "/compressed"
@@ -121,8 +123,6 @@ class FramePlayer(AutostartNode):
     def activate(self) -> None:
         p, capture = self.parameters, self._reel[0].capture
         now = self.get_clock().now().to_msg()
-        if not p.renumber:
-            self._outputs["label_info"].publish(label_info_message(capture.label_names, Header(stamp=now)))
         if capture.camera_from_lidar is not None:
             header = Header(stamp=now, frame_id=p.camera_frame)
             self._static_tf.sendTransform(transform_message(header, p.lidar_frame, capture.camera_from_lidar))
@@ -160,6 +160,9 @@ class FramePlayer(AutostartNode):
             self._tf.sendTransform(
                 transform_message(header, p.camera_frame, played.capture.fixed_from_camera)
             )
+        if not p.renumber and played.capture.label_names != self._told_names:
+            self._told_names = played.capture.label_names
+            self._publish("label_info", label_info_message(self._told_names, Header()), stamp)
         for name, message in played.messages.items():
             if name != "labels":
                 self._publish(name, message, stamp)

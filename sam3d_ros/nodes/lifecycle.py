@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -13,14 +14,14 @@ import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
-from rclpy.executors import MultiThreadedExecutor
+from rclpy.exceptions import ParameterException
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-#: Threads that run callbacks. Callbacks only hand messages over, so few are enough.
-EXECUTOR_THREADS = 3
-
+#: How often the main thread looks whether the nodes are down or their thread has died, seconds.
+CLOSE_POLL = 0.1
 #: Period of the timer that keeps the executor of an otherwise silent node responsive, seconds.
 HEARTBEAT_PERIOD = 0.2
 
@@ -35,8 +36,6 @@ class AutostartNode(LifecycleNode):
 
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **options)
-        # The main thread may want the node down while the executor still brings it up.
-        self._transition = threading.Lock()
         self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self.declare_parameter(
             "autostart",
@@ -72,9 +71,8 @@ class AutostartNode(LifecycleNode):
 
     def close(self) -> None:
         """Bring the node down from whatever state it is in."""
-        with self._transition:
-            if self.state in ("active", "inactive", "unconfigured"):
-                self.trigger_shutdown()
+        if self.state in ("active", "inactive", "unconfigured"):
+            self.trigger_shutdown()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = self._attempt("configure", self.configure)
@@ -112,10 +110,9 @@ class AutostartNode(LifecycleNode):
 
     def _start(self) -> None:
         self._startup.cancel()
-        with self._transition:
-            wanted = self.get_parameter("autostart").value and self.state == "unconfigured"
-            if wanted and self.trigger_configure() is TransitionCallbackReturn.SUCCESS:
-                self.trigger_activate()
+        wanted = self.get_parameter("autostart").value and self.state == "unconfigured"
+        if wanted and self.trigger_configure() is TransitionCallbackReturn.SUCCESS:
+            self.trigger_activate()
 
     def _attempt(self, name: str, work: Callable[[], None]) -> TransitionCallbackReturn:
         try:
@@ -145,12 +142,15 @@ class AutostartNode(LifecycleNode):
 def run_nodes(factories: Sequence[Callable[[], Node]], args: Sequence[str] | None = None) -> int:
     """Spin nodes in this process until SIGINT or SIGTERM.
 
+    One thread runs all callbacks, which therefore must be quick: entities may only be destroyed, as transitions do,
+    by the thread that waits for them (rclpy builds its wait set without a lock on what is in it).
+
     The nodes are brought down while the context is still alive, so that their last messages (markers to delete)
     leave. rclpy's own signal handlers would invalidate the context first.
 
     Returns:
-        The exit code: 0 after a signal, 1 when an exception ended the executor or any other thread: half a graph
-        that looks alive is worse than none.
+        The exit code: 0 after a signal, 1 when an exception ended the executor or any other thread (half a graph
+        that looks alive is worse than none), 2 when a node refused its parameters.
     """
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     stop, crashed = threading.Event(), threading.Event()
@@ -163,23 +163,36 @@ def run_nodes(factories: Sequence[Callable[[], Node]], args: Sequence[str] | Non
     threading.excepthook = report_crash
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _stack: stop.set())
-    executor = MultiThreadedExecutor(num_threads=EXECUTOR_THREADS)
-    nodes = [factory() for factory in factories]
+    try:
+        nodes = [factory() for factory in factories]
+    except (ValueError, ParameterException) as error:
+        print(f"cannot start: {error}", file=sys.stderr)
+        rclpy.try_shutdown()
+        return 2
+    executor = SingleThreadedExecutor()
     for node in nodes:
         executor.add_node(node)
     # Signals are for the main thread alone, so another one spins.
     spinner = threading.Thread(target=executor.spin, name="executor", daemon=True)
     spinner.start()
     stop.wait()
-    for node in nodes:
-        if isinstance(node, AutostartNode):
-            node.close()
+    if spinner.is_alive():
+        closed = threading.Event()
+        executor.create_task(_close, nodes).add_done_callback(lambda _task: closed.set())
+        while spinner.is_alive() and not closed.wait(CLOSE_POLL):
+            pass
     executor.shutdown()
     spinner.join()
     for node in nodes:
         node.destroy_node()
     rclpy.try_shutdown()
     return 1 if crashed.is_set() else 0
+
+
+def _close(nodes: Sequence[Node]) -> None:
+    for node in nodes:
+        if isinstance(node, AutostartNode):
+            node.close()
 
 
 def _do_nothing() -> None:

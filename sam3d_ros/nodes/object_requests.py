@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
-from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.node import Node
 
 from sam3d_ros.action import Reconstruct
+from sam3d_ros.nodes.lifecycle import AutostartNode
 from sam3d_ros.nodes.object_threads import Cancelled, ObjectThreads, Order
 from sam3d_ros.perception.scene import write_camera_scene, write_fixed_scene
 from sam3d_ros.ros.object_messages import object_array
@@ -20,30 +20,32 @@ from sam3d_ros.srv import SaveScene
 class ObjectRequests:
     """The action `~/reconstruct` and the service `~/save_scene`.
 
-    A goal waits in a thread of the executor while the reconstruction thread works on it, so one goal runs at a time
-    and others are rejected meanwhile.
+    A goal must not hold up the executor, so it is executed only when its result is there: until then its status is
+    ACCEPTED, with feedback. One goal runs at a time, others are rejected meanwhile.
 
     Args:
         node: carries both.
-        threads: where the work is done.
         target_frame: the frame that objects are tracked in; empty = that of the image.
     """
 
-    def __init__(self, node: Node, threads: ObjectThreads, target_frame: str) -> None:
+    def __init__(self, node: AutostartNode, target_frame: str) -> None:
         self._node = node
-        self._threads = threads
         self._target_frame = target_frame
-        group = ReentrantCallbackGroup()
+        self._threads: ObjectThreads | None = None
         self._action = ActionServer(
             node,
             Reconstruct,
             "~/reconstruct",
-            execute_callback=self._reconstruct,
+            execute_callback=_answered_in_begin,
             goal_callback=self._judge_goal,
+            handle_accepted_callback=self._begin,
             cancel_callback=lambda _goal: CancelResponse.ACCEPT,
-            callback_group=group,
         )
-        self._service = node.create_service(SaveScene, "~/save_scene", self._save_scene, callback_group=group)
+        self._service = node.create_service(SaveScene, "~/save_scene", self._save_scene)
+
+    def serve(self, threads: ObjectThreads | None) -> None:
+        """Take goals for these threads; None rejects them."""
+        self._threads = threads
 
     def close(self) -> None:
         """Withdraw both."""
@@ -51,22 +53,31 @@ class ObjectRequests:
         self._node.destroy_service(self._service)
 
     def _judge_goal(self, _goal: Reconstruct.Goal) -> GoalResponse:
-        if self._threads.is_ordered:
-            self._node.get_logger().warning("reconstruct: rejected, another goal is under way")
+        refusal = ""
+        if self._threads is None:
+            refusal = f"the node is {self._node.state}, activate it first"
+        elif self._threads.is_ordered:
+            refusal = "another goal is under way"
+        if refusal:
+            self._node.get_logger().warning(f"reconstruct: goal rejected, {refusal}")
             return GoalResponse.REJECT
         return GoalResponse.ACCEPT
 
-    def _reconstruct(self, goal: ServerGoalHandle) -> Reconstruct.Result:
+    def _begin(self, goal: ServerGoalHandle) -> None:
         def report(stage: str, share: float) -> None:
             if goal.is_cancel_requested:
                 raise Cancelled
             goal.publish_feedback(Reconstruct.Feedback(stage=stage, progress=share))
 
-        order = Order(tuple(goal.request.ids), report)
-        if not self._threads.order(order):
-            goal.abort()
-            return Reconstruct.Result(message="another goal is under way: send this one again later")
-        order.finished.wait()
+        def finish(order: Order) -> None:
+            goal.execute(partial(self._answer, order))
+
+        order = Order(tuple(goal.request.ids), report, finish)
+        if self._threads is None or not self._threads.order(order):
+            order.error = "another goal is under way: send this one again later"
+            finish(order)
+
+    def _answer(self, order: Order, goal: ServerGoalHandle) -> Reconstruct.Result:
         if order.result is None:
             if goal.is_cancel_requested:
                 goal.canceled()
@@ -81,7 +92,7 @@ class ObjectRequests:
 
     def _save_scene(self, request: SaveScene.Request, response: SaveScene.Response) -> SaveScene.Response:
         path = Path(request.path).expanduser()
-        newest = self._threads.newest
+        newest = None if self._threads is None else self._threads.newest
         objects = () if newest is None else newest[1].objects
         try:
             if path.suffix != ".glb":
@@ -95,3 +106,8 @@ class ObjectRequests:
             response.message = str(error)
         response.success = not response.message
         return response
+
+
+def _answered_in_begin(_goal: ServerGoalHandle) -> Reconstruct.Result:
+    """The constructor demands a callback; each goal brings its own."""
+    raise NotImplementedError("goals are executed with the callback that _begin gives them")

@@ -10,8 +10,8 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from sam3d_ros.perception.frame import Frame
@@ -43,17 +43,17 @@ class Listener(Protocol):
 
 
 class Cancelled(Exception):
-    """Raised through a reconstruction whose asker does not want it any more."""
+    """Raised through a reconstruction that nobody wants any more."""
 
 
 @dataclass(eq=False)
 class Order:
-    """A reconstruction that somebody asked for and waits for.
+    """A reconstruction that somebody asked for.
 
     Attributes:
         instance_ids: values in the label image of the newest frame; empty = all.
         progress: told stage and share of the work done; may raise `Cancelled`.
-        finished: set at the end, whatever it is.
+        finished: called once at the end, whatever it is, by any thread.
         error: why there is no result; empty when there is one.
         track_ids: the tracks of the instances.
         result: the frame and the observation that first shows the new meshes.
@@ -61,7 +61,7 @@ class Order:
 
     instance_ids: Sequence[int]
     progress: Progress
-    finished: threading.Event = field(default_factory=threading.Event)
+    finished: Callable[[Order], None]
     error: str = ""
     track_ids: tuple[int, ...] = ()
     result: tuple[Frame, Observation] | None = None
@@ -100,7 +100,7 @@ class ObjectThreads:
             thread.start()
 
     def stop(self) -> None:
-        """End both threads; waits for a batch that is under way."""
+        """End both threads; a batch that is under way ends at its next sign of progress."""
         with self._condition:
             self._stopping = True
             self._condition.notify_all()
@@ -183,6 +183,8 @@ class ObjectThreads:
     def _run_batch(self, frame: Frame, instance_ids: Sequence[int]) -> None:
         try:
             self._make(frame, instance_ids, None)
+        except Cancelled:
+            return
         except FRAME_ERRORS as error:
             self._listener.failed("reconstruction", error, traceback.format_exc())
             with self._condition:
@@ -216,8 +218,14 @@ class ObjectThreads:
                 self._condition.notify_all()
 
     def _make(self, frame: Frame, instance_ids: Sequence[int], progress: Progress | None) -> None:
+        def report(stage: str, share: float) -> None:
+            if self._stopping:
+                raise Cancelled
+            if progress is not None:
+                progress(stage, share)
+
         began = time.perf_counter()
-        estimates = self._pipeline.reconstruct(frame, instance_ids, progress=progress)
+        estimates = self._pipeline.reconstruct(frame, instance_ids, progress=report)
         with self._exchange:
             changed = self._pipeline.integrate(frame, estimates)
             self._mesh_stamps.update(dict.fromkeys(changed, frame.stamp))
@@ -230,4 +238,4 @@ class ObjectThreads:
         order.error = error
         with self._condition:
             self._order = self._made = None
-        order.finished.set()
+        order.finished(order)

@@ -67,34 +67,37 @@ class Sam3dObjects(AutostartNode):
         self._pipeline = ObjectPipeline(settings.reconstructor(), settings.pipeline)
         self._inputs = ObjectInputs(self, settings, self._faults, self._latencies)
         self._outputs = ObjectOutputs(self, settings.pipeline.tracker.max_objects)
+        self._requests = ObjectRequests(self, settings.frames.target_frame)
         self.get_logger().info(
             f"reconstructor {settings.node.reconstructor}, objects tracked in "
             f"{settings.frames.target_frame or 'the frame of the image'}"
         )
 
     def activate(self) -> None:
-        assert self._pipeline is not None and self._inputs is not None
+        assert self._pipeline is not None and self._inputs is not None and self._requests is not None
         self._threads = ObjectThreads(self._pipeline, self)
-        self._requests = ObjectRequests(self, self._threads, self._settings.frames.target_frame)
+        self._requests.serve(self._threads)
         self._inputs.open()
         self._threads.start()
 
     def deactivate(self) -> None:
+        if self._requests is not None:
+            self._requests.serve(None)
         if self._inputs is not None:
             self._inputs.close()
         if self._threads is not None:
             self._threads.stop()
             self._take_back(self._threads)
-        if self._requests is not None:
-            self._requests.close()
-        self._threads = self._requests = None
+        self._threads = None
 
     def cleanup(self) -> None:
         if self._inputs is not None:
             self._inputs.destroy()
         if self._outputs is not None:
             self._outputs.close()
-        self._inputs = self._outputs = self._pipeline = None
+        if self._requests is not None:
+            self._requests.close()
+        self._inputs = self._outputs = self._requests = self._pipeline = None
 
     def refused(self, error: ValueError | OSError) -> None:
         if isinstance(error, FaultError):

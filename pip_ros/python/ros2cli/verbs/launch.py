@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
@@ -98,7 +99,10 @@ def _path_and_arguments(arguments: argparse.Namespace) -> tuple[Path, list[str]]
         ) from error
     if arguments.launch_file_name is None:
         raise CommandError("ros2 launch: a launch file name is needed as well as the package name")
-    found = sorted(share.rglob(arguments.launch_file_name))
+    # A development installation links folders of the checkout.
+    folders = os.walk(share, followlinks=True)
+    name = arguments.launch_file_name
+    found = sorted(Path(folder) / name for folder, _, files in folders if name in files)
     if not found:
         raise CommandError(
             f"file '{arguments.launch_file_name}' was not found in the share directory of package "
