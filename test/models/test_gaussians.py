@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from sam3d_ros.models.layers.voxels import VoxelSet
-from sam3d_ros.models.objects.gaussians import GaussianConfig, GaussianDecoder, perturbation, write_ply
+from sam3d_ros.models.objects.gaussians import GaussianConfig, GaussianDecoder, perturbation
 from sam3d_ros.models.objects.latent_decoder import LatentDecoderConfig
+from sam3d_ros.models.objects.splats import write_splats
 from sam3d_ros.models.weights import loaded
 
 
@@ -55,17 +56,17 @@ def test_decoder_parity(golden, name):
     raw = decoder.raw(data.given("slat"), voxels)
     data.check("raw", raw)
     splats = decoder(data.given("slat"), voxels)
-    data.check("opacity", splats.opacity)
-    data.check("scaling", splats.sigma)
-    data.check("rotation", splats.unit_rotation)
-    data.check("_xyz", splats.position + 0.5)
+    data.check("opacity", torch.from_numpy(splats.opacity))
+    data.check("scaling", torch.from_numpy(splats.sigma))
+    data.check("rotation", torch.from_numpy(splats.unit_rotation))
+    data.check("_xyz", torch.from_numpy(splats.position) + 0.5)
     if "out.xyz" in data.io:
-        data.check("xyz", splats.position)
-        data.check("features", splats.color[:, None])
-        data.check("_features_dc", splats.color[:, None])
-        data.check("_opacity", splats.opacity_logit - data.io["out.opacity_bias_raw"])
+        data.check("xyz", torch.from_numpy(splats.position))
+        data.check("features", torch.from_numpy(splats.color)[:, None])
+        data.check("_features_dc", torch.from_numpy(splats.color)[:, None])
+        data.check("_opacity", torch.from_numpy(splats.opacity_logit) - data.io["out.opacity_bias_raw"])
         data.check("_scaling", raw[:, 6 * config.per_voxel : 9 * config.per_voxel].reshape(-1, 3))
-        data.check("_rotation", splats.rotation - torch.tensor([1.0, 0, 0, 0]))
+        data.check("_rotation", torch.from_numpy(splats.rotation) - torch.tensor([1.0, 0, 0, 0]))
 
 
 def test_ply_holds_what_viewers_read(tmp_path):
@@ -74,7 +75,7 @@ def test_ply_holds_what_viewers_read(tmp_path):
     voxels = VoxelSet(torch.nonzero(torch.rand(4, 4, 4) < 0.3))
     splats = decoder(torch.randn(len(voxels), 8), voxels)
     path = tmp_path / "splats.ply"
-    write_ply(path, splats)
+    write_splats(path, splats)
     header, body = path.read_bytes().split(b"end_header\n", 1)
     lines = header.decode("ascii").splitlines()
     names = [line.split()[-1] for line in lines if line.startswith("property float")]
@@ -96,6 +97,6 @@ def test_splats_stay_near_their_voxel():
     splats = decoder(100 * torch.randn(len(voxels), 8), voxels)
     side = 1 / decoder.config.resolution
     center = (voxels.coords + 0.5) * side - 0.5
-    offset = splats.position - center.repeat_interleave(4, dim=0)
+    offset = torch.from_numpy(splats.position) - center.repeat_interleave(4, dim=0)
     assert offset.abs().max() <= 0.75 * side + 1e-6
     assert splats.sigma.min() >= 0.0009

@@ -1,23 +1,18 @@
-"""The decoder of Gaussian splats, and their file."""
+"""The decoder of Gaussian splats."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sam3d_ros.models.layers.norms import layer_norm
 from sam3d_ros.models.layers.voxels import VoxelSet
 from sam3d_ros.models.objects.latent_decoder import LatentDecoder, LatentDecoderConfig
-
-#: Value of the constant spherical harmonic.
-SH_DEGREE_0 = 0.28209479177387814
+from sam3d_ros.models.objects.splats import Splats
 
 
 @dataclass(frozen=True)
@@ -52,40 +47,6 @@ class GaussianConfig:
         return GaussianConfig(LatentDecoderConfig.tiny(), per_voxel)
 
 
-@dataclass(frozen=True, eq=False)
-class Gaussians:
-    """Splats in the canonical frame (z up, cube [-0.5, 0.5]^3), those of a voxel contiguous.
-
-    Attributes:
-        position: (N, 3) float32.
-        color: (N, 3) float32 constant spherical harmonic; see `rgb`.
-        sigma: (N, 3) float32 standard deviations, canonical units.
-        rotation: (N, 4) float32 quaternion w x y z, not normalised.
-        opacity_logit: (N, 1) float32.
-    """
-
-    position: Tensor
-    color: Tensor
-    sigma: Tensor
-    rotation: Tensor
-    opacity_logit: Tensor
-
-    @property
-    def unit_rotation(self) -> Tensor:
-        """(N, 4) unit quaternion w x y z."""
-        return F.normalize(self.rotation, dim=-1)
-
-    @property
-    def opacity(self) -> Tensor:
-        """(N, 1) 0 to 1."""
-        return self.opacity_logit.sigmoid()
-
-    @property
-    def rgb(self) -> Tensor:
-        """(N, 3) 0 to 1."""
-        return (0.5 + SH_DEGREE_0 * self.color).clamp(0, 1)
-
-
 def _radical_inverse(index: int, base: int) -> float:
     result, digit = 0.0, 1.0
     while index:
@@ -116,49 +77,25 @@ class GaussianDecoder(LatentDecoder):
         """(N, channels) -> (N, 14 G): offsets 3 G, colours 3 G, sizes 3 G, rotations 4 G, opacities G."""
         return self.out_layer(layer_norm(self.features(latent, voxels), eps=1e-5))
 
-    def forward(self, latent: Tensor, voxels: VoxelSet) -> Gaussians:
-        """Decode (N, channels) latents to N * per_voxel Gaussians."""
+    def forward(self, latent: Tensor, voxels: VoxelSet) -> Splats:
+        """Decode (N, channels) latents to N * per_voxel splats, those of a voxel contiguous."""
         head, raw = self.head, self.raw(latent, voxels).float()
         parts = raw.split([channels * head.per_voxel for channels in (3, 3, 3, 4, 1)], dim=1)
         offset, color, size, rotation, opacity = (p.unflatten(1, (head.per_voxel, -1)) for p in parts)
 
         center = (voxels.coords + 0.5) / self.config.resolution - 0.5
-        shift = torch.tanh(offset + self.offset_perturbation.float()) * (
-            head.reach / 2 / self.config.resolution
-        )
+        reach = head.reach / 2 / self.config.resolution
+        shift = torch.tanh(offset + self.offset_perturbation.float()) * reach
+        # The inverse of softplus at the starting sigma.
         bias = head.start_sigma + math.log(-math.expm1(-head.start_sigma))
         sigma = (F.softplus(size + bias).square() + head.min_sigma**2).sqrt()
-        return Gaussians(
-            position=(center[:, None] + shift).flatten(0, 1),
-            color=color.flatten(0, 1),
-            sigma=sigma.flatten(0, 1),
-            rotation=(head.rotation_rate * rotation + rotation.new_tensor([1.0, 0.0, 0.0, 0.0])).flatten(
-                0, 1
-            ),
-            opacity_logit=opacity.flatten(0, 1) + math.log(head.start_opacity / (1 - head.start_opacity)),
+        upright = rotation.new_tensor([1.0, 0.0, 0.0, 0.0])
+        start_logit = math.log(head.start_opacity / (1 - head.start_opacity))
+        fields = (
+            center[:, None] + shift,
+            color,
+            sigma,
+            head.rotation_rate * rotation + upright,
+            opacity + start_logit,
         )
-
-
-_PLY_FIELDS = (
-    *("x", "y", "z", "nx", "ny", "nz"),
-    *("f_dc_0", "f_dc_1", "f_dc_2", "opacity"),
-    *("scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3"),
-)
-
-
-def write_ply(path: Path, gaussians: Gaussians) -> None:
-    """Write splats as viewers of Gaussian splatting read them: binary PLY, canonical frame, z up."""
-    columns = [
-        gaussians.position,
-        torch.zeros_like(gaussians.position),
-        gaussians.color,
-        gaussians.opacity_logit,
-        gaussians.sigma.log(),
-        gaussians.rotation,
-    ]
-    table: NDArray[np.float32] = torch.cat(columns, dim=1).cpu().numpy().astype("<f4")
-    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(table)}"]
-    header += [f"property float {name}" for name in _PLY_FIELDS]
-    with path.open("wb") as file:
-        file.write(("\n".join([*header, "end_header"]) + "\n").encode("ascii"))
-        file.write(table.tobytes())
+        return Splats(*(field.flatten(0, 1).cpu().numpy() for field in fields))

@@ -37,8 +37,8 @@ class LatentDecoderConfig:
 
     @staticmethod
     def tiny() -> LatentDecoderConfig:
-        """A size for tests: 16^3 voxels."""
-        return LatentDecoderConfig(resolution=16, width=64, blocks=2, heads=4)
+        """A size for tests: 8^3 voxels."""
+        return LatentDecoderConfig(resolution=8, width=64, blocks=2, heads=4)
 
 
 class LatentDecoderBlock(nn.Module):

@@ -35,7 +35,7 @@ class MeshConfig:
 
     @staticmethod
     def tiny() -> MeshConfig:
-        """A size for tests: 64^3 cubes."""
+        """A size for tests: 32^3 cubes."""
         return MeshConfig(LatentDecoderConfig.tiny(), groups=8)
 
     @property
@@ -75,8 +75,7 @@ class MeshDecoder(LatentDecoder):
         self.head = config
         widths = [config.torso.width, *(config.torso.width // divisor for divisor in config.narrowing)]
         self.upsample = nn.ModuleList(
-            SubdivisionBlock(width_in, width_out, config.groups)
-            for width_in, width_out in pairwise(widths)
+            SubdivisionBlock(width_in, width_out, config.groups) for width_in, width_out in pairwise(widths)
         )
         self.out_layer = nn.Linear(widths[-1], CHANNELS)
 
@@ -96,7 +95,8 @@ class MeshDecoder(LatentDecoder):
             voxels: the N voxels.
 
         Returns:
-            The surface in the canonical frame (cube [-0.5, 0.5]^3, z up), attributes (colour, normal), 0 to 1.
+            The surface in the canonical frame (z up; the cube [-0.5, 0.5]^3 and half a cube of the grid around
+            it), attributes (colour, normal), 0 to 1.
         """
         features, cubes = self.cubes(latent, voxels)
         return surface_of_cubes(features, cubes.coords, self.head.resolution)

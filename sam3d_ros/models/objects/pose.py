@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from sam3d_ros.geometry.frames import Similarity, camera_from_object_of_sam3d
@@ -86,7 +85,7 @@ def decode_pose(tokens: Mapping[str, Tensor], scene: SceneScale, downsampling: i
     shift = scene.shift.double().cpu().numpy()
     metres = scene.scale.double().cpu().numpy()
     rotation = rotation_from_six(six * np.array(ROTATION_STD) + np.array(ROTATION_MEAN))
-    x, y, z, w = Rotation.from_matrix(rotation).as_quat(canonical=True)
+    x, y, z, w = Similarity(rotation).quaternion()
     scale = np.full(3, np.mean(np.exp(log_scale) * metres) * downsampling)
     return NetworkPose(np.array([w, x, y, z]), translation * metres + shift, scale)
 

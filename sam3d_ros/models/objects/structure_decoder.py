@@ -35,8 +35,8 @@ class StructureDecoderConfig:
 
     @staticmethod
     def tiny() -> StructureDecoderConfig:
-        """A size for tests: 4^3 latents, 16^3 voxels."""
-        return StructureDecoderConfig(resolution=4, channels=(16, 8, 8), blocks=1, middle_blocks=1)
+        """A size for tests: 4^3 latents, 8^3 voxels."""
+        return StructureDecoderConfig(resolution=4, channels=(16, 8), blocks=1, middle_blocks=1)
 
     @property
     def out_resolution(self) -> int:

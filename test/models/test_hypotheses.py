@@ -1,0 +1,77 @@
+"""The choice among poses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.spatial.transform import Rotation
+
+from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.models.objects.hypotheses import Hypothesis, Projection, best, judged
+
+RESOLUTION = 32
+FX, FY, CX, CY = 200.0, 190.0, 63.0, 48.5
+
+
+def box_surface() -> np.ndarray:
+    """Voxels at the surface of a flat box, canonical."""
+    grid = np.argwhere(np.ones((RESOLUTION,) * 3, bool))
+    low, high = np.array([4, 8, 12]), np.array([27, 23, 19])
+    within = ((grid >= low) & (grid <= high)).all(axis=1)
+    rim = within & ((grid == low) | (grid == high)).any(axis=1)
+    return (grid[rim] + 0.5) / RESOLUTION - 0.5
+
+
+def view(pose: Similarity, surface: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Point map and mask of the posed surface in front of a wall, by a z-buffer."""
+    v, u = np.mgrid[:96, :128].astype(float)
+    rays = np.stack([(u - CX) / FX, (v - CY) / FY, np.ones_like(u)], axis=-1)
+    depth = np.full(u.shape, 3.0)
+    posed = pose.apply(surface)
+    for x, y, z in posed:
+        column, row = FX * x / z + CX, FY * y / z + CY
+        near = np.s_[int(row) - 2 : int(row) + 3, int(column) - 2 : int(column) + 3]
+        depth[near] = np.minimum(depth[near], z)
+    return rays * depth[..., None], depth < 3.0
+
+
+def test_projection_is_recovered_from_a_point_map():
+    points, _ = view(Similarity(translation=np.array([0, 0, 1.0]), scale=np.full(3, 0.3)), box_surface())
+    points[::5] = np.nan
+    projection = Projection.of_points(points)
+    assert_allclose([projection.fx, projection.fy, projection.cx, projection.cy], [FX, FY, CX, CY], atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_true_pose_wins(seed):
+    rng = np.random.default_rng(seed)
+    surface = box_surface()
+    true = Similarity(Rotation.random(rng=rng).as_matrix(), np.array([0.02, -0.03, 1.0]), np.full(3, 0.3))
+    points, mask = view(true, surface)
+    turned = Similarity(
+        true.rotation @ Rotation.from_rotvec([1.2, 0, 0]).as_matrix(), true.translation, true.scale
+    )
+    moved = Similarity(true.rotation, true.translation + np.array([0.0, 0.0, 0.2]), true.scale)
+    aside = Similarity(true.rotation, true.translation + np.array([0.1, 0.0, 0.0]), true.scale)
+    small = Similarity(true.rotation, true.translation, true.scale * 0.6)
+    found = judged([turned, moved, true, aside, small], surface, 1 / RESOLUTION, points, mask)
+    assert best(found) == 2
+    assert found[2].depth_residual < 0.01
+    assert found[2].silhouette > 0.7
+
+
+def test_nothing_measured_nothing_judged():
+    pose = Similarity(translation=np.array([0, 0, 1.0]))
+    points = np.full((8, 8, 3), np.nan)
+    found = judged([pose, pose], box_surface(), 1 / RESOLUTION, points, np.ones((8, 8), bool))
+    assert all(np.isnan(h.depth_residual) and h.score == -np.inf for h in found)
+    assert best(found) == 0
+
+
+def test_an_object_behind_the_camera_has_no_silhouette():
+    points, mask = view(Similarity(translation=np.array([0, 0, 1.0]), scale=np.full(3, 0.3)), box_surface())
+    behind = Similarity(translation=np.array([0, 0, -1.0]), scale=np.full(3, 0.3))
+    (found,) = judged([behind], box_surface(), 1 / RESOLUTION, points, mask)
+    assert found.silhouette == 0.0
+    assert isinstance(found, Hypothesis)
