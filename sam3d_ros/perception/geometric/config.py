@@ -17,8 +17,8 @@ class GeometricConfig:
         shell_share: least thickness of what is seen, as a share of the diameter; 0.005 to 0.2.
         depth_prior: expected depth of an object whose back nothing tells, as a share of the smaller of its width
             and height; 0.1 to 2.
-        max_violation: a symmetry that puts the object deeper than this share into observed free space, on
-            average, is not used; 0.001 to 0.2.
+        max_violation: a symmetry that puts the object deeper into observed free space than this share of its
+            footprint's diagonal, on average, is not used; 0.001 to 0.2.
         plane_tolerance: metres at one metre distance, growing with it: points this near belong to a plane.
         seed: of the plane search.
     """

@@ -16,6 +16,8 @@ Floats = NDArray[np.float32]
 
 #: A surface seen at a grazing angle is at most this much nearer than the gap along the ray says: cos 78 degrees.
 _LEAST_COSINE = 0.2
+#: A surface faces the camera when the cosine of its angle to the ray is at least this.
+_FACING = 0.5
 #: `cv2.remap` takes maps of fewer than 2^15 rows and columns.
 _REMAP_COLUMNS = 4096
 #: Points nearer to the camera than this, metres, are projected as if they were there.
@@ -39,6 +41,7 @@ class FreeSpace:
         self._rotation, self._translation = camera_from_ground.rotation, camera_from_ground.translation
         self._camera, self._goes_on = segment.camera, segment.goes_on
         self._maps = _maps(frame, segment)
+        self._eye = camera_from_ground.apply_inverse(np.zeros(3)).astype(np.float32)
         # One pixel of doubt at depth edges: the least start among the neighbours.
         self._doubtful = self._maps.copy()
         self._doubtful[..., 0] = cv2.erode(self._maps[..., 0], np.ones((3, 3), np.uint8))
@@ -60,6 +63,35 @@ class FreeSpace:
         z, (start, cosine, side, _), beyond = self._at(points, self._doubtful if doubt else self._maps, moved)
         across = (side - beyond) * (z / np.float32(self._camera.fx))
         return np.asarray(np.minimum((z - start) * cosine, across).reshape(points.shape[:-1]))
+
+    def contradiction(
+        self, points: NDArray[np.floating], normals: NDArray[np.floating], tolerance: float, most: float
+    ) -> Floats:
+        """How much surface points that something claims contradict the view.
+
+        A point in free space contradicts it by its depth there. A point that faces the camera before or on
+        nothing but the instance itself should be what is seen: it contradicts the view, at half the weight, by
+        its depth behind the measured surface (half, for a part of the object may well hide another).
+
+        Args:
+            points: (..., 3) metres.
+            normals: (..., 3) unit, outward.
+            tolerance: metres that do not count.
+            most: metres that a point counts at most.
+
+        Returns:
+            (...) metres; depth edges have one pixel of doubt.
+        """
+        z, (start, cosine, side, own), beyond = self._at(points, self._doubtful, None)
+        along = (z - start) * cosine
+        reach = z / np.float32(self._camera.fx)
+        free = np.minimum(along, (side - beyond) * reach)
+        flat, flat_normals = points.reshape(-1, 3), normals.reshape(-1, 3)
+        facing = np.einsum("ij,ij->i", self._eye - flat, flat_normals) > _FACING * z
+        should_be_seen = facing & (own - beyond > 1.0)
+        behind = np.where(should_be_seen, 0.5 * np.clip(along - 2.0 * tolerance, 0.0, most), 0.0)
+        contradiction = np.clip(-free - tolerance, 0.0, most) + behind
+        return np.asarray(contradiction.reshape(points.shape[:-1]), np.float32)
 
     def shell(self, points: NDArray[np.floating], thickness: float) -> Floats:
         """(...) metres that (..., 3) points are inside a shell of some thickness behind what is seen of the object."""
@@ -100,7 +132,7 @@ class FreeSpace:
 
 def _maps(frame: Frame, segment: Segment) -> Floats:
     """(h, w, 4): where the left space begins in metres, cosine of the surface there, pixels into the left region
-    and into the mask."""
+    and into what is measured of the mask."""
     rows, columns, mask, goes_on = segment.rows, segment.columns, segment.mask, segment.goes_on
     depth, labels = frame.points[rows, columns, 2], frame.labels[rows, columns]
     hiding = hiding_pixels(mask, labels, np.where(mask, segment.depth, depth))
@@ -108,19 +140,26 @@ def _maps(frame: Frame, segment: Segment) -> Floats:
     hiding |= (labels == segment.instance_id) & ~mask
     hider = np.where(np.isfinite(depth), depth, 0.0)
     start = np.where(mask, segment.depth, np.where(hiding, hider, np.nanmin(segment.depth)))
-    maps = [start, _cosines(segment), _signed_pixels(mask | hiding, goes_on), _signed_pixels(mask, goes_on)]
+    maps = [
+        start,
+        _cosines(segment),
+        _signed_pixels(mask | hiding, goes_on),
+        _signed_pixels(_reliable(segment), goes_on),
+    ]
     return np.dstack(maps).astype(np.float32)
+
+
+def _reliable(segment: Segment) -> NDArray[np.bool_]:
+    """Pixels of the mask that are measured, next to such, or surrounded by such."""
+    kernel = np.ones((3, 3), np.uint8)
+    size = 2 if segment.measured.sum() > 0.5 * segment.mask.sum() else 8
+    measured = cv2.dilate(segment.measured.astype(np.uint8), kernel, iterations=size + 1)
+    return np.asarray(segment.mask & (cv2.erode(measured, kernel, iterations=size, borderValue=1) > 0))
 
 
 def _cosines(segment: Segment) -> Floats:
     """Metres along the surface normal for one metre of depth, at each pixel of the mask; 1 beside it."""
-    depth = np.where(segment.mask, segment.depth, np.float32(np.nanmedian(segment.depth)))
-    points = segment.rays * cv2.GaussianBlur(depth, (5, 5), 1.2)[..., None]
-    right = cv2.Sobel(points, cv2.CV_32F, 1, 0, ksize=3)
-    down = cv2.Sobel(points, cv2.CV_32F, 0, 1, ksize=3)
-    normal = np.cross(right, down)
-    length = np.sqrt(np.einsum("ijk,ijk->ij", normal, normal))
-    cosine = np.abs(np.einsum("ijk,ijk->ij", normal, segment.rays)) / np.maximum(length, 1e-12)
+    cosine = -np.einsum("ijk,ijk->ij", segment.normals, segment.rays)
     return np.where(segment.mask, np.clip(cosine, _LEAST_COSINE, 1.5), 1.0).astype(np.float32)
 
 

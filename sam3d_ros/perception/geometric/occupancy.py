@@ -23,7 +23,8 @@ _BAND = 2.0
 _SMOOTHINGS = (0.6, 1.0, 1.6)
 #: Smaller parts than this share of the largest one are dropped.
 _SPECK = 0.05
-_AZIMUTHS = 36
+#: Turns of a revolution, and how many of the strictest of them are averaged: the very strictest is mere noise.
+_AZIMUTHS, _LEAST = 36, 9
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +111,8 @@ def _revolved(
     around = np.empty((_AZIMUTHS, len(radii), len(heights), 3), np.float32)
     around[..., :2] = center + (ring[:, None] * radii[:, None])[:, :, None]
     around[..., 2] = heights
-    profile = free_space.depth_inside(around).min(axis=0)
+    inside = np.partition(free_space.depth_inside(around), _LEAST, axis=0)[:_LEAST]
+    profile = np.clip(inside, -_BAND * voxel, _BAND * voxel).mean(axis=0)
     at = radius / np.float32(voxel)
     index = np.minimum(at.astype(np.intp), len(radii) - 2)
     share = (at - index)[..., None]

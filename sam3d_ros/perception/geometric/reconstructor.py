@@ -91,19 +91,21 @@ class GeometricReconstructor:
         to_camera = ground.camera_from_ground
         free_space = FreeSpace(frame, segment, to_camera)
         points = to_camera.apply_inverse(segment.points(_HULL_POINTS))
-        sample = points[np.linspace(0, len(points) - 1, min(len(points), config.search_points)).astype(int)]
-        symmetry = find_symmetry(sample, ground.base, free_space, segment.noise, config)
+        pixel = float(np.median(segment.depth[segment.mask])) / segment.camera.fx
+        margin = 2.0 * pixel
+        sample = to_camera.apply_inverse(segment.points(config.search_points))
+        normals = segment.sampled_normals(config.search_points) @ to_camera.rotation
+        symmetry = find_symmetry(sample, normals, ground.base, free_space, segment.noise, margin, config)
         stand_ins, guessed = _pushed_back(points, ground.base, symmetry, config)
         spread = np.concatenate([points, stand_ins])
         diameter = float(np.linalg.norm(np.ptp(spread, axis=0)))
-        pixel = float(np.median(segment.depth[segment.mask])) / segment.camera.fx
         solid = carve(
             spread,
             ground.base,
             symmetry,
             free_space,
             resolution=config.resolution,
-            margin=2.0 * pixel,
+            margin=margin,
             shell=max(config.shell_share * diameter, 2.0 * segment.noise),
         )
         reasons = []

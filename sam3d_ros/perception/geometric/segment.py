@@ -49,6 +49,7 @@ class Segment:
         measured: (h, w) pixels of the mask with a trusted depth.
         depth: (h, w) float32 metres: the trusted depth smoothed, filled all over the mask; NaN beside it.
         rays: (h, w, 3) float32 directions with z = 1.
+        normals: (h, w, 3) float32 unit normals of that depth, towards the camera, optical frame; zero beside the mask.
         noise: standard deviation of a measured depth, metres.
     """
 
@@ -61,15 +62,24 @@ class Segment:
     measured: NDArray[np.bool_]
     depth: NDArray[np.float32]
     rays: NDArray[np.float32]
+    normals: NDArray[np.float32]
     noise: float
 
     def points(self, count: int) -> Array:
-        """(N, 3) a regular sample of about `count` measured points in the optical frame."""
+        """(N, 3) a regular sample of at most `count` measured points in the optical frame."""
+        index = self._sample(count)
+        rays = self.rays.reshape(-1, 3)[index].astype(np.float64)
+        return rays * self.depth.ravel()[index, None].astype(np.float64)
+
+    def sampled_normals(self, count: int) -> Array:
+        """(N, 3) the normals at `points(count)`."""
+        return self.normals.reshape(-1, 3)[self._sample(count)].astype(np.float64)
+
+    def _sample(self, count: int) -> NDArray[np.intp]:
         index = np.flatnonzero(self.measured)
         if len(index) > count:
             index = index[np.linspace(0, len(index) - 1, count).astype(int)]
-        rays = self.rays.reshape(-1, 3)[index].astype(np.float64)
-        return rays * self.depth.ravel()[index, None].astype(np.float64)
+        return index
 
 
 def segment_instance(frame: Frame, instance_id: int) -> Segment | None:
@@ -90,7 +100,9 @@ def segment_instance(frame: Frame, instance_id: int) -> Segment | None:
     noise = sensor_noise(frame.points_source, middle)
     measured = _without_bleeding(measured, depth, mask, camera.fx)
     if frame.points_source is PointsSource.DEPTH:
-        measured = _without_flying(measured, mask, depth, middle / camera.fx, noise)
+        measured = _without_flying(measured, mask, depth, middle / camera.fx, noise, rows.step)
+    filled = _filled(mask, measured, depth, noise)
+    rays = camera.rays()
     return Segment(
         instance_id=instance_id,
         rows=rows,
@@ -104,8 +116,9 @@ def segment_instance(frame: Frame, instance_id: int) -> Segment | None:
         ),
         mask=mask,
         measured=measured,
-        depth=_filled(mask, measured, depth, noise),
-        rays=camera.rays(),
+        depth=filled,
+        rays=rays,
+        normals=_normals(mask, filled, rays),
         noise=noise,
     )
 
@@ -179,11 +192,14 @@ def _without_flying(
     depth: NDArray[np.floating],
     pixel: float,
     noise: float,
+    step: int,
 ) -> NDArray[np.bool_]:
     """Drop pixels on depth edges and along the border of the mask, as long as enough are left.
 
     Args:
         pixel: metres that a pixel spans at the object.
+        noise: of a depth, metres.
+        step: pixels of the image for one of these.
     """
     kernel = np.ones((3, 3), np.uint8)
     known = np.isfinite(depth)
@@ -193,7 +209,7 @@ def _without_flying(
         span = far - near
     smooth = span <= 2.0 * _STEEPEST * pixel + 4.0 * noise
     half_width = float(cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3).max())
-    border = 0 if half_width < 4 else 1 if half_width < 15 else 2
+    border = 0 if half_width < 4 else 1 if half_width < 15 or step > 1 else 2
     inner = cv2.erode(mask.astype(np.uint8), kernel, iterations=border, borderValue=1) > 0 if border else mask
     for candidate in (measured & smooth & inner, measured & smooth):
         if candidate.sum() >= max(20, 0.3 * measured.sum()):
@@ -272,6 +288,19 @@ def _continued(measured: NDArray[np.bool_], depth: NDArray[np.floating], noise: 
     at = (origin[..., 0], origin[..., 1])
     continued = inverse[at] + slopes[0][at] * right + slopes[1][at] * down
     return np.where(measured, inverse, continued).astype(np.float32)
+
+
+def _normals(
+    mask: NDArray[np.bool_], depth: NDArray[np.float32], rays: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Unit normals towards the camera, from differences of smoothed points."""
+    known = np.where(mask, depth, np.float32(np.nanmedian(depth)))
+    points = rays * cv2.GaussianBlur(known, (5, 5), 1.2)[..., None]
+    normal = np.cross(
+        cv2.Sobel(points, cv2.CV_32F, 0, 1, ksize=3), cv2.Sobel(points, cv2.CV_32F, 1, 0, ksize=3)
+    )
+    length = np.sqrt(np.einsum("ijk,ijk->ij", normal, normal))
+    return np.asarray(normal * (mask / np.maximum(length, 1e-12))[..., None], np.float32)
 
 
 def _nearest(measured: NDArray[np.bool_], values: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -32,7 +32,8 @@ class Symmetry:
         kind: the group.
         angle: radians from x to the normal of the (first) mirror; the direction that the grid of a carving follows.
         center: (2,) a point of the axis, or of the mirror, metres.
-        violation: mean depth of the images of the observed points in free space, as a share of the diameter.
+        violation: mean depth of the images of the observed points in free space, as a share of the span
+            (the diagonal of the expected footprint).
         determined: whether the view tells where the hidden side ends; otherwise a prior does.
     """
 

@@ -8,6 +8,7 @@ pass, the most symmetric and the tightest wins.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +29,11 @@ _CENTERS = 10
 #: Hypotheses of a group that are compared before the best one is refined.
 _KEPT = 6
 _COARSE_ROUNDS, _FINE_ROUNDS = 5, 3
-#: A violation counts up to this share of the diameter, so that a few points (a handle) cannot veto a symmetry.
+#: A violation counts up to this share of the span, so that a few points (a handle) cannot veto a symmetry.
 _CAP = 0.1
-#: Cost, in diameters, of stretching the object by the factor e against what is expected.
-_STRETCH_COST = 0.004
-#: Cost of a group, in diameters: of those that explain the view alike, the larger group says more.
+#: Cost, in spans, of stretching the object against what is expected: of the logarithm, and of its square.
+_STRETCH_COSTS = (0.004, 0.006)
+#: Cost of a group, in spans: of those that explain the view alike, the larger group says more.
 _GROUP_COST = {
     SymmetryKind.REVOLUTION: 0.0,
     SymmetryKind.TWO_MIRRORS: 0.0005,
@@ -40,61 +41,78 @@ _GROUP_COST = {
     SymmetryKind.MIRROR: 0.003,
     SymmetryKind.NONE: 0.01,
 }
-#: The view determines a symmetry when pushing its center back by this share of the diameter adds that violation.
-_PUSH, _PUSHED_VIOLATION = 0.06, 0.001
+#: The view determines a symmetry when pushing its center back by this share of the span adds that violation.
+_PUSH, _PUSHED_VIOLATION = 0.2, 0.002
 
 
 @dataclass(frozen=True, eq=False)
 class _Evidence:
-    """What hypotheses are measured against: observed points, free space, and the expected size."""
+    """What hypotheses are measured against: observed points, free space, and the expected size.
+
+    The span is the diagonal of the expected footprint: symmetries move points in the ground plane only, so that
+    a tall object's errors are large or small against its width, not against its height.
+    """
 
     points: NDArray[np.float32]
+    normals: NDArray[np.float32]
     free_space: FreeSpace
-    diameter: float
+    span: float
     tolerance: float
     expected_depth: float
     width: float
+    margin: float
 
     def thinned(self, count: int) -> _Evidence:
         """The same with at most so many points."""
         if len(self.points) <= count:
             return self
         chosen = np.linspace(0, len(self.points) - 1, count).astype(int)
-        return replace(self, points=self.points[chosen])
+        return replace(self, points=self.points[chosen], normals=self.normals[chosen])
 
 
 def find_symmetry(
-    points: Array, base: float, free_space: FreeSpace, noise: float, config: GeometricConfig
+    points: Array,
+    normals: Array,
+    base: float,
+    free_space: FreeSpace,
+    noise: float,
+    margin: float,
+    config: GeometricConfig,
 ) -> Symmetry:
     """Search the groups of `SymmetryKind`.
 
     Args:
         points: (N, 3) observed points in the ground frame (x away from the camera, z up), metres.
+        normals: (N, 3) of the surface there.
         base: height where the object ends below.
         free_space: the region that the view leaves.
         noise: of a point, metres.
+        margin: metres that cleaning took off the outline.
         config: parameters.
     """
     low, high = points.min(axis=0), points.max(axis=0)
-    seen = np.maximum(high - low, 1e-4)
+    seen = np.maximum(high - low, 1e-4) + np.array([margin, 2.0 * margin, margin])
     height = max(float(high[2]) - base, 1e-4)
-    diameter = float(np.linalg.norm([seen[0], seen[1], height]))
+    expected = max(seen[0], config.depth_prior * min(seen[1], height))
+    span = float(np.hypot(expected, seen[1]))
     evidence = _Evidence(
         points.astype(np.float32),
+        normals.astype(np.float32),
         free_space,
-        diameter,
-        noise + 0.002 * diameter,
-        max(seen[0], config.depth_prior * min(seen[1], height)),
+        span,
+        noise + 0.002 * span,
+        expected,
         float(seen[1]),
+        margin,
     )
     angle = smallest_rectangle(points[:, :2]).angle
     best = Symmetry(SymmetryKind.NONE, angle, points[:, :2].mean(axis=0), 0.0, False)
-    best_cost = _GROUP_COST[best.kind] + _STRETCH_COST * abs(np.log(evidence.expected_depth / seen[0]))
+    best_cost = _GROUP_COST[best.kind] + _stretch_cost(abs(np.log(expected / seen[0])))
     for kind, hypotheses in _hypotheses(evidence, low, high, angle).items():
         at, cost = _refined(kind, hypotheses, evidence)
         if cost >= best_cost:
             continue
-        pushed = at + np.array([0.0, _PUSH * diameter, 0.0])
+        pushed = at + np.array([0.0, _PUSH * span, 0.0])
         violation = _violations(kind, np.stack([at, pushed]), evidence)[0]
         if violation[0] <= config.max_violation:
             determined = bool(violation[1] > violation[0] + _PUSHED_VIOLATION)
@@ -145,7 +163,7 @@ def _refined(kind: SymmetryKind, parameters: Array, evidence: _Evidence) -> tupl
     sides = (-1.0, 0.0, 1.0)
     turns = sides if kind in (SymmetryKind.MIRROR, SymmetryKind.TWO_MIRRORS) else (0.0,)
     pattern = np.array([(a, x, y) for a in turns for x in sides for y in sides])
-    steps = np.array([np.pi / _MIRROR_ANGLES / 2.0, 0.08 * evidence.diameter, 0.08 * evidence.diameter])
+    steps = np.array([np.pi / _MIRROR_ANGLES / 2.0, 0.08 * evidence.span, 0.08 * evidence.span])
     spins = kind is SymmetryKind.REVOLUTION
     coarse = evidence.thinned(_REVOLVED_POINTS if spins else _COARSE_POINTS)
     fine = evidence.thinned(2 * _REVOLVED_POINTS) if spins else evidence
@@ -163,26 +181,36 @@ def _refined(kind: SymmetryKind, parameters: Array, evidence: _Evidence) -> tupl
 
 
 def _cost(kind: SymmetryKind, parameters: Array, evidence: _Evidence) -> Array:
-    """(H,) cost in diameters of (H, 3) hypotheses: violation, group, and stretching against expectation."""
+    """(H,) cost in spans of (H, 3) hypotheses: violation, group, and stretching against expectation."""
     violation, stretch = _violations(kind, parameters, evidence)
-    return np.asarray(violation + _GROUP_COST[kind] + _STRETCH_COST * stretch)
+    return np.asarray(violation + _GROUP_COST[kind] + _stretch_cost(stretch))
+
+
+def _stretch_cost(stretch: Any) -> Any:
+    """Of the absolute log-stretch, a number or an array."""
+    return _STRETCH_COSTS[0] * stretch + _STRETCH_COSTS[1] * stretch**2
 
 
 def _violations(kind: SymmetryKind, parameters: Array, evidence: _Evidence) -> tuple[Array, Array]:
-    """(H,) mean violation in diameters, and (H,) absolute log-stretch of depth and width together."""
+    """(H,) mean violation in spans, and (H,) absolute log-stretch of depth and width together."""
     linear, offset = motions(kind, parameters[:, 0], parameters[:, 1:])
     points = evidence.points
     images = np.empty((*offset.shape[:2], len(points), 3), np.float32)
     flat = points[:, :2] @ linear.astype(np.float32).swapaxes(2, 3)
     images[..., :2] = flat + offset.astype(np.float32)[:, :, None]
     images[..., 2] = points[:, 2]
-    depth = evidence.free_space.depth_inside(images, doubt=True)
-    depth = np.clip(-depth - np.float32(evidence.tolerance), 0.0, np.float32(_CAP * evidence.diameter))
-    violation = depth.reshape(len(parameters), -1).mean(axis=1) / evidence.diameter
+    normals = np.empty_like(images)
+    normals[..., :2] = evidence.normals[:, :2] @ linear.astype(np.float32).swapaxes(2, 3)
+    normals[..., 2] = evidence.normals[:, 2]
+    depth = evidence.free_space.contradiction(images, normals, evidence.tolerance, _CAP * evidence.span)
+    violation = depth.reshape(len(parameters), -1).mean(axis=1) / evidence.span
     stretch = np.zeros(len(parameters))
+    if kind is SymmetryKind.REVOLUTION:
+        # What turns is as deep as it is wide: the view itself tells its depth.
+        return violation.astype(np.float64), stretch
     for axis, expected in ((0, evidence.expected_depth), (1, evidence.width)):
         along = images[..., axis].reshape(len(parameters), -1)
-        low = np.minimum(along.min(axis=1), points[:, axis].min())
-        high = np.maximum(along.max(axis=1), points[:, axis].max())
+        low = np.minimum(along.min(axis=1), points[:, axis].min()) - evidence.margin
+        high = np.maximum(along.max(axis=1), points[:, axis].max()) + evidence.margin
         stretch += np.abs(np.log(np.maximum(high - low, 1e-4) / expected))
     return violation.astype(np.float64), stretch
