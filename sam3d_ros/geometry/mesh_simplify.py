@@ -11,7 +11,7 @@ from sam3d_ros.geometry.meshes import Mesh
 
 #: How eagerly edges are collapsed, tried in this order: a slower one breaks the surface less often.
 _AGGRESSION = (7.0, 5.0, 3.0)
-#: Shares of the budget to aim at; one below 1 leaves room for triangles that a repair would add.
+#: Shares of the budget to aim at, should every attempt at the whole of it break the surface.
 _AIMS = (1.0, 0.9, 0.75)
 
 
@@ -54,9 +54,15 @@ def simplified(mesh: Mesh, max_triangles: int) -> Mesh:
 
 
 def _cleaned(mesh: Mesh, vertices: NDArray[np.floating], triangles: NDArray[np.integer]) -> Mesh:
-    """Without collapsed triangles and unused vertices, coloured by the nearest vertex of `mesh`."""
+    """Without collapsed triangles, fins and unused vertices, coloured by the nearest vertex of `mesh`.
+
+    A fin is two triangles back to back, which a collapse in a flat region may leave standing on an edge.
+    """
     a, b, c = triangles.T
     triangles = triangles[(a != b) & (b != c) & (c != a)]
+    corners = np.sort(triangles, axis=1)
+    _, which, count = np.unique(corners, axis=0, return_inverse=True, return_counts=True)
+    triangles = triangles[count[which.ravel()] == 1]
     used, compact = np.unique(triangles, return_inverse=True)
     kept = np.asarray(vertices[used], dtype=np.float32)
     if len(kept) == 0:
