@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import rclpy
+from rclpy.executors import ExternalShutdownException
 from rclpy.expand_topic_name import expand_topic_name
 from rclpy.node import Node
 from rclpy.task import Future
@@ -25,13 +26,19 @@ _SPIN_PERIOD = 0.05  # seconds
 
 @contextlib.contextmanager
 def graph_node(name: str) -> Iterator[Node]:
-    """Make a node with a hidden name; it ends with the context."""
+    """Make a node with a hidden name; it ends with the context.
+
+    Raises:
+        KeyboardInterrupt: a signal ended the context.
+    """
     rclpy.init(args=[])
     node = rclpy.create_node(
         f"_ros2cli_{name}_{os.getpid()}", start_parameter_services=False, enable_rosout=False
     )
     try:
         yield node
+    except ExternalShutdownException as error:  # rclpy noticed the signal before Python did
+        raise KeyboardInterrupt from error
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
