@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from sam3d_ros.perception.bounds import bounded, check_bounds
 from sam3d_ros.perception.instances import InstanceView
 
 #: Cost of leaving a track without an instance; a match has to be cheaper.
@@ -26,24 +27,27 @@ class AssociationConfig:
     """When an instance may be a track, and how evidence is weighed.
 
     Attributes:
-        min_overlap: without a distance, a match needs this intersection over union of the masks; 0 to 1.
-        relabelled_overlap: an instance of another class name needs this overlap; 0 to 1.
-        overlap_weight: share of the overlap in the cost, the rest is the distance; 0 to 1.
-        label_penalty: added to the cost when class names differ; 0 to 1.
+        min_overlap: without a distance, a match needs this intersection over union of the masks.
+        relabelled_overlap: an instance of another class name needs this overlap.
+        overlap_weight: share of the overlap in the cost, the rest is the distance.
+        label_penalty: added to the cost when class names differ.
         gate_floor: metres that any object may move between two sightings.
         gate_share: share of its diameter that it may move in addition.
         gate_speed: metres per second that it may move in addition since it was last seen.
         gate_growth: seconds after which that grows no further.
     """
 
-    min_overlap: float = 0.1
-    relabelled_overlap: float = 0.5
-    overlap_weight: float = 0.6
-    label_penalty: float = 0.3
-    gate_floor: float = 0.03
-    gate_share: float = 0.5
-    gate_speed: float = 1.0
-    gate_growth: float = 0.5
+    min_overlap: float = bounded(0.1, 0.0, 1.0)
+    relabelled_overlap: float = bounded(0.5, 0.0, 1.0)
+    overlap_weight: float = bounded(0.6, 0.0, 1.0)
+    label_penalty: float = bounded(0.3, 0.0, 1.0)
+    gate_floor: float = bounded(0.03, 0.001)
+    gate_share: float = bounded(0.5, 0.0)
+    gate_speed: float = bounded(1.0, 0.0)
+    gate_growth: float = bounded(0.5, 0.0)
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.perception.bounds import bounded, check_bounds
 from sam3d_ros.perception.estimates import ObjectEstimate, Verdict, VerdictState
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.measurement import sensor_noise
@@ -28,18 +29,21 @@ class FollowingConfig:
     """When a pose is kept.
 
     Attributes:
-        rest_overlap: mask overlap that a resting object may lose since its pose was found; 0 to 1.
+        rest_overlap: mask overlap that a resting object may lose since its pose was found.
         rest_residual: the same for the depth residual, in standard deviations of the sensor.
-        gain_overlap: a refined pose is clearly better when it gains this mask overlap; 0 to 1.
+        gain_overlap: a refined pose is clearly better when it gains this mask overlap.
         gain_residual: or when its residual is smaller by this many standard deviations of the sensor.
         max_rays: pixels looked at to judge a tracked object; fewer than for a new one, at frame rate.
     """
 
-    rest_overlap: float = 0.02
-    rest_residual: float = 0.3
-    gain_overlap: float = 0.03
-    gain_residual: float = 0.3
-    max_rays: int = 1600
+    rest_overlap: float = bounded(0.02, 0.0, 1.0)
+    rest_residual: float = bounded(0.3, 0.0)
+    gain_overlap: float = bounded(0.03, 0.0, 1.0)
+    gain_residual: float = bounded(0.3, 0.0)
+    max_rays: int = bounded(1600, 500, 100_000)
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,12 +119,13 @@ class Follower:
         )
 
     def _is_better(self, refined: Verdict, stayed: Verdict, noise: float) -> bool:
-        if refined.state is VerdictState.REJECTED and stayed.state is not VerdictState.REJECTED:
-            return False
-        return bool(
-            refined.mask_iou > stayed.mask_iou + self._config.gain_overlap
-            or refined.depth_residual < stayed.depth_residual - self._config.gain_residual * noise
-        )
+        overlaps = bool(refined.mask_iou > stayed.mask_iou + self._config.gain_overlap)
+        nearer = bool(refined.depth_residual < stayed.depth_residual - self._config.gain_residual * noise)
+        if refined.state is VerdictState.REJECTED:
+            # The few points of an object that is almost hidden fit many poses: only one that is better in all
+            # respects is worth leaving the old one for.
+            return stayed.state is VerdictState.REJECTED and overlaps and nearer
+        return overlaps or nearer
 
 
 def _noise(frame: Frame, estimate: ObjectEstimate) -> float:

@@ -33,7 +33,7 @@ from sam3d_ros.perception.verdict import VerdictThresholds, judge
 from sam3d_ros.perception.versions import (
     ReconstructionReason,
     VersionConfig,
-    is_no_worse,
+    may_replace,
     reconstruction_reason,
     with_axes_near,
 )
@@ -232,7 +232,7 @@ class ObjectPipeline:
 
     def _follow(self, frame: Frame, track: Track) -> None:
         """Find the pose of a track in a frame that shows it."""
-        if track.estimate is None or track.fixed_from_object is None:
+        if track.estimate is None or track.fixed_from_object is None or track.fixed_covariance is None:
             return
         from_fixed = camera_from_fixed(frame)
         expected = replace(
@@ -240,11 +240,13 @@ class ObjectPipeline:
             instance_id=track.view.instance_id,
             label=track.label,
             camera_from_object=from_fixed @ track.fixed_from_object,
+            covariance=_turned(from_fixed, track.fixed_covariance),
         )
         followed = self._follower.follow(frame, expected, track.baseline, track.view.box)
         track.estimate, track.baseline = followed.estimate, followed.baseline
+        track.version_best = min(track.version_best, followed.estimate.verdict.state, key=_rank)
         if not followed.rested:
-            track.fixed_from_object = _fixed_from_camera(frame) @ followed.estimate.camera_from_object
+            _place(track, followed.estimate, _fixed_from_camera(frame))
 
     def _requests(self, frame: Frame, seen: Sequence[Track]) -> tuple[ReconstructionRequest, ...]:
         urgency = list(ReconstructionReason)
@@ -278,13 +280,15 @@ def _fixed_from_camera(frame: Frame) -> Similarity:
 
 def _snapshot(frame: Frame, track: Track) -> TrackedObject | None:
     """A track as the world sees it at the stamp of a frame; None before it has a mesh."""
-    if track.estimate is None or track.fixed_from_object is None:
+    if track.estimate is None or track.fixed_from_object is None or track.fixed_covariance is None:
         return None
+    from_fixed = camera_from_fixed(frame)
     estimate = replace(
         track.estimate,
         instance_id=track.view.instance_id if track.is_seen else 0,
         label=track.label,
-        camera_from_object=camera_from_fixed(frame) @ track.fixed_from_object,
+        camera_from_object=from_fixed @ track.fixed_from_object,
+        covariance=_turned(from_fixed, track.fixed_covariance),
         verdict=track.estimate.verdict if track.is_seen else _unseen(track.estimate.verdict),
     )
     return TrackedObject(
@@ -294,6 +298,22 @@ def _snapshot(frame: Frame, track: Track) -> TrackedObject | None:
         fixed_from_object=track.fixed_from_object,
         last_seen=track.last_seen,
     )
+
+
+def _place(track: Track, estimate: ObjectEstimate, fixed_from_camera: Similarity) -> None:
+    """Keep the pose of an estimate in the fixed frame."""
+    track.fixed_from_object = fixed_from_camera @ estimate.camera_from_object
+    track.fixed_covariance = _turned(fixed_from_camera, estimate.covariance)
+
+
+def _turned(target_from_source: Similarity, covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A (6, 6) covariance about the object's own origin, with its axes turned from one frame to another."""
+    turn = np.kron(np.eye(2), target_from_source.rotation)
+    return np.asarray(turn @ covariance @ turn.T)
+
+
+def _rank(state: VerdictState) -> int:
+    return state.value
 
 
 def _unseen(verdict: Verdict) -> Verdict:
@@ -309,13 +329,16 @@ def _adopt(track: Track, sighting: _Sighting, frame: Frame, estimate: ObjectEsti
         # Whatever comes of it, this view has been tried: only a clearly better one is tried next.
         track.version_quality = max(track.version_quality, quality)
         track.version_stamp = frame.stamp
-        if not is_no_worse(estimate.verdict, track.estimate.verdict):
+        if not may_replace(estimate.verdict, track.estimate.verdict, track.version_best):
+            track.failures += 1
             return False
         if sighting.fixed_from_object is not None:
             estimate = with_axes_near(estimate, camera_from_fixed(frame) @ sighting.fixed_from_object)
     track.estimate, track.baseline = estimate, None
-    track.fixed_from_object = motion @ (_fixed_from_camera(frame) @ estimate.camera_from_object)
+    _place(track, estimate, motion @ _fixed_from_camera(frame))
     track.mesh_version += 1
+    track.failures = track.failures + 1 if estimate.verdict.state is VerdictState.REJECTED else 0
+    track.version_best = estimate.verdict.state
     track.version_quality = quality
     track.version_stamp = frame.stamp
     return True

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.association import AssociationConfig, Expectation, associate
+from sam3d_ros.perception.bounds import bounded, check_bounds
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.instances import InstanceView, InstanceViews, grid_stride, view_instances
 from sam3d_ros.perception.tracks import Track
@@ -31,10 +32,13 @@ class TrackerConfig:
     """
 
     association: AssociationConfig = field(default_factory=AssociationConfig)
-    max_objects: int = 32
-    min_mask_pixels: int = 16
-    lost_timeout: float = 3.0
+    max_objects: int = bounded(32, 1, 256)
+    min_mask_pixels: int = bounded(16, 1)
+    lost_timeout: float = bounded(3.0, 0.0)
     excluded_labels: frozenset[str] = frozenset({"person"})
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity
-from sam3d_ros.perception.estimates import ObjectEstimate, Verdict
+from sam3d_ros.perception.estimates import ObjectEstimate, Verdict, VerdictState
 from sam3d_ros.perception.instances import InstanceView
 
 _NANOSECONDS = 1e-9
@@ -55,7 +55,10 @@ class Track:
         estimate: the newest estimate, None before the first reconstruction; its pose is in the camera of the
             frame it was made from, so use `fixed_from_object`.
         fixed_from_object: pose in the fixed frame.
+        fixed_covariance: (6, 6) of that pose, in the fixed frame.
         baseline: the verdict when this pose was found; None = not yet found in a frame after the reconstruction.
+        failures: reconstructions in a row that came to nothing.
+        version_best: the best state that its mesh was judged with.
         version_quality: `InstanceView.quality` of the view that the mesh was made from.
         version_stamp: stamp of that view, nanoseconds.
     """
@@ -70,7 +73,10 @@ class Track:
     mesh_version: int = 0
     estimate: ObjectEstimate | None = None
     fixed_from_object: Similarity | None = None
+    fixed_covariance: NDArray[np.float64] | None = None
     baseline: Verdict | None = None
+    failures: int = 0
+    version_best: VerdictState = VerdictState.REJECTED
     version_quality: float = 0.0
     version_stamp: int = 0
 

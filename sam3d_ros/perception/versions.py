@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity, orthonormalized
 from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.perception.bounds import bounded, check_bounds
 from sam3d_ros.perception.estimates import ObjectEstimate, Verdict, VerdictState
 from sam3d_ros.perception.tracks import Track
 
 _NANOSECONDS = 1e-9
+#: Retries become no rarer after this many doublings of the interval.
+_LARGEST_DOUBLING = 6
 
 
 class ReconstructionReason(Enum):
@@ -31,14 +34,20 @@ class VersionConfig:
 
     Attributes:
         improvement: a view is clearly better when its quality (visible, measured, whole pixels) exceeds that of
-            the view behind the mesh by this factor; more than 1, infinite = never make a mesh anew.
+            the view behind the mesh by this factor; infinite = never make a mesh anew because of the view.
         min_interval: seconds from one version to the next at least.
-        retry_interval: seconds until an object with a REJECTED verdict is tried again.
+        retry_interval: seconds until an object with a REJECTED verdict is tried again; doubled with each failure.
+        retry_share: that is done from a view of at least this share of the quality of the one behind the mesh: an
+            object that is half hidden now needs no new mesh.
     """
 
-    improvement: float = 1.6
-    min_interval: float = 2.0
-    retry_interval: float = 1.0
+    improvement: float = bounded(1.6, 1.05)
+    min_interval: float = bounded(2.0, 0.0)
+    retry_interval: float = bounded(1.0, 0.0)
+    retry_share: float = bounded(0.6, 0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
 
 
 def reconstruction_reason(track: Track, stamp: int, config: VersionConfig) -> ReconstructionReason | None:
@@ -46,15 +55,26 @@ def reconstruction_reason(track: Track, stamp: int, config: VersionConfig) -> Re
     if track.estimate is None:
         return ReconstructionReason.NEW
     age = (stamp - track.version_stamp) * _NANOSECONDS
-    if track.estimate.verdict.state is VerdictState.REJECTED and age >= config.retry_interval:
+    as_good = track.view.quality >= config.retry_share * track.version_quality
+    patience = config.retry_interval * 2.0 ** min(track.failures, _LARGEST_DOUBLING)
+    if track.estimate.verdict.state is VerdictState.REJECTED and as_good and age >= patience:
         return ReconstructionReason.REJECTED
     if age >= config.min_interval and track.view.quality > config.improvement * track.version_quality:
         return ReconstructionReason.BETTER_VIEW
     return None
 
 
-def is_no_worse(new: Verdict, old: Verdict) -> bool:
-    """Whether a new version may replace the old one: not judged lower."""
+def may_replace(new: Verdict, old: Verdict, old_at_best: VerdictState) -> bool:
+    """Whether a new version may replace the old one.
+
+    Args:
+        new: of the new version.
+        old: the present one of the old version.
+        old_at_best: the best that the old version had: a mesh that once was good gives way to no rejected one, whatever
+            hides it now.
+    """
+    if new.state is VerdictState.REJECTED:
+        return old_at_best is VerdictState.REJECTED
     return new.state.value <= old.state.value
 
 

@@ -280,7 +280,7 @@ def test_a_mesh_that_does_not_fit_is_tried_again() -> None:
                 )
             ]
 
-    pipeline = ObjectPipeline(WrongOnce(world), PipelineConfig(versions=VersionConfig(retry_interval=0.3)))
+    pipeline = ObjectPipeline(WrongOnce(world), PipelineConfig(versions=VersionConfig(retry_interval=0.15)))
     thing = box(1, 0.0, 0.0, 0.7)
     (found,) = serve(pipeline, world.frame(0.0, [thing])).objects
     assert found.estimate.verdict.state is VerdictState.REJECTED
