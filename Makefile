@@ -17,7 +17,7 @@ ROS_INSTALLED := $(if $(ROS_DISTRO),$(shell command -v ros2 2>/dev/null))
 
 INTERFACES     := $(wildcard msg/*.msg srv/*.srv action/*.action)
 PIP_INTERFACES := $(wildcard pip_ros/interfaces/*/* pip_ros/interfaces/*/*/*)
-BUILD_FILES    := $(wildcard pip_ros/cmake/*) CMakeLists.txt package.xml setup.py pyproject.toml
+BUILD_FILES    := $(wildcard pip_ros/cmake/*) CMakeLists.txt package.xml setup.py pyproject.toml $(wildcard scripts/*)
 
 # Everything that runs the package runs through this: the environment first on PATH, the colcon prefix on top of ROS.
 ifeq ($(ROS_INSTALLED),)
@@ -93,6 +93,7 @@ $(STAMPS)/package: $(INTERFACES) $(BUILD_FILES) $(STAMPS)/pip_ros
 	@touch $@
 
 wheels: setup
+	rm -rf build/lib.* build/bdist.* pip_ros/build/lib.* pip_ros/build/bdist.*
 	$(PIP) wheel -q --no-build-isolation --no-deps -w dist ./pip_ros .
 
 else
@@ -107,7 +108,7 @@ $(STAMPS)/requirements: requirements/beside_ros.txt $(STAMPS)/environment
 	$(PIP) install -q -r requirements/beside_ros.txt
 	@touch $@
 
-$(STAMPS)/package: $(INTERFACES) CMakeLists.txt package.xml $(STAMPS)/requirements
+$(STAMPS)/package: $(INTERFACES) CMakeLists.txt package.xml $(wildcard scripts/*) $(STAMPS)/requirements
 	. $(VENV)/bin/activate && colcon build --symlink-install --paths . --cmake-args -DBUILD_TESTING=OFF
 	@touch $@
 

@@ -10,7 +10,8 @@ sys.path.insert(0, str(ROOT / "pip_ros" / "cmake"))
 
 from ament_setuptools import AmentPackage, PlatformDistribution, ament_commands  # noqa: E402
 
-EXECUTABLES = ("frame_player", "perception", "sam3d_objects")
+COMMAND = "sam3d-ros"  # pip makes it from [project.scripts]
+EXECUTABLES = sorted(path.name for path in (ROOT / "scripts").iterdir() if path.name != COMMAND)
 SHARED_FOLDERS = ("launch", "config", "checkpoints")
 
 PACKAGE = AmentPackage(

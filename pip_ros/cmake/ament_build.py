@@ -43,7 +43,7 @@ def build_package(
 
     Args:
         source: folder with the CMakeLists.txt and package.xml.
-        build: folder for the build; a second call with the same one builds only what changed.
+        build: folder for the build.
         prefix: folder that the package is configured for.
         install_prefix: folder that the files are put into; by default ``prefix``.
         components: install components to install; empty means all.

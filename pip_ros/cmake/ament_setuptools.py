@@ -84,7 +84,7 @@ class BuildAment(Command):
         self.set_undefined_options("build", ("build_lib", "build_lib"))
 
     def run(self) -> None:
-        # Kept between runs: a second build compiles only what changed. One folder for each interpreter.
+        # One folder for each interpreter: generated code and objects depend on it.
         work = Path("build", f"ament-{sys.implementation.cache_tag}").resolve()
         for package in self.ament_packages:
             stage = work / f"{package.name}-stage"
