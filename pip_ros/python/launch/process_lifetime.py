@@ -162,7 +162,7 @@ class ProcessLifetime:
             self._context.emit_event_sync(ProcessStderr(text=data, fd=fd, **details))
 
     def _on_shutdown(self, event: Shutdown, context: LaunchContext) -> None:
-        self._end(as_in_terminal=event.due_to_sigint)
+        self._end()
 
     def _on_request(self, event: Event) -> None:
         if isinstance(event, SignalProcess):
@@ -170,11 +170,12 @@ class ProcessLifetime:
         elif isinstance(event, ShutdownProcess):
             self._end()
 
-    def _end(self, *, as_in_terminal: bool = False) -> None:
+    def _end(self) -> None:
         self._ending.set()
         if self._child is None or self._child.returncode is not None or self._escalation is not None:
             return
-        self._send(signal.SIGINT, to_group=as_in_terminal)
+        # As Ctrl-C in a terminal does: a shell, for one, waits for its child before it heeds a signal.
+        self._send(signal.SIGINT, to_group=True)
         self._escalation = asyncio.ensure_future(self._escalate())
 
     async def _escalate(self) -> None:
@@ -190,7 +191,7 @@ class ProcessLifetime:
                 f"process[{self._specification.name}] failed to terminate '{waited:g}' seconds after receiving "
                 f"'{previous}', escalating to '{number.name}'"
             )
-            self._send(number, to_group=number is signal.SIGKILL)
+            self._send(number, to_group=True)
             previous = number.name
 
     def _send(self, number: signal.Signals, *, to_group: bool = False) -> None:
