@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.perception.canonical_axes import with_axes_near
 from sam3d_ros.perception.estimates import ObjectEstimate, Verdict, VerdictState
 from sam3d_ros.perception.following import Follower, FollowingConfig
 from sam3d_ros.perception.frame import Frame
@@ -35,7 +36,6 @@ from sam3d_ros.perception.versions import (
     VersionConfig,
     may_replace,
     reconstruction_reason,
-    with_axes_near,
 )
 
 #: Verdict of a known object whose mask is not in the frame: its pose is that of the last sighting.

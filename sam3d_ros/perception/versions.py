@@ -1,18 +1,12 @@
-"""Versions of a track's mesh: when to make it anew, whether to take the new one, and with which axes."""
+"""Versions of a track's mesh: when to make it anew, and whether to take the new one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
-from itertools import permutations, product
 
-import numpy as np
-from numpy.typing import NDArray
-
-from sam3d_ros.geometry.frames import Similarity, orthonormalized
-from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.bounds import bounded, check_bounds
-from sam3d_ros.perception.estimates import ObjectEstimate, Verdict, VerdictState
+from sam3d_ros.perception.estimates import Verdict, VerdictState
 from sam3d_ros.perception.tracks import Track
 
 _NANOSECONDS = 1e-9
@@ -76,42 +70,3 @@ def may_replace(new: Verdict, old: Verdict, old_at_best: VerdictState) -> bool:
     if new.state is VerdictState.REJECTED:
         return old_at_best is VerdictState.REJECTED
     return new.state.value <= old.state.value
-
-
-def axis_rotations() -> NDArray[np.float64]:
-    """(24, 3, 3) the rotations that carry the axes of a cube onto each other."""
-    found = []
-    for order in permutations(range(3)):
-        for signs in product((1.0, -1.0), repeat=3):
-            matrix = np.zeros((3, 3))
-            matrix[range(3), order] = signs
-            if np.linalg.det(matrix) > 0:
-                found.append(matrix)
-    return np.stack(found)
-
-
-def with_axes_near(estimate: ObjectEstimate, camera_from_previous: Similarity) -> ObjectEstimate:
-    """The same object, with its canonical axes named so that they lie nearest to those of a former version.
-
-    A box has no front: a reconstruction may call any of its sides so, and its pose would jump by quarter turns
-    from one version to the next. Of the 24 ways to name the axes the one with the smallest turn is taken; mesh,
-    rotation and scale change together, the surface in space does not.
-
-    Args:
-        estimate: the new version.
-        camera_from_previous: pose of the former version at the same moment; only its rotation counts.
-    """
-    pose = estimate.camera_from_object
-    renamings = axis_rotations()
-    agreement = np.einsum("ij,nij->n", camera_from_previous.rotation, pose.rotation @ renamings)
-    old_from_new = renamings[int(np.argmax(agreement))]
-    mesh = estimate.mesh
-    return replace(
-        estimate,
-        mesh=Mesh(mesh.vertices @ old_from_new.astype(np.float32), mesh.triangles, mesh.colors),
-        camera_from_object=Similarity(
-            orthonormalized(pose.rotation @ old_from_new),
-            pose.translation,
-            np.abs(old_from_new).T @ pose.scale,
-        ),
-    )

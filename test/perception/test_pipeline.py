@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
-from tracking_world import SECOND, Thing, TrueReconstructor, World, box, mesh_of, wedge
+from tracking_world import SECOND, THREE_APART, Thing, TrueReconstructor, World, box, mesh_of, wedge
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.mesh_files import read_mesh
@@ -29,12 +29,6 @@ from sam3d_ros.simulation.rendering import render
 from sam3d_ros.simulation.scenes import random_scene
 from sam3d_ros.simulation.sensors import DepthSensor
 from sam3d_ros.simulation.trajectories import arc
-
-THREE = (
-    box(1, -0.2, 0.0, 0.8, label="left"),
-    box(2, 0.0, 0.05, 0.7, label="middle"),
-    box(3, 0.2, -0.05, 0.9, label="right"),
-)
 
 
 def serve(pipeline: ObjectPipeline, frame: Frame) -> Observation:
@@ -63,7 +57,7 @@ def test_every_object_is_reconstructed_once_and_followed_exactly() -> None:
     world = World(noise=0.001)
     reconstructor = TrueReconstructor(world)
     pipeline = ObjectPipeline(reconstructor)
-    first = pipeline.observe(world.frame(0.0, THREE))
+    first = pipeline.observe(world.frame(0.0, THREE_APART))
     assert first.created == (1, 2, 3)
     assert first.objects == ()
     assert {request.reason for request in first.requests} == {ReconstructionReason.NEW}
@@ -71,7 +65,7 @@ def test_every_object_is_reconstructed_once_and_followed_exactly() -> None:
         # All move and turn at different speeds, and are renumbered in every frame.
         numbers = np.random.default_rng(step).permutation([11, 12, 13])
         things = []
-        for speed, (thing, number) in enumerate(zip(THREE, numbers, strict=True)):
+        for speed, (thing, number) in enumerate(zip(THREE_APART, numbers, strict=True)):
             pose = thing.fixed_from_object
             turn = Rotation.from_rotvec([0.0, 0.03 * speed * step, 0.01 * step]).as_matrix()
             shift = np.array([0.004 * speed, 0.002, -0.003 * speed]) * step
@@ -93,11 +87,11 @@ def test_every_object_is_reconstructed_once_and_followed_exactly() -> None:
 def test_a_resting_object_does_not_tremble() -> None:
     world = World(noise=0.002)
     pipeline = ObjectPipeline(TrueReconstructor(world))
-    serve(pipeline, world.frame(0.0, THREE))
+    serve(pipeline, world.frame(0.0, THREE_APART))
     poses = [
         [
             thing.fixed_from_object.matrix()
-            for thing in pipeline.observe(world.frame(0.1 * step, THREE)).objects
+            for thing in pipeline.observe(world.frame(0.1 * step, THREE_APART)).objects
         ]
         for step in range(1, 11)
     ]
@@ -134,9 +128,9 @@ def test_what_is_not_seen_says_so_and_keeps_its_place_in_the_world() -> None:
     world = World()
     pipeline = ObjectPipeline(TrueReconstructor(world), PipelineConfig(TrackerConfig(lost_timeout=1.0)))
     here = Similarity()
-    before = serve(pipeline, world.frame(0.0, THREE, fixed_from_camera=here))
+    before = serve(pipeline, world.frame(0.0, THREE_APART, fixed_from_camera=here))
     there = Similarity(translation=np.array([0.02, 0.0, 0.0]))
-    after = pipeline.observe(world.frame(0.5, THREE[:2], fixed_from_camera=there))
+    after = pipeline.observe(world.frame(0.5, THREE_APART[:2], fixed_from_camera=there))
     gone = after.objects[2]
     assert not gone.is_seen
     assert gone.estimate.instance_id == 0
@@ -149,10 +143,10 @@ def test_what_is_not_seen_says_so_and_keeps_its_place_in_the_world() -> None:
     expected = gone.fixed_from_object.translation - there.translation
     np.testing.assert_allclose(gone.estimate.camera_from_object.translation, expected, atol=1e-12)
     assert 3 not in after.instances
-    later = pipeline.observe(world.frame(1.6, THREE[:2], fixed_from_camera=there))
+    later = pipeline.observe(world.frame(1.6, THREE_APART[:2], fixed_from_camera=there))
     assert later.deleted == (3,)
     assert [thing.track_id for thing in later.objects] == [1, 2]
-    assert pipeline.observe(world.frame(1.7, THREE[:2], fixed_from_camera=there)).deleted == ()
+    assert pipeline.observe(world.frame(1.7, THREE_APART[:2], fixed_from_camera=there)).deleted == ()
 
 
 def test_an_answer_from_an_old_frame_is_carried_to_the_present() -> None:
@@ -188,22 +182,22 @@ def test_a_pose_that_was_lost_is_found_again_from_the_points() -> None:
 def test_answers_of_ended_tracks_and_unknown_frames_are_dropped() -> None:
     world = World()
     pipeline = ObjectPipeline(TrueReconstructor(world), PipelineConfig(TrackerConfig(lost_timeout=0.5)))
-    frame = world.frame(0.0, THREE)
+    frame = world.frame(0.0, THREE_APART)
     pipeline.observe(frame)
     answers = pipeline.reconstruct(frame, [1, 2, 3])
-    pipeline.observe(world.frame(1.0, THREE[:1]))
+    pipeline.observe(world.frame(1.0, THREE_APART[:1]))
     assert len(pipeline.integrate(frame, answers)) == 1
     assert pipeline.counters["dropped"] == 2
-    assert pipeline.integrate(world.frame(1.1, THREE), answers) == ()
+    assert pipeline.integrate(world.frame(1.1, THREE_APART), answers) == ()
     assert pipeline.counters["dropped"] == 5
 
 
 def test_a_clock_that_jumps_back_ends_all_tracks_and_drops_their_answers() -> None:
     world = World()
     pipeline = ObjectPipeline(TrueReconstructor(world))
-    frame = world.frame(9.0, THREE)
+    frame = world.frame(9.0, THREE_APART)
     serve(pipeline, frame)
-    again = pipeline.observe(world.frame(0.0, THREE))
+    again = pipeline.observe(world.frame(0.0, THREE_APART))
     assert again.cleared
     assert again.deleted == (1, 2, 3)
     assert again.created == (4, 5, 6)
@@ -295,12 +289,12 @@ def test_faults_are_counted_by_frame_and_in_total() -> None:
     world = World()
     config = PipelineConfig(TrackerConfig(max_objects=2, min_mask_pixels=50))
     pipeline = ObjectPipeline(TrueReconstructor(world), config)
-    frame = world.frame(0.0, [*THREE, box(7, 0.0, -0.3, 1.9, size=0.02)])
+    frame = world.frame(0.0, [*THREE_APART, box(7, 0.0, -0.3, 1.9, size=0.02)])
     points = frame.points.copy()
     points[frame.mask(2)] = np.nan
     faults = pipeline.observe(replace(frame, points=points)).faults
     assert dict(faults) == {"empty_mask": 1, "too_many_objects": 1, "no_depth_in_mask": 1}
-    assert dict(pipeline.observe(world.frame(0.1, THREE[:2])).faults) == {}
+    assert dict(pipeline.observe(world.frame(0.1, THREE_APART[:2])).faults) == {}
     assert dict(pipeline.counters) == dict(faults)
 
 
@@ -309,7 +303,7 @@ def test_progress_grows_from_zero_to_one() -> None:
     pipeline = ObjectPipeline(make_reconstructor("geometric"))
     told: list[tuple[str, float]] = []
     pipeline.reconstruct(
-        world.frame(0.0, THREE), [1, 2, 3], progress=lambda stage, share: told.append((stage, share))
+        world.frame(0.0, THREE_APART), [1, 2, 3], progress=lambda stage, share: told.append((stage, share))
     )
     shares = [share for _, share in told]
     assert shares == sorted(shares)
@@ -320,7 +314,7 @@ def test_progress_grows_from_zero_to_one() -> None:
 def test_stages_are_timed() -> None:
     world = World()
     pipeline = ObjectPipeline(TrueReconstructor(world))
-    seen = serve(pipeline, world.frame(0.0, THREE))
+    seen = serve(pipeline, world.frame(0.0, THREE_APART))
     assert tuple(seen.milliseconds) == STAGES
     assert all(value > 0 for value in seen.milliseconds.values())
     parts = sum(value for name, value in seen.milliseconds.items() if name != "total")
@@ -329,7 +323,7 @@ def test_stages_are_timed() -> None:
 
 def test_an_instance_without_a_pixel_is_refused() -> None:
     world = World()
-    frame = world.frame(0.0, THREE)
+    frame = world.frame(0.0, THREE_APART)
     with pytest.raises(ValueError, match="no pixel"):
         ObjectPipeline(make_reconstructor("geometric")).reconstruct(frame, [99])
 
@@ -355,7 +349,7 @@ def test_a_worker_thread_and_the_tracking_thread_lose_nothing() -> None:
     worker.start()
     try:
         for step in range(60):
-            things = [thing.moved(0.001 * step, 0.0, 0.0) for thing in THREE[: 1 + step // 10]]
+            things = [thing.moved(0.001 * step, 0.0, 0.0) for thing in THREE_APART[: 1 + step // 10]]
             frame = world.frame(0.1 * step, things)
             seen = pipeline.observe(frame)
             if seen.requests:
@@ -365,7 +359,7 @@ def test_a_worker_thread_and_the_tracking_thread_lose_nothing() -> None:
         worker.join(timeout=30)
     assert not worker.is_alive()
     assert failures == []
-    final = pipeline.observe(world.frame(6.0, THREE))
+    final = pipeline.observe(world.frame(6.0, THREE_APART))
     assert [thing.track_id for thing in final.objects] == [1, 2, 3]
 
 

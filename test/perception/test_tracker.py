@@ -9,14 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
-from tracking_world import CAMERA, SECOND, Thing, World, box
+from tracking_world import CAMERA, SECOND, THREE_APART, Thing, World, box
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.tracker import Tracker, TrackerConfig, TrackUpdate
-
-THREE = (box(1, -0.2, 0.0, 0.8), box(2, 0.0, 0.05, 0.7), box(3, 0.2, -0.05, 0.9))
 
 
 def ids_by_thing(update: TrackUpdate) -> dict[int, int]:
@@ -40,19 +38,19 @@ def mask_frame(
 
 def test_ids_survive_a_renumbering_segmenter() -> None:
     world, tracker = World(), Tracker()
-    first = ids_by_thing(tracker.update(world.frame(0.0, THREE)))
+    first = ids_by_thing(tracker.update(world.frame(0.0, THREE_APART)))
     assert sorted(first.values()) == [1, 2, 3]
     numberings = ([3, 1, 2], [40, 7, 1], [2, 3, 1], [65535, 5, 1])
     for step, numbers in enumerate(numberings, start=1):
         things = [
             thing.numbered(number).moved(0.005 * step, 0.0, 0.002 * step)
-            for thing, number in zip(THREE, numbers, strict=True)
+            for thing, number in zip(THREE_APART, numbers, strict=True)
         ]
         update = tracker.update(world.frame(0.1 * step, things))
         assert update.created == ()
         assert update.deleted == ()
         found = ids_by_thing(update)
-        for thing, number in zip(THREE, numbers, strict=True):
+        for thing, number in zip(THREE_APART, numbers, strict=True):
             assert found[number] == first[thing.instance_id]
 
 
@@ -126,23 +124,25 @@ def test_any_masks_give_one_track_each(
 
 def test_an_object_hidden_for_a_while_keeps_its_id() -> None:
     world, tracker = World(), Tracker()
-    before = ids_by_thing(tracker.update(world.frame(0.0, THREE)))
+    before = ids_by_thing(tracker.update(world.frame(0.0, THREE_APART)))
     # A hand, which nobody labels, passes between the camera and the second object.
     hand = box(0, 0.0, 0.02, 0.3, size=0.12)
     for step in range(1, 15):
-        update = tracker.update(world.frame(0.1 * step, [*THREE, hand]))
+        update = tracker.update(world.frame(0.1 * step, [*THREE_APART, hand]))
         assert before[2] not in {track.track_id for track in update.seen}
         assert update.deleted == ()
-    update = tracker.update(world.frame(1.5, [thing.numbered(10 - thing.instance_id) for thing in THREE]))
+    update = tracker.update(
+        world.frame(1.5, [thing.numbered(10 - thing.instance_id) for thing in THREE_APART])
+    )
     assert ids_by_thing(update) == {10 - instance: track for instance, track in before.items()}
 
 
 def test_a_labelled_occluder_does_not_take_over_an_id() -> None:
     world, tracker = World(), Tracker()
-    before = ids_by_thing(tracker.update(world.frame(0.0, [THREE[1]])))
+    before = ids_by_thing(tracker.update(world.frame(0.0, [THREE_APART[1]])))
     for step in range(-12, 13):
         occluder = box(9, 0.04 * step, 0.03, 0.35, size=0.09)
-        update = tracker.update(world.frame(0.1 * (step + 13), [THREE[1], occluder]))
+        update = tracker.update(world.frame(0.1 * (step + 13), [THREE_APART[1], occluder]))
         found = ids_by_thing(update)
         assert found.get(2, before[2]) == before[2]
         assert found.get(9, 2) == 2
@@ -151,12 +151,12 @@ def test_a_labelled_occluder_does_not_take_over_an_id() -> None:
 
 def test_an_object_that_leaves_is_deleted_once_and_its_id_never_returns() -> None:
     world, tracker = World(), Tracker(TrackerConfig(lost_timeout=1.0))
-    first = ids_by_thing(tracker.update(world.frame(0.0, THREE)))
+    first = ids_by_thing(tracker.update(world.frame(0.0, THREE_APART)))
     deleted = []
     for step in range(1, 20):
-        deleted += tracker.update(world.frame(0.1 * step, THREE[:2])).deleted
+        deleted += tracker.update(world.frame(0.1 * step, THREE_APART[:2])).deleted
     assert deleted == [first[3]]
-    update = tracker.update(world.frame(2.0, THREE))
+    update = tracker.update(world.frame(2.0, THREE_APART))
     assert update.created == (4,)
     assert ids_by_thing(update) == {1: first[1], 2: first[2], 3: 4}
 
@@ -164,23 +164,23 @@ def test_an_object_that_leaves_is_deleted_once_and_its_id_never_returns() -> Non
 def test_a_slow_source_keeps_its_ids() -> None:
     """With seconds between frames an object is known again before its time-out is looked at."""
     world, tracker = World(), Tracker(TrackerConfig(lost_timeout=1.0))
-    first = ids_by_thing(tracker.update(world.frame(0.0, THREE)))
-    assert ids_by_thing(tracker.update(world.frame(60.0, THREE))) == first
+    first = ids_by_thing(tracker.update(world.frame(0.0, THREE_APART)))
+    assert ids_by_thing(tracker.update(world.frame(60.0, THREE_APART))) == first
 
 
 def test_a_clock_that_jumps_back_clears_all() -> None:
     world, tracker = World(), Tracker()
-    tracker.update(world.frame(100.0, THREE))
-    update = tracker.update(world.frame(1.0, THREE))
+    tracker.update(world.frame(100.0, THREE_APART))
+    update = tracker.update(world.frame(1.0, THREE_APART))
     assert update.cleared
     assert update.deleted == (1, 2, 3)
     assert sorted(ids_by_thing(update).values()) == [4, 5, 6]
-    assert not tracker.update(world.frame(1.1, THREE)).cleared
+    assert not tracker.update(world.frame(1.1, THREE_APART)).cleared
 
 
 def test_the_same_stamp_twice_is_no_jump() -> None:
     world, tracker = World(), Tracker()
-    frame = world.frame(5.0, THREE)
+    frame = world.frame(5.0, THREE_APART)
     first = tracker.update(frame)
     again = tracker.update(frame)
     assert not again.cleared
@@ -189,8 +189,8 @@ def test_the_same_stamp_twice_is_no_jump() -> None:
 
 def test_losing_the_fixed_frame_clears_all() -> None:
     world, tracker = World(), Tracker()
-    tracker.update(world.frame(0.0, THREE, fixed_from_camera=orbit(0.1)))
-    update = tracker.update(world.frame(0.1, THREE))
+    tracker.update(world.frame(0.0, THREE_APART, fixed_from_camera=orbit(0.1)))
+    update = tracker.update(world.frame(0.1, THREE_APART))
     assert update.cleared
     assert update.deleted == (1, 2, 3)
 
@@ -204,28 +204,28 @@ def orbit(angle: float, center: tuple[float, float, float] = (0.0, 0.0, 0.8)) ->
 def test_a_moving_camera_keeps_ids_through_the_fixed_frame() -> None:
     """The camera swings 60 degrees in 3 s and jumps while nothing is seen; masks alone would be lost."""
     world, tracker = World(), Tracker()
-    first = ids_by_thing(tracker.update(world.frame(0.0, THREE, fixed_from_camera=orbit(0.0))))
+    first = ids_by_thing(tracker.update(world.frame(0.0, THREE_APART, fixed_from_camera=orbit(0.0))))
     for step in range(1, 31):
         numbers = np.random.default_rng(step).permutation([4, 5, 6])
-        things = [thing.numbered(int(number)) for thing, number in zip(THREE, numbers, strict=True)]
+        things = [thing.numbered(int(number)) for thing, number in zip(THREE_APART, numbers, strict=True)]
         update = tracker.update(
             world.frame(0.1 * step, things, fixed_from_camera=orbit(np.radians(2 * step)))
         )
         found = ids_by_thing(update)
         assert update.created == ()
-        for thing, number in zip(THREE, numbers, strict=True):
+        for thing, number in zip(THREE_APART, numbers, strict=True):
             assert found.get(int(number), first[thing.instance_id]) == first[thing.instance_id]
     away = Similarity(Rotation.from_rotvec([0.0, np.pi, 0.0]).as_matrix())
-    assert tracker.update(world.frame(3.1, THREE, fixed_from_camera=away)).seen == ()
-    back = tracker.update(world.frame(4.0, THREE, fixed_from_camera=orbit(np.radians(-20))))
+    assert tracker.update(world.frame(3.1, THREE_APART, fixed_from_camera=away)).seen == ()
+    back = tracker.update(world.frame(4.0, THREE_APART, fixed_from_camera=orbit(np.radians(-20))))
     assert ids_by_thing(back) == first
 
 
 def test_without_any_points_masks_alone_are_followed() -> None:
     world, tracker = World(), Tracker()
-    first = ids_by_thing(tracker.update(world.frame(0.0, THREE, source=PointsSource.NONE)))
+    first = ids_by_thing(tracker.update(world.frame(0.0, THREE_APART, source=PointsSource.NONE)))
     for step in range(1, 10):
-        things = [thing.moved(0.01 * step, 0.0, 0.0) for thing in THREE]
+        things = [thing.moved(0.01 * step, 0.0, 0.0) for thing in THREE_APART]
         update = tracker.update(world.frame(0.1 * step, things, source=PointsSource.NONE))
         assert ids_by_thing(update) == first
         assert update.without_points == 0
@@ -233,7 +233,7 @@ def test_without_any_points_masks_alone_are_followed() -> None:
 
 def test_masks_without_a_point_are_counted() -> None:
     world, tracker = World(), Tracker()
-    frame = world.frame(0.0, THREE)
+    frame = world.frame(0.0, THREE_APART)
     points = frame.points.copy()
     points[frame.mask(2)] = np.nan
     assert tracker.update(replace(frame, points=points)).without_points == 1
@@ -261,7 +261,7 @@ def test_a_flickering_class_name_changes_neither_id_nor_name() -> None:
     world, tracker = World(), Tracker()
     names = ["cup", "cup", "bowl", "cup", "", "bowl", "cup"]
     for step, name in enumerate(names):
-        things = [Thing(1, THREE[1].mesh, THREE[1].fixed_from_object, name)]
+        things = [Thing(1, THREE_APART[1].mesh, THREE_APART[1].fixed_from_object, name)]
         update = tracker.update(world.frame(0.1 * step, things))
         assert ids_by_thing(update) == {1: 1}
         assert update.seen[0].label == "cup"

@@ -140,3 +140,11 @@ class TrueReconstructor:
                 ObjectEstimate(instance_id, thing.label, thing.mesh, pose, 1e-4 * np.eye(6), verdict)
             )
         return answers
+
+
+#: Three things side by side, none hiding another.
+THREE_APART = (
+    box(1, -0.2, 0.0, 0.8, label="left"),
+    box(2, 0.0, 0.05, 0.7, label="middle"),
+    box(3, 0.2, -0.05, 0.9, label="right"),
+)

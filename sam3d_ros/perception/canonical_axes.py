@@ -1,0 +1,118 @@
+"""The same axes for the same object, whichever version of its mesh.
+
+A box has no front and a bottle no side: two reconstructions of one object may name its axes differently, and its pose
+would jump although nothing moved. A new version therefore takes over the axes of the former one as far as its
+symmetry allows; mesh, rotation and scale change together, the surface in space stays where it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import permutations, product
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from sam3d_ros.geometry.frames import Similarity, orthonormalized
+from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.perception.estimates import ObjectEstimate
+
+Array = NDArray[np.float64]
+
+#: An outline around an axis is round when its radius varies by this share at most.
+_ROUNDNESS = 0.06
+#: Directions in which the outline is measured.
+_SECTORS = 24
+_HALF_CUBE = 0.5
+
+
+def axis_rotations() -> Array:
+    """(24, 3, 3) the rotations that carry the axes of a cube onto each other."""
+    found = []
+    for order in permutations(range(3)):
+        for signs in product((1.0, -1.0), repeat=3):
+            matrix = np.zeros((3, 3))
+            matrix[range(3), order] = signs
+            if np.linalg.det(matrix) > 0:
+                found.append(matrix)
+    return np.stack(found)
+
+
+def with_axes_near(estimate: ObjectEstimate, camera_from_previous: Similarity) -> ObjectEstimate:
+    """The same object with canonical axes that lie as near as possible to those of a former version.
+
+    Of the 24 ways to name the axes the one with the smallest turn is taken. A round object is then turned around its
+    axis until nothing of the turn is left.
+
+    Args:
+        estimate: the new version.
+        camera_from_previous: pose of the former version at the same moment; only its rotation counts.
+    """
+    rotation = estimate.camera_from_object.rotation
+    renamings = axis_rotations()
+    agreement = np.einsum("ij,nij->n", camera_from_previous.rotation, rotation @ renamings)
+    named = _with_axes(estimate, renamings[int(np.argmax(agreement))])
+    for axis in (2, 0, 1):
+        if _is_round(named, axis):
+            spin = _spin(named.camera_from_object.rotation, camera_from_previous.rotation, axis)
+            return _spun(named, spin)
+    return named
+
+
+def _with_axes(estimate: ObjectEstimate, old_from_new: Array) -> ObjectEstimate:
+    """Name the axes anew by one of `axis_rotations`."""
+    pose, mesh = estimate.camera_from_object, estimate.mesh
+    return replace(
+        estimate,
+        mesh=Mesh(mesh.vertices @ old_from_new.astype(np.float32), mesh.triangles, mesh.colors),
+        camera_from_object=Similarity(
+            orthonormalized(pose.rotation @ old_from_new),
+            pose.translation,
+            np.abs(old_from_new).T @ pose.scale,
+        ),
+    )
+
+
+def _is_round(estimate: ObjectEstimate, axis: int) -> bool:
+    """Whether the metric outline around a canonical axis through the middle of the box is a circle."""
+    mesh, scale = estimate.mesh, estimate.camera_from_object.scale
+    if len(mesh.vertices) == 0:
+        return False
+    across = [i for i in range(3) if i != axis]
+    if abs(scale[across[0]] - scale[across[1]]) > _ROUNDNESS * scale[across].max():
+        return False
+    flat = ((mesh.vertices - mesh.bounds.mean(axis=0)) * scale)[:, across]
+    angle = np.arctan2(flat[:, 1], flat[:, 0])
+    sector = np.floor((angle + np.pi) / (2.0 * np.pi) * _SECTORS).astype(int) % _SECTORS
+    radius = np.zeros(_SECTORS)
+    np.maximum.at(radius, sector, np.linalg.norm(flat, axis=1))
+    return bool(np.ptp(radius) <= _ROUNDNESS * radius.max())
+
+
+def _spin(rotation: Array, previous: Array, axis: int) -> Array:
+    """The rotation around a canonical axis that brings the new axes nearest to the previous ones."""
+    # Of R(angle) around the axis the trace of previous^T rotation R is largest at this angle.
+    relative = previous.T @ rotation
+    first, second = [(1, 2), (2, 0), (0, 1)][axis]
+    angle = np.arctan2(
+        relative[first, second] - relative[second, first], relative[first, first] + relative[second, second]
+    )
+    vector = np.zeros(3)
+    vector[axis] = angle
+    return np.asarray(Rotation.from_rotvec(vector).as_matrix())
+
+
+def _spun(estimate: ObjectEstimate, old_from_new: Array) -> ObjectEstimate:
+    """Turn the canonical frame of a round object around its axis, and keep the mesh inside the cube."""
+    pose, mesh = estimate.camera_from_object, estimate.mesh
+    # The turn acts on metric coordinates; the two scales across the axis differ by little and become one.
+    vertices = (mesh.vertices * pose.scale) @ old_from_new
+    scale = np.maximum(pose.scale, np.abs(vertices).max(axis=0) / _HALF_CUBE)
+    return replace(
+        estimate,
+        mesh=Mesh(
+            (vertices / scale).astype(np.float32).clip(-_HALF_CUBE, _HALF_CUBE), mesh.triangles, mesh.colors
+        ),
+        camera_from_object=Similarity(orthonormalized(pose.rotation @ old_from_new), pose.translation, scale),
+    )
