@@ -67,6 +67,7 @@ class DemoReport(Node):
         self.parameters = declare(self, ReportParameters())
         self.done = False
         self._objects: ObjectArray | None = None
+        self._pictured: ObjectArray | None = None
         self._meshes: dict[tuple[int, int], ObjectMesh] = {}
         self._mesh_seconds: dict[tuple[int, int], float] = {}
         self._pose_seconds: list[float] = []
@@ -74,16 +75,17 @@ class DemoReport(Node):
         self._images: dict[int, Image] = {}
         self._depths: dict[int, Image] = {}
         self._truths: dict[int, Detection3DArray] = {}
-        sensor_data, meshes = qos_profile("sensor_data"), qos_profile("latched", depth=MESSAGES_KEPT)
-        self.create_subscription(ObjectArray, "sam3d_objects/objects", self._take_objects, 10)
+        reliable, sensor_data = qos_profile("reliable"), qos_profile("sensor_data")
+        meshes = qos_profile("latched", depth=MESSAGES_KEPT)
+        self.create_subscription(ObjectArray, "sam3d_objects/objects", self._take_objects, reliable)
         self.create_subscription(ObjectMesh, "sam3d_objects/meshes", self._take_mesh, meshes)
-        for message_type, topic, kept in (
-            (CameraInfo, "camera_info", self._camera_infos),
-            (Image, "image", self._images),
-            (Image, "depth", self._depths),
-            (Detection3DArray, "frame_player/truth", self._truths),
+        for message_type, topic, kept, qos in (
+            (CameraInfo, "camera_info", self._camera_infos, sensor_data),
+            (Image, "image", self._images, sensor_data),
+            (Image, "depth", self._depths, sensor_data),
+            (Detection3DArray, "frame_player/truth", self._truths, reliable),
         ):
-            self.create_subscription(message_type, topic, partial(_keep, kept), sensor_data)
+            self.create_subscription(message_type, topic, partial(_keep, kept), qos)
         self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._began = self._steady_clock.now()
         self._complete_since: Time | None = None
@@ -164,14 +166,14 @@ class DemoReport(Node):
 
     def _write_pictures(self, folder: Path) -> list[str]:
         """Names of the pictures; none without the image that the newest objects were seen in."""
-        stamp = None if self._objects is None else _stamp(self._objects)
-        if self._objects is None or stamp not in self._images or stamp not in self._camera_infos:
+        if self._pictured is None:
             return []
+        stamp = _stamp(self._pictured)
         camera = camera_from_info(self._camera_infos[stamp])
         rgb = rgb_from_image(self._images[stamp])
         found = [
             (thing.id, _estimate(thing, mesh))
-            for thing in objects_from_message(self._objects)
+            for thing in objects_from_message(self._pictured)
             if (mesh := self._meshes.get((thing.id, thing.mesh_version))) is not None
         ]
         points = np.full(rgb.shape, np.nan, dtype=np.float32)
@@ -186,16 +188,18 @@ class DemoReport(Node):
         return list(pictures)
 
     def _take_objects(self, message: ObjectArray) -> None:
-        self._pose_seconds.append(self._age(message))
-        self._objects = message
+        stamp = _stamp(message)
+        self._pose_seconds.append((self.get_clock().now().nanoseconds - stamp) / 1e9)
+        if stamp in self._truths or not self._truths:
+            self._objects = message
+        if stamp in self._images and stamp in self._camera_infos:
+            self._pictured = message
 
-    def _take_mesh(self, message: ObjectMesh) -> None:
+    def _take_mesh(self, message: ObjectMesh, info: dict[str, int]) -> None:
         key = (message.id, message.version)
         self._meshes[key] = message
-        self._mesh_seconds[key] = self._age(message)
-
-    def _age(self, message: ObjectArray | ObjectMesh) -> float:
-        return _seconds(self.get_clock().now() - Time.from_msg(message.header.stamp))
+        # The time of its arrival says nothing: a latched mesh may be older than this node.
+        self._mesh_seconds[key] = (info["source_timestamp"] - _stamp(message)) / 1e9
 
 
 def main() -> int:

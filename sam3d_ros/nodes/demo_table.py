@@ -37,7 +37,7 @@ class Judgement:
     Attributes:
         verdict: state.
         reasons: why it is not ACCEPTED.
-        mesh_seconds: from the stamp of the image that the mesh was made from to the arrival of the mesh.
+        mesh_seconds: from the stamp of the image that the mesh was made from to its publication.
     """
 
     verdict: str

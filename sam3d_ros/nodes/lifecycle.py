@@ -20,8 +20,6 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-#: How often the main thread looks whether the nodes are down or their thread has died, seconds.
-CLOSE_POLL = 0.1
 #: Period of the timer that keeps the executor of an otherwise silent node responsive, seconds.
 HEARTBEAT_PERIOD = 0.2
 
@@ -172,27 +170,31 @@ def run_nodes(factories: Sequence[Callable[[], Node]], args: Sequence[str] | Non
     executor = SingleThreadedExecutor()
     for node in nodes:
         executor.add_node(node)
+    closed = threading.Event()
+
+    def spin() -> None:
+        while not closed.is_set():
+            executor.spin_once()
+
+    def close() -> None:
+        try:
+            for node in nodes:
+                if isinstance(node, AutostartNode):
+                    node.close()
+        finally:
+            closed.set()
+
     # Signals are for the main thread alone, so another one spins.
-    spinner = threading.Thread(target=executor.spin, name="executor", daemon=True)
+    spinner = threading.Thread(target=spin, name="executor", daemon=True)
     spinner.start()
     stop.wait()
-    if spinner.is_alive():
-        closed = threading.Event()
-        executor.create_task(_close, nodes).add_done_callback(lambda _task: closed.set())
-        while spinner.is_alive() and not closed.wait(CLOSE_POLL):
-            pass
-    executor.shutdown()
+    executor.create_task(close)
     spinner.join()
+    executor.shutdown()
     for node in nodes:
         node.destroy_node()
     rclpy.try_shutdown()
     return 1 if crashed.is_set() else 0
-
-
-def _close(nodes: Sequence[Node]) -> None:
-    for node in nodes:
-        if isinstance(node, AutostartNode):
-            node.close()
 
 
 def _do_nothing() -> None:

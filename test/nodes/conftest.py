@@ -1,0 +1,149 @@
+"""Real processes over real DDS, on a domain of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rclpy
+from ament_index_python.packages import get_package_prefix
+from rclpy.executors import SingleThreadedExecutor
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Discovery takes up to a few seconds, and importing the libraries of a node as long on a busy machine.
+PATIENCE = 30.0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_domain() -> None:
+    """Domains above 101 meet the ephemeral ports of Linux."""
+    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(ROOT / "config" / "fastdds.xml")
+    os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(ROOT / "config" / "fastdds.xml")
+
+
+class Probe:
+    """A node of the test: publishes inputs and keeps what it hears, spun by a thread of its own."""
+
+    def __init__(self, name: str) -> None:
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.node = rclpy.create_node(name, context=self.context)
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+
+    def _spin(self) -> None:
+        while not self._closing.is_set():
+            self._executor.spin_once()
+
+    def hear(self, message_type: Any, topic: str, qos: Any) -> list[Any]:
+        """The list that messages of a topic are appended to."""
+        heard: list[Any] = []
+        self.node.create_subscription(message_type, topic, heard.append, qos)
+        return heard
+
+    def close(self) -> None:
+        """End the node."""
+        self._executor.create_task(self._closing.set)
+        self._thread.join()
+        self._executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+
+def wait_until(condition: Callable[[], Any], timeout: float = PATIENCE) -> Any:
+    """The first true answer of `condition`, or its last answer when the time is up."""
+    end = time.monotonic() + timeout
+    while not (answer := condition()) and time.monotonic() < end:
+        time.sleep(0.01)
+    return answer
+
+
+class Process:
+    """An executable of the package, run as a user would."""
+
+    def __init__(self, executable: str, *arguments: str, log: Path) -> None:
+        path = Path(get_package_prefix("sam3d_ros")) / "lib" / "sam3d_ros" / executable
+        self.log = log
+        with log.open("w") as stream:
+            self._process = subprocess.Popen(
+                [sys.executable, str(path), *arguments], stdout=stream, stderr=subprocess.STDOUT
+            )
+
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
+    def stop(self, number: int = signal.SIGINT, timeout: float = 10.0) -> int:
+        """Send a signal; the exit code, or that of a killed process when it does not end in time."""
+        if self.alive():
+            self._process.send_signal(number)
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+
+@pytest.fixture(scope="module")
+def probe(own_domain: None) -> Iterator[Probe]:
+    """A node of the test."""
+    made = Probe("probe")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def late_probe(own_domain: None) -> Iterator[Probe]:
+    """A second node, which joins when its test begins."""
+    made = Probe("late_probe")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def wait_for() -> Callable[..., Any]:
+    """See `wait_until`."""
+    return wait_until
+
+
+@pytest.fixture(scope="module")
+def call(probe: Probe) -> Callable[..., Any]:
+    """Calls a service and returns its response."""
+
+    def ask(service_type: Any, name: str, request: Any) -> Any:
+        client = probe.node.create_client(service_type, name)
+        assert client.wait_for_service(PATIENCE), f"no service {name}"
+        answer = client.call_async(request)
+        assert wait_until(answer.done), f"{name} did not answer"
+        probe.node.destroy_client(client)
+        return answer.result()
+
+    return ask
+
+
+@pytest.fixture(scope="module")
+def run(own_domain: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Process]]:
+    """Starts executables; those still running at the end are stopped."""
+    started: list[Process] = []
+
+    def start(executable: str, *arguments: str) -> Process:
+        log = tmp_path_factory.mktemp("process") / f"{executable}.log"
+        started.append(Process(executable, *arguments, log=log))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.stop()
