@@ -57,7 +57,7 @@ def camera_from_info(message: CameraInfo, *, rectified: bool = False) -> Camera:
         )
     across, down = max(message.binning_x, 1), max(message.binning_y, 1)
     try:
-        return Camera(
+        camera = Camera(
             width=width // across,
             height=height // down,
             fx=fx / across,
@@ -68,8 +68,12 @@ def camera_from_info(message: CameraInfo, *, rectified: bool = False) -> Camera:
             distortion_model=model,
             distortion=coefficients,
         )
+        camera.project(
+            (0.0, 0.0, 1.0)
+        )  # a lens that folds the image is refused on its first use: here, not later
     except ValueError as error:
         raise FaultError(Fault.UNCALIBRATED_CAMERA, f"camera_info cannot be used: {error}") from error
+    return camera
 
 
 def info_from_camera(camera: Camera, header: Header) -> CameraInfo:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage
 
 from sam3d_ros.ros.faults import Fault, FaultError
-from sam3d_ros.ros.images import DEPTH_ENCODINGS, Depth, decoded_picture, metres
+from sam3d_ros.ros.images import DEPTH_ENCODINGS, Depth, metres
+from sam3d_ros.ros.pictures import decoded_picture
 
 _HEADER = np.dtype([("kind", "<i4"), ("a", "<f4"), ("b", "<f4")])
 _RVL_SIZE = np.dtype([("width", "<i4"), ("height", "<i4")])

@@ -40,6 +40,11 @@ class Fault(Enum):
         Level.WARN,
         "check the range of the depth sensor and its registration",
     )
+    MISSING_FRAME_ID = (
+        "missing_frame_id",
+        Level.ERROR,
+        "let the driver name its optical frame in the header",
+    )
     MISSING_TRANSFORM = ("missing_transform", Level.ERROR, "publish the transform on /tf or /tf_static")
     OLD_TRANSFORM = (
         "old_transform",
@@ -50,7 +55,11 @@ class Fault(Enum):
     REPEATED_STAMP = ("repeated_stamp", Level.WARN, "stamp each image with the time of its exposure")
     TOO_MANY_OBJECTS = ("too_many_objects", Level.WARN, "raise max_objects; the largest ones were kept")
     OUT_OF_MEMORY = ("out_of_memory", Level.ERROR, "lower max_objects or the resolution, or free GPU memory")
-    INVALID_PARAMETER = ("invalid_parameter", Level.ERROR, "set an allowed value and configure the node again")
+    INVALID_PARAMETER = (
+        "invalid_parameter",
+        Level.ERROR,
+        "set an allowed value and configure the node again",
+    )
     INTERNAL_ERROR = ("internal_error", Level.ERROR, "report it with the traceback from the log")
     MISSING_WEIGHTS = ("missing_weights", Level.ERROR, "put the weights where checkpoints/README.md says")
 

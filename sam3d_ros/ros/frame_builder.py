@@ -66,7 +66,9 @@ class FrameBuilder:
         Raises:
             FaultError: image, labels or camera_info cannot be used, or `target_frame` has no transform.
         """
-        frame_id = inputs.image.header.frame_id
+        frame_id = inputs.image.header.frame_id or inputs.camera_info.header.frame_id
+        if not frame_id:
+            raise FaultError(Fault.MISSING_FRAME_ID, "neither the image nor its camera_info has a frame_id")
         rgb = rgb_from(inputs.image)
         size = (rgb.shape[1], rgb.shape[0])
         camera = camera_from_info(inputs.camera_info, rectified=self.config.rectified)

@@ -13,6 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from sam3d_ros.ros.faults import Fault, FaultError
+from sam3d_ros.ros.pictures import decoded_picture
 
 Rgb = NDArray[np.uint8]
 Labels = NDArray[np.uint16]
@@ -20,8 +21,6 @@ Depth = NDArray[np.float32]
 
 #: Units of an integer depth image (REP-118); dividing rounds correctly where a product with 0.001 does not.
 _UNITS_PER_METRE = np.float32(1000.0)
-#: Where the end marks of compressed pictures are looked for; some encoders pad the end.
-_TAIL_BYTES = 1024
 
 
 @dataclass(frozen=True)
@@ -100,24 +99,18 @@ def rgb_from_image(message: Image) -> Rgb:
 
 
 def rgb_from_compressed(message: CompressedImage) -> Rgb:
-    """Decode a JPEG or PNG (or what else OpenCV reads).
+    """Decode a JPEG or PNG.
 
     Returns:
-        (H, W, 3) uint8 RGB.
+        (H, W, 3) uint8 RGB; of 16 bits the upper eight, transparency left out.
 
     Raises:
-        FaultError: truncated_data or corrupt_data.
+        FaultError: unknown_encoding, truncated_data or corrupt_data.
     """
     picture = decoded_picture(np.frombuffer(message.data, np.uint8), "image")
     if picture.dtype == np.uint16:
         picture = (picture >> 8).astype(np.uint8)
     channels = 1 if picture.ndim == 2 else picture.shape[2]
-    if picture.dtype != np.uint8 or channels not in (1, 3, 4):
-        raise FaultError(
-            Fault.UNKNOWN_ENCODING,
-            f"compressed image holds {channels} channels of {picture.dtype}: 1, 3 or 4 of uint8 or uint16 are "
-            f"expected (format {message.format!r})",
-        )
     if channels == 1:
         return np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
     # image_transport stores BGR unless the format says that RGB was handed to the encoder.
@@ -170,34 +163,6 @@ def metres(samples: NDArray[Any]) -> Depth:
     # Written so that NaN fails it, as REP-117 asks.
     depth[~((depth > 0) & (depth < np.inf))] = np.nan
     return depth
-
-
-def decoded_picture(data: NDArray[np.uint8], what: str) -> NDArray[Any]:
-    """The picture in the bytes of a file, as OpenCV orders it; (H, W) or (H, W, C) of any type.
-
-    Raises:
-        FaultError: truncated_data or corrupt_data.
-    """
-    tail = data[-_TAIL_BYTES:].tobytes()
-    head = data[:8].tobytes()
-    # OpenCV fills what is missing of a picture with grey and calls it a success.
-    cut = (head.startswith(b"\xff\xd8") and b"\xff\xd9" not in tail) or (
-        head.startswith(b"\x89PNG") and b"IEND" not in tail
-    )
-    if cut or data.size == 0:
-        raise FaultError(
-            Fault.TRUNCATED_DATA, f"compressed {what} of {data.size} bytes ends before its picture"
-        )
-    try:
-        picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise FaultError(Fault.CORRUPT_DATA, f"compressed {what} cannot be decoded: {error}") from error
-    if picture is None:
-        raise FaultError(
-            Fault.CORRUPT_DATA,
-            f"compressed {what} of {data.size} bytes cannot be decoded: JPEG or PNG is expected",
-        )
-    return np.asarray(picture)
 
 
 def image_message(pixels: NDArray[Any], encoding: str, header: Header) -> Image:

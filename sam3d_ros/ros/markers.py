@@ -55,7 +55,7 @@ class MarkerBoard:
         refresh: a mesh that did not change is sent again after so many seconds, one mesh a frame.
     """
 
-    def __init__(self, refresh: float = 5.0) -> None:
+    def __init__(self, refresh: float = 10.0) -> None:
         self._refresh = refresh
         self._sent: dict[int, _Sent] = {}
 

@@ -37,10 +37,12 @@ def grid_from_cloud(message: PointCloud2) -> Points:
         return np.empty((height, width, 3), dtype=np.float32)
     _check_size(message)
     grid = np.empty((height, width, 3), dtype=np.float32)
-    for axis, (dtype, offset) in enumerate(columns):
-        grid[..., axis] = np.ndarray(
-            (height, width), dtype, message.data, offset, (message.row_step, message.point_step)
-        )
+    # A double beyond float32 becomes Inf, and so unknown; junk between the bytes may be a signalling NaN.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for axis, (dtype, offset) in enumerate(columns):
+            grid[..., axis] = np.ndarray(
+                (height, width), dtype, message.data, offset, (message.row_step, message.point_step)
+            )
     grid[~np.isfinite(grid).all(axis=-1)] = np.nan
     return grid
 

@@ -51,6 +51,11 @@ class BufferLookup:
         self, target: str, source: str, stamp: int, *, source_stamp: int | None = None, fixed: str = ""
     ) -> Similarity:
         """See `TransformLookup`."""
+        if stamp < 0 or (source_stamp is not None and source_stamp < 0):
+            raise FaultError(
+                Fault.OLD_TRANSFORM,
+                f"no transform from {source!r} to {target!r} at a stamp before 0: {stamp} ns",
+            )
         try:
             if source_stamp is None or source_stamp == stamp or not fixed:
                 time = Time(nanoseconds=stamp if source_stamp is None else source_stamp)

@@ -94,6 +94,12 @@ def test_binning_0_and_an_empty_region_mean_the_full_image():
         ({"p": [0.0] * 12}, True, Fault.UNCALIBRATED_CAMERA, r"P\[0\] = 0.0"),
         ({"k": [np.nan, *K[1:]]}, False, Fault.UNCALIBRATED_CAMERA, "NaN"),
         ({"k": [-1.0, *K[1:]]}, False, Fault.UNCALIBRATED_CAMERA, "positive"),
+        (
+            {"distortion_model": "plumb_bob", "d": [-1e9, 0.0, 0.0, 0.0, 0.0]},
+            False,
+            Fault.UNCALIBRATED_CAMERA,
+            "bend",
+        ),
         ({"width": 0, "height": 0}, False, Fault.UNCALIBRATED_CAMERA, "0x0"),
         ({"distortion_model": "odd", "d": [1.0]}, False, Fault.UNKNOWN_DISTORTION, "'odd'"),
         ({"distortion_model": "", "d": [1.0]}, False, Fault.UNKNOWN_DISTORTION, "plumb_bob"),

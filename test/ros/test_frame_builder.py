@@ -230,6 +230,15 @@ def test_a_calibration_of_another_size_is_refused():
     assert refused.value.fault is Fault.SIZE_MISMATCH
 
 
+def test_a_camera_without_a_frame_is_refused_unless_its_calibration_names_one():
+    message = inputs().image
+    message.header.frame_id = ""
+    assert Rig().build(image=message).frame_id == "camera"
+    with pytest.raises(FaultError, match="frame_id") as refused:
+        Rig().build(image=message, camera_info=info_from_camera(CAMERA, header_message(STAMP, "")))
+    assert refused.value.fault is Fault.MISSING_FRAME_ID
+
+
 def test_an_unknown_world_stops_the_frame():
     with pytest.raises(FaultError, match="'camera' to 'map'") as refused:
         Rig(target_frame="map").build()

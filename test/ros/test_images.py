@@ -213,14 +213,34 @@ def test_pictures_that_end_early_are_refused(extension):
         assert refused.value.fault in (Fault.TRUNCATED_DATA, Fault.CORRUPT_DATA)
 
 
-def test_what_is_no_picture_is_refused():
-    with pytest.raises(FaultError, match="cannot be decoded") as refused:
-        rgb_from_compressed(CompressedImage(format="jpeg", data=b"no picture at all"))
+@pytest.mark.parametrize(
+    ("data", "fault", "reason"),
+    [
+        (b"no picture at all", Fault.UNKNOWN_ENCODING, "JPEG or PNG file is expected"),
+        (b"BM" + bytes(60), Fault.UNKNOWN_ENCODING, "JPEG or PNG"),
+        (b"", Fault.TRUNCATED_DATA, "of 0 bytes"),
+        (b"\xff\xd8" + bytes(50) + b"\xff\xd9", Fault.CORRUPT_DATA, "claims to be 0x0"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(40) + b"IEND", Fault.CORRUPT_DATA, "claims to be 0x0"),
+    ],
+)
+def test_what_is_no_picture_is_refused(data, fault, reason):
+    with pytest.raises(FaultError, match=reason) as refused:
+        rgb_from_compressed(CompressedImage(format="jpeg", data=data))
+    assert refused.value.fault is fault
+
+
+@pytest.mark.parametrize("extension", [".jpg", ".png"])
+def test_a_file_that_claims_to_be_huge_is_refused_before_it_is_allocated(extension):
+    """A size that fits the limits of OpenCV would take gigabytes."""
+    data = bytearray(compressed(np.zeros((8, 8, 3), np.uint8), extension, "x").data.tobytes())
+    if extension == ".png":
+        data[16:24] = struct.pack(">II", 32000, 32000)
+    else:
+        frame = data.index(b"\xff\xc0")
+        data[frame + 5 : frame + 9] = struct.pack(">HH", 32000, 32000)
+    with pytest.raises(FaultError, match="claims to be 32000x32000") as refused:
+        rgb_from_compressed(CompressedImage(format="x", data=bytes(data)))
     assert refused.value.fault is Fault.CORRUPT_DATA
-    floats = np.zeros((4, 4, 3), np.float32)
-    with pytest.raises(FaultError, match="float32") as refused:
-        rgb_from_compressed(compressed(floats, ".tiff", "tiff"))
-    assert refused.value.fault is Fault.UNKNOWN_ENCODING
 
 
 @given(sizes, sizes, seeds)
