@@ -76,10 +76,15 @@ class Camera:
         dtype = np.float32 if points.dtype == np.float32 else np.float64
         with np.errstate(divide="ignore", invalid="ignore"):
             scale = np.where(points[..., 2] > 0, dtype(1.0) / points[..., 2], dtype(np.nan))
-            plane = points[..., :2] * scale[..., None]
+        # Axis by axis: numpy is several times slower where the last axis is as short as two.
+        plane = np.empty((*points.shape[:-1], 2), dtype)
+        for axis in (0, 1):
+            np.multiply(points[..., axis], scale, out=plane[..., axis])
         xy = distort(plane, self.distortion_model, self.distortion)
-        focal, center = np.array([self.fx, self.fy], dtype), np.array([self.cx, self.cy], dtype)
-        return np.asarray(xy * focal + center, dtype)
+        pixels = np.empty(plane.shape, dtype)
+        for axis, (focal, center) in enumerate(((self.fx, self.cx), (self.fy, self.cy))):
+            pixels[..., axis] = xy[..., axis] * dtype(focal) + dtype(center)
+        return pixels
 
     def rays_at(self, pixels: ArrayLike) -> NDArray[np.float64]:
         """Directions through pixels, with the distortion removed.
