@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 
 import lifecycle_msgs.msg
@@ -42,6 +43,7 @@ class LifecycleNode(Node):
         self.__autostart = autostart
         self.__client: Any = None
         self.__subscription: Any = None
+        self.__count_event_publishers: Callable[[], int] = lambda: 0
 
     @property
     def is_lifecycle_node(self) -> bool:
@@ -56,9 +58,11 @@ class LifecycleNode(Node):
         if not self.is_node_name_fully_specified():
             raise RuntimeError(f"a lifecycle node needs name and namespace, got '{self.node_name}'")
         node = get_ros_node(context)
+        topic = f"{self.node_name}/transition_event"
+        self.__count_event_publishers = lambda: node.count_publishers(topic)
         self.__subscription = node.create_subscription(
             lifecycle_msgs.msg.TransitionEvent,
-            f"{self.node_name}/transition_event",
+            topic,
             lambda msg: context.emit_event_sync(StateTransition(action=self, msg=msg)),
             _DEPTH,
         )
@@ -80,7 +84,8 @@ class LifecycleNode(Node):
         context.register_event_handler(OnShutdown(on_shutdown=cancel))
 
     async def _change_state(self, transition_id: int) -> None:
-        while not self.__client.service_is_ready():
+        # Both must be discovered: the event of a transition that nobody hears is lost.
+        while not (self.__client.service_is_ready() and self.__count_event_publishers() > 0):
             await asyncio.sleep(_SERVICE_POLL_PERIOD)
         request = lifecycle_msgs.srv.ChangeState.Request()
         request.transition.id = transition_id

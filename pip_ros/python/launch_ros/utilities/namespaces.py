@@ -9,7 +9,7 @@ def is_namespace_absolute(ns: str) -> bool:
 
 
 def make_namespace_absolute(ns: str | None) -> str | None:
-    """Return the namespace from the root."""
+    """Return the namespace from the root; an empty one is the root."""
     if ns is None or ns.startswith("/"):
         return ns
     return f"/{ns}"
@@ -17,9 +17,9 @@ def make_namespace_absolute(ns: str | None) -> str | None:
 
 def prefix_namespace(base_ns: str | None, ns: str | None) -> str | None:
     """Return the namespace within a base; an absolute one ignores the base."""
-    if not ns:
+    if ns is None:
         return base_ns
-    if not base_ns or is_namespace_absolute(ns):
+    if base_ns is None or is_namespace_absolute(ns):
         combined = ns
     else:
         combined = f"{base_ns.rstrip('/')}/{ns}"

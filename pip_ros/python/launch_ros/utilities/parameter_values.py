@@ -41,6 +41,7 @@ def normalize_value(value: Any, *, yaml_text: bool = False) -> NormalizedValue:
 
     Raises:
         TypeError: the value is something else.
+        NotImplementedError: it is bytes.
     """
     if isinstance(value, (bool, int, float)):
         return value
@@ -48,6 +49,8 @@ def normalize_value(value: Any, *, yaml_text: bool = False) -> NormalizedValue:
         return Text(tuple(normalize_to_list_of_substitutions(value)), yaml_typed=yaml_text)
     if isinstance(value, Substitution):
         return Text((value,), yaml_typed=True)
+    if isinstance(value, (bytes, bytearray)):
+        raise NotImplementedError("parameters of bytes are not supported here")
     if isinstance(value, Mapping) or not isinstance(value, Iterable):
         raise TypeError(
             f"expected a parameter value (bool, number, str, substitution, sequence), got {value!r}"
