@@ -33,6 +33,7 @@ class Fault(Enum):
     )
     MISSING_CAMERA_INFO = ("missing_camera_info", Level.ERROR, "publish or remap the topic camera_info")
     MISSING_INPUT = ("missing_input", Level.WARN, "check that the topic is published and remapped")
+    LABELS_TOO_LATE = ("labels_too_late", Level.WARN, "raise assembler.queue_size, or segment fewer images")
     LABELS_RESIZED = ("labels_resized", Level.WARN, "publish the labels in the size of the image")
     EMPTY_MASK = ("empty_mask", Level.WARN, "lower min_mask_pixels, or let the segmenter drop small masks")
     NO_DEPTH_IN_MASK = (

@@ -58,7 +58,7 @@ class AssemblerConfig:
         time_jump: an image whose stamp is this much before the newest one means that time started anew, seconds.
     """
 
-    tolerance: float = 0.01
+    tolerance: float = 0.02
     points_tolerance: float = 0.1
     expect_depth: bool = True
     expect_points: bool = False
@@ -142,7 +142,8 @@ class FrameAssembler:
 
     Args:
         config: parameters.
-        faults: where time_jump, repeated_stamp, missing_camera_info and missing_input are reported.
+        faults: where time_jump, repeated_stamp, labels_too_late, missing_camera_info and missing_input are
+            reported.
         clock: seconds that only grow.
     """
 
@@ -208,6 +209,8 @@ class FrameAssembler:
                     )
                 return jumped
             else:
+                if kind is Input.LABELS:
+                    self._note_late_labels(stamp)
                 gone = self._queues[kind].add(stamp, message, self._clock())
                 if gone is not None:
                     self._drops[kind, self._reason(kind, gone)] += 1
@@ -259,6 +262,18 @@ class FrameAssembler:
             f"the stamp of the image went back by {(newest - stamp) / _SECOND:.3f} s to {stamp / _SECOND:.3f}",
         )
         return True
+
+    def _note_late_labels(self, stamp: int) -> None:
+        """Name it when images are forgotten before their labels come: nothing would ever be complete."""
+        images = self._queues[Input.IMAGE].stamps
+        if len(images) == self.config.queue_size and stamp < images[0] - round(
+            self.config.tolerance * _SECOND
+        ):
+            self._faults.report(
+                Fault.LABELS_TOO_LATE,
+                f"labels are {(images[-1] - stamp) / _SECOND:.2f} s behind the images, of which "
+                f"{len(images)} are kept",
+            )
 
     def _take(self) -> InputSet | None:
         images, labels = self._queues[Input.IMAGE], self._queues[Input.LABELS]

@@ -200,6 +200,21 @@ def test_memory_is_bounded_whatever_comes():
     }
 
 
+def test_labels_that_come_after_their_image_was_forgotten_are_named():
+    bench = plain(queue_size=5)
+    bench.add(Input.CAMERA_INFO, 0)
+    for i in range(10):
+        bench.add(Input.IMAGE, i * PERIOD)
+    bench.add(Input.LABELS, 3 * PERIOD)
+    assert bench.take() is None
+    (record,) = bench.faults.records()
+    assert record.fault is Fault.LABELS_TOO_LATE
+    assert "0.20 s behind the images, of which 5 are kept" in record.message
+    bench.add(Input.LABELS, 6 * PERIOD)
+    assert bench.take().stamp == 6 * PERIOD
+    assert bench.faults.count(Fault.LABELS_TOO_LATE) == 1
+
+
 def test_complete_sets_that_nobody_takes_are_superseded():
     bench = plain(queue_size=3)
     for i in range(5):

@@ -67,8 +67,8 @@ verdicts = st.builds(
 def tracked_objects(draw) -> TrackedObject:
     rng = np.random.default_rng(draw(seeds))
     scale = rng.uniform(0.05, 2.0, 3)
-    camera_from_object = Similarity(Rotation.random(rng=rng).as_matrix(), rng.normal(size=3), scale)
-    fixed_from_camera = Similarity(Rotation.random(rng=rng).as_matrix(), rng.normal(size=3))
+    camera_from_object = Similarity(Rotation.random(None, rng).as_matrix(), rng.normal(size=3), scale)
+    fixed_from_camera = Similarity(Rotation.random(None, rng).as_matrix(), rng.normal(size=3))
     root = rng.normal(size=(6, 6))
     estimate = ObjectEstimate(
         instance_id=draw(st.integers(0, 65535)),
