@@ -25,7 +25,7 @@ class InstanceView:
         label: class name, may be empty.
         pixels: number of its pixels.
         box: x0, y0, x1, y1 in pixels, the last two exclusive.
-        cells: (K,) int64 its cells in the flattened coarse grid; may be empty for a tiny mask.
+        cells: (K,) int64 its cells in the flattened coarse grid, at least one.
         center: (3,) median of its measured points, in the fixed frame, metres; NaN without points.
         extent: diameter of its visible surface without the outer tenth, metres; NaN without points.
         measured: share of its pixels with a measured point.
@@ -144,13 +144,21 @@ def _view(
         label=frame.label(instance_id),
         pixels=len(masked),
         box=(columns.start, rows.start, columns.stop, rows.stop),
-        cells=cells.astype(np.int64),
+        cells=cells.astype(np.int64) if len(cells) else _middle_cell(mask, window, width),
         center=center,
         extent=extent,
         measured=float(known.mean()),
         touches_border=rows.start == 0 or columns.start == 0 or rows.stop == height or columns.stop == width,
         hidden=hidden,
     )
+
+
+def _middle_cell(mask: NDArray[np.bool_], window: tuple[slice, slice], width: int) -> NDArray[np.int64]:
+    """The cell around the middle pixel of a mask that is too thin to cover the sample of any cell."""
+    stride = grid_stride(width)
+    pixels = np.argwhere(mask)
+    row, column = (pixels[len(pixels) // 2] + (window[0].start, window[1].start)) // stride
+    return np.array([row * len(range(0, width, stride)) + column], dtype=np.int64)
 
 
 def _hidden_shares(ranks: NDArray[np.uint16], depth: NDArray[np.float32], count: int) -> NDArray[np.float64]:

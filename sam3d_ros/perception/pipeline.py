@@ -141,6 +141,7 @@ class ObjectPipeline:
         """
         clock = _StageClock()
         with self._lock, clock.stage("total"):
+            is_known = frame in self._sightings
             with clock.stage("associate"):
                 update = self._tracker.update(frame)
             with clock.stage("follow"):
@@ -156,7 +157,8 @@ class ObjectPipeline:
                 "no_depth_in_mask": update.without_points,
             }
             faults = {name: count for name, count in faults.items() if count}
-            self._counters.update(faults)
+            if not is_known:
+                self._counters.update(faults)
             objects = tuple(
                 snapshot
                 for track in self._tracker.tracks
