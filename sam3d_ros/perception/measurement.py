@@ -22,9 +22,8 @@ _LIDAR_NOISE = 0.02
 #: The rim around a mask, as a share of the longer side of its box, and its least width in pixels.
 _RIM_SHARE = 0.15
 _RIM_PIXELS = 4
-#: Masks are not better than this; pixels nearer to a mask than this, or farther than the seam, are told apart.
-_DOUBT_PIXELS = 1.0
-_SEAM_PIXELS = 4.0
+#: Width of the inner part of the rim, pixels.
+_NEAR_RIM_PIXELS = 4.0
 #: Masks with more measured pixels than this lose their outermost ones, where depth mixes two surfaces.
 _ERODE_FROM = 400
 
@@ -126,6 +125,8 @@ class Measurement:
 
     Attributes:
         points: (N, 3) metres, on the instance.
+        seam: (K, 3) metres, on the outermost pixels of the mask, with the depth of the nearest of the points: good
+            to tell whether the object reaches its outline, not how far away it is.
         rim: (M, 3) directions (z = 1) of pixels around the mask, where the object is surely not seen.
         rim_inward: (M, 3) for each of them the direction of the nearest pixel of the mask.
         noise: standard deviation of a point along its ray, metres; NaN without points.
@@ -133,6 +134,7 @@ class Measurement:
     """
 
     points: Array
+    seam: Array
     rim: Array
     rim_inward: Array
     noise: float
@@ -158,11 +160,13 @@ def measure(frame: Frame, instance_id: int, *, max_points: int) -> Measurement:
     chosen = inner if inner.sum() >= _ERODE_FROM else measured
     sample = _spread(points[chosen], max_points).astype(np.float64)
     depth = float(np.median(sample[:, 2])) if len(sample) else np.nan
-    rim, inward = _rim(mask, hiding_pixels(mask, labels, points[..., 2]), max_points)
+    hiding = hiding_pixels(mask, labels, points[..., 2])
+    rim, inward = _rim(mask, hiding, max_points)
     rays = frame.camera.rays()[rows, columns].astype(np.float64)
+    seam = _seam(mask, chosen, hiding, points[..., 2], rays, max_points // 2)
     noise = sensor_noise(frame.points_source, depth) if len(sample) else np.nan
     known = np.isfinite(rays[rim][:, 0]) & np.isfinite(rays[inward][:, 0])
-    return Measurement(sample, rays[rim][known], rays[inward][known], noise, int(chosen.sum()))
+    return Measurement(sample, seam, rays[rim][known], rays[inward][known], noise, int(chosen.sum()))
 
 
 def _spread(items: NDArray[Any], count: int) -> NDArray[Any]:
@@ -170,6 +174,29 @@ def _spread(items: NDArray[Any], count: int) -> NDArray[Any]:
     if len(items) <= count:
         return items
     return items[np.linspace(0, len(items) - 1, count).astype(int)]
+
+
+def _seam(
+    mask: NDArray[np.bool_],
+    measured: NDArray[np.bool_],
+    hiding: NDArray[np.bool_],
+    depth: NDArray[np.floating],
+    rays: Array,
+    count: int,
+) -> Array:
+    """Points on the outermost pixels of a mask, but for those next to what hides the rest of the object."""
+    if not measured.any():
+        return np.zeros((0, 3))
+    kernel = np.ones((3, 3), np.uint8)
+    outermost = mask & (cv2.erode(mask.astype(np.uint8), kernel, borderValue=1) == 0)
+    outermost &= cv2.dilate(hiding.astype(np.uint8), kernel) == 0
+    at = _spread(np.argwhere(outermost), count)
+    _, nearest = cv2.distanceTransformWithLabels(
+        (~measured).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    borrowed = depth[measured].astype(np.float64)[nearest[at[:, 0], at[:, 1]] - 1]
+    points = rays[at[:, 0], at[:, 1]] * borrowed[:, None]
+    return np.asarray(points[np.isfinite(points[:, 0])])
 
 
 def _rim(
@@ -181,9 +208,9 @@ def _rim(
     )
     # Ids of the labels follow the row-major order of the zero pixels, which are the mask's.
     inside = np.argwhere(mask)
-    free_pixels = ~hiding & ~mask & (distance > _DOUBT_PIXELS)
-    # Half of the sample is the seam, which settles a pose; the other half catches what is far off.
-    near, far = free_pixels & (distance <= _SEAM_PIXELS), free_pixels & (distance > _SEAM_PIXELS)
+    free_pixels = ~hiding & ~mask
+    # Half of the sample lies close to the mask, which settles a pose; the other half catches what is far off.
+    near, far = free_pixels & (distance <= _NEAR_RIM_PIXELS), free_pixels & (distance > _NEAR_RIM_PIXELS)
     free = np.concatenate([_spread(np.argwhere(part), count // 2) for part in (near, far)])
     toward = inside[nearest[free[:, 0], free[:, 1]] - 1]
     return (free[:, 0], free[:, 1]), (toward[:, 0], toward[:, 1])

@@ -3,8 +3,8 @@
 Each measured pixel casts its ray at the posed mesh. Where it meets the mesh, the distance between measured and
 predicted point along the surface normal is the residual (projective point-to-plane ICP, after Blais and Levine
 1995 and Chen and Medioni 1992). Where it misses, the nearest point of the surface is drawn to the measured
-point; where mesh shows outside its mask it is drawn in. These two hold an object in the directions along its
-faces. Gauss-Newton with Huber weights; directions that the data do not determine (the spin of a bottle) stay as they
+point; where the mesh shows outside its mask it is drawn in. These two hold an object in the directions along its
+faces, and its scale. Gauss-Newton with Huber weights; directions that the data do not determine (the spin of a bottle) stay as they
 are, so that an object neither flips nor drifts.
 """
 
@@ -218,6 +218,9 @@ def _system(
         nearest = surface.closest(pose, points[~hit])
         rows.append(_pull(nearest, points[~hit], None))
     depth_rows = sum(len(row[0]) for row in rows)
+    if len(measurement.seam):
+        seam = measurement.seam[~surface.cast(pose, measurement.seam / measurement.seam[:, 2:3]).hit]
+        rows.append(_pull(surface.closest(pose, seam), seam, None))
     if len(measurement.rim):
         sight = surface.cast(pose, measurement.rim)
         shown = sight.hit

@@ -24,7 +24,7 @@ class GeometricConfig:
     """
 
     resolution: int = 48
-    max_triangles: int = 10_000
+    max_triangles: int = 20_000
     search_points: int = 240
     min_points: int = 6
     shell_share: float = 0.03

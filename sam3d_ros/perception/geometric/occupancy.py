@@ -42,6 +42,16 @@ class Solid:
     voxel: float
 
 
+def box_solid(low: Array, high: Array) -> Solid:
+    """The box between two corners."""
+    corners = np.array(
+        [[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])]
+    )
+    quads = ((0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3))
+    triangles = [triangle for a, b, c, d in quads for triangle in ((a, b, c), (a, c, d))]
+    return Solid(corners, np.array(triangles), float((high - low).max()) / 16.0)
+
+
 def carve(
     points: Array,
     base: float,

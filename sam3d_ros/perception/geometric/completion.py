@@ -1,0 +1,126 @@
+"""From the points of one instance to a closed surface: ground, symmetry, carving, within the triangle budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam3d_ros.geometry.mesh_simplify import simplified
+from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.geometric.config import GeometricConfig
+from sam3d_ros.perception.geometric.free_space import FreeSpace
+from sam3d_ros.perception.geometric.occupancy import Solid, box_solid, carve
+from sam3d_ros.perception.geometric.segment import Segment
+from sam3d_ros.perception.geometric.support import Ground, SupportPlane, place_on_ground
+from sam3d_ros.perception.geometric.symmetry import Symmetry
+from sam3d_ros.perception.geometric.symmetry_search import find_symmetry
+
+Array = NDArray[np.float64]
+
+_HULL_POINTS = 1500
+#: Pixels that cleaning may have taken off the outline.
+_MARGIN_PIXELS = 2.0
+#: A completed object that is less deep than this share of what is expected is pushed back.
+_THIN = 0.75
+#: Fewer voxels than this along the longest side are no shape any more.
+_LEAST_RESOLUTION = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Completion:
+    """A completed object.
+
+    Attributes:
+        solid: its surface in the ground frame, metres.
+        ground: the ground frame.
+        symmetry: what completed it.
+        free_space: what the view leaves to it.
+        diameter: of the observed points, metres.
+        reasons: what had to be guessed, as names for the verdict.
+    """
+
+    solid: Solid
+    ground: Ground
+    symmetry: Symmetry
+    free_space: FreeSpace
+    diameter: float
+    reasons: tuple[str, ...]
+
+
+def complete(frame: Frame, segment: Segment, plane: SupportPlane, config: GeometricConfig) -> Completion:
+    """Complete one instance.
+
+    Reasons: "too_few_points", "no_support_plane" (up is guessed), "hidden_side_unknown" (the view does not tell where
+    the object ends behind), "carving_left_nothing" (a box around the points stands in).
+    """
+    ground = place_on_ground(plane, segment, frame)
+    to_camera = ground.camera_from_ground
+    free_space = FreeSpace(frame, segment, to_camera)
+    pixel = float(np.median(segment.depth[segment.mask])) / segment.camera.fx
+    margin = _MARGIN_PIXELS * pixel
+    symmetry = find_symmetry(
+        to_camera.apply_inverse(segment.points(config.search_points)),
+        segment.sampled_normals(config.search_points) @ to_camera.rotation,
+        ground.base,
+        free_space,
+        noise=segment.noise,
+        margin=margin,
+        config=config,
+    )
+    points = to_camera.apply_inverse(segment.points(_HULL_POINTS))
+    behind = _pushed_back(points, ground.base, symmetry, config)
+    spread = np.concatenate([points, behind])
+    extent = np.ptp(spread, axis=0)
+    diameter = max(float(np.linalg.norm(extent)), pixel)
+    shell = max(config.shell_share * diameter, 2.0 * segment.noise)
+
+    solid, resolution = None, config.resolution
+    while resolution >= _LEAST_RESOLUTION:
+        solid = carve(
+            spread, ground.base, symmetry, free_space, resolution=resolution, margin=margin, shell=shell
+        )
+        if solid is None:
+            break
+        solid = _simplified(solid, config.max_triangles)
+        if len(solid.triangles) <= config.max_triangles:
+            break
+        # Collapsing edges would have opened the surface: carve coarser instead.
+        resolution = int(0.7 * resolution)
+    reasons = {
+        "too_few_points": segment.measured.sum() < config.min_points,
+        "no_support_plane": not plane.found,
+        "hidden_side_unknown": len(behind) > 0 or not symmetry.determined,
+        "carving_left_nothing": solid is None,
+    }
+    if solid is None:
+        low, high = spread.min(axis=0), spread.max(axis=0)
+        solid = box_solid(low - margin, high + margin)
+    named = tuple(name for name, applies in reasons.items() if applies)
+    return Completion(solid, ground, symmetry, free_space, diameter, named)
+
+
+def _pushed_back(points: Array, base: float, symmetry: Symmetry, config: GeometricConfig) -> Array:
+    """Points that give an object its expected depth where no symmetry does; none where one does."""
+    spread = np.concatenate([points, *symmetry.images(points)])
+    low, high = spread.min(axis=0), spread.max(axis=0)
+    expected = config.depth_prior * min(high[1] - low[1], high[2] - min(base, low[2]))
+    if high[0] - low[0] >= _THIN * expected:
+        return np.zeros((0, 3))
+    return points + np.array([expected - (high[0] - low[0]), 0.0, 0.0])
+
+
+def _simplified(solid: Solid, max_triangles: int) -> Solid:
+    if len(solid.triangles) <= max_triangles:
+        return solid
+    # Micrometres of the ground frame do not survive float32 far from its origin: simplify around the middle.
+    middle = solid.vertices.mean(axis=0)
+    mesh = Mesh(
+        (solid.vertices - middle).astype(np.float32),
+        solid.triangles.astype(np.uint32),
+        np.zeros((len(solid.vertices), 3), np.uint8),
+    )
+    answer = simplified(mesh, max_triangles)
+    return Solid(answer.vertices.astype(np.float64) + middle, answer.triangles.astype(np.int64), solid.voxel)
