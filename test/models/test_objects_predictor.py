@@ -10,7 +10,8 @@ from numpy.testing import assert_allclose
 from sam3d_ros.models.objects.dinov2 import DinoEncoder
 from sam3d_ros.models.objects.part_store import Memory, PartStore, RandomSource
 from sam3d_ros.models.objects.parts import ObjectsConfig, Part
-from sam3d_ros.models.objects.predictor import ObjectPrediction, SAM3DObjects
+from sam3d_ros.models.objects.prediction import ObjectPrediction
+from sam3d_ros.models.objects.predictor import SAM3DObjects
 from sam3d_ros.models.objects.sampling import Schedule
 
 GEOMETRY = Schedule.geometry(4)

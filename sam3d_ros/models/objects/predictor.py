@@ -7,25 +7,27 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sam3d_ros.geometry.frames import Similarity, optical_from_pytorch3d
+from sam3d_ros.geometry.frames import optical_from_pytorch3d
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.models.layers.voxels import VoxelSet
+from sam3d_ros.models.objects.checkpoints import CheckpointSource
 from sam3d_ros.models.objects.conditioning import ConditionConfig, ConditionEncoder
-from sam3d_ros.models.objects.flexicubes import Surface
 from sam3d_ros.models.objects.geometry_model import POSE_CHANNELS, Latents
 from sam3d_ros.models.objects.guidance import VOXELS, ConditionedFlow
 from sam3d_ros.models.objects.hypotheses import Hypothesis, best, judged
 from sam3d_ros.models.objects.occupancy import halved, occupied_voxels, surface_voxels
-from sam3d_ros.models.objects.part_store import PartStore
+from sam3d_ros.models.objects.part_store import Memory, PartStore
 from sam3d_ros.models.objects.parts import Part
 from sam3d_ros.models.objects.point_maps import SceneScale
 from sam3d_ros.models.objects.pose import decode_pose
+from sam3d_ros.models.objects.prediction import ObjectPrediction, mesh_of
 from sam3d_ros.models.objects.sampling import OnStep, Schedule, draw_noise, sample
 from sam3d_ros.models.objects.splats import Splats
 from sam3d_ros.models.objects.views import full_view, image_views, point_views
@@ -45,36 +47,6 @@ _STAGES = {
     "refinement": 0.55,
     "decoding": 0.85,
 }
-
-
-@dataclass(frozen=True, eq=False)
-class ObjectPrediction:
-    """One object.
-
-    Attributes:
-        hypotheses: poses that were sampled.
-        chosen: index of the best of them.
-        metric: whether the pose is in metres: points were measured on the object.
-        voxels: (N, 3) int32 occupied voxels at the surface; N is 0 where the network saw no object.
-        resolution: voxels along a side of the canonical cube.
-        mesh: canonical frame; None where it was not asked for or there is none.
-        splats: `gaussians` or `gaussians_4` -> splats, as asked for.
-        seconds: stage -> what this object took of it; work for several objects is split evenly.
-    """
-
-    hypotheses: tuple[Hypothesis, ...]
-    chosen: int
-    metric: bool
-    voxels: NDArray[np.int32]
-    resolution: int
-    mesh: Mesh | None
-    splats: dict[str, Splats]
-    seconds: dict[str, float]
-
-    @property
-    def camera_from_object(self) -> Similarity:
-        """Canonical to optical frame, of the chosen hypothesis."""
-        return self.hypotheses[self.chosen].camera_from_object
 
 
 @dataclass(eq=False)
@@ -109,6 +81,33 @@ class SAM3DObjects:
         self.parts = parts
         self.config = parts.config
         self.max_batch = max_batch
+
+    @staticmethod
+    def from_checkpoint(
+        path: str | Path,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype | None = None,
+        *,
+        memory: Memory = Memory.BALANCED,
+        max_batch: int = 4,
+    ) -> SAM3DObjects:
+        """Take the networks of a folder of converted checkpoints.
+
+        Args:
+            path: the folder.
+            device: where the networks run.
+            dtype: of weights and activations; bfloat16 on a GPU and float32 elsewhere by default.
+            memory: where networks stay while they are not used.
+            max_batch: objects that go through stage 1 together.
+
+        Raises:
+            CheckpointError: the weights are missing or damaged.
+        """
+        device = torch.device(device)
+        if dtype is None:
+            dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+        source = CheckpointSource(Path(path))
+        return SAM3DObjects(PartStore(source, device=device, dtype=dtype, memory=memory), max_batch=max_batch)
 
     @torch.inference_mode()
     def __call__(
@@ -280,7 +279,7 @@ class SAM3DObjects:
             for subject in subjects:
                 decoded = decoder(subject.refined, VoxelSet(subject.coords))
                 if output == "mesh":
-                    subject.mesh = _mesh(decoded)
+                    subject.mesh = mesh_of(decoded)
                 else:
                     subject.splats[output] = decoded
 
@@ -363,14 +362,3 @@ def _in_batches(count: int, size: int, run: Callable[[slice], None]) -> None:
             torch.cuda.empty_cache()
         else:
             start += size
-
-
-def _mesh(surface: Surface) -> Mesh | None:
-    if len(surface.triangles) == 0:
-        return None
-    colors = (surface.attributes[:, :3] * 255.0).round().clamp(0, 255)
-    return Mesh(
-        surface.vertices.cpu().numpy(),
-        surface.triangles.cpu().numpy().astype(np.uint32),
-        colors.cpu().numpy().astype(np.uint8),
-    )
