@@ -75,16 +75,18 @@ def fixture(
             if wants_request:
                 arguments["request"] = request
             running = RunningLaunch()
-            launches = request.config.stash.setdefault(RUNNING_LAUNCHES, {})
-            made = _Made(function, args, arguments, running)
             try:
-                running.start(_description(made.value))
-                launches[name] = running
-                yield made.value
+                made = _Made(function, args, arguments, running)
+                launches = request.config.stash.setdefault(RUNNING_LAUNCHES, {})
+                try:
+                    running.start(_description(made.value))
+                    launches[name] = running
+                    yield made.value
+                finally:
+                    launches.pop(name, None)
+                    return_code = running.shutdown() if auto_shutdown else running.wait()
+                    made.finish()
             finally:
-                launches.pop(name, None)
-                return_code = running.shutdown() if auto_shutdown else running.wait()
-                made.finish()
                 running.close()
             if return_code != 0:
                 pytest.fail(f"launch service failed when finishing, return code '{return_code}'")
