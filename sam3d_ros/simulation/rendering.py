@@ -66,13 +66,15 @@ def render(scene: Scene, camera: Camera, world_from_camera: Similarity) -> Rende
     directions = mapped(rays, world_from_camera.rotation)
     hits = scene.rays.cast(directions, world_from_camera.translation)
     hit = hits.hit & ~blind
+    normals = mapped(hits.normal, world_from_camera.rotation.T)
+    normals[blind] = 0.0
     ids = np.array([*(thing.instance_id for thing in scene.things), 0], dtype=np.uint16)
     return Rendering(
         camera=camera,
         world_from_camera=world_from_camera,
         rgb=_shade(scene, world_from_camera, directions, hits, hit, shape),
         depth=np.where(hit, hits.distance, np.float32(0.0)).reshape(shape),
-        normals=mapped(hits.normal * hit[:, None], world_from_camera.rotation.T).reshape(*shape, 3),
+        normals=normals.reshape(*shape, 3),
         labels=np.where(hit, ids[hits.mesh], np.uint16(0)).reshape(shape),
     )
 
@@ -136,9 +138,10 @@ def _lamp_visible(
     toward_lamp: Array,
 ) -> Array:
     """(N,) share of the lamp that reaches each pixel; cast at half the size, which also softens the shadow."""
-    half = np.arange(len(hit)).reshape(shape)[::2, ::2]
-    origin = directions[half] * np.where(hit[half], hits.distance[half], np.float32(0.0))[..., None] + eye
-    origin += _SHADOW_BIAS * hits.normal[half] + 4 * _SHADOW_BIAS * toward_lamp
+    distance = np.where(hit, hits.distance, np.float32(0.0)).reshape(*shape, 1)[::2, ::2]
+    origin = directions.reshape(*shape, 3)[::2, ::2] * distance
+    origin += _SHADOW_BIAS * hits.normal.reshape(*shape, 3)[::2, ::2]
+    origin += eye + 4 * _SHADOW_BIAS * toward_lamp
     blocked = scene.rays.blocked(np.broadcast_to(toward_lamp, origin.shape), origin)
     lit = cv2.GaussianBlur((~blocked).astype(np.float32), (0, 0), 0.8)
     return np.asarray(cv2.resize(lit, shape[::-1], interpolation=cv2.INTER_LINEAR)).ravel()

@@ -24,6 +24,8 @@ LABELS = ("box", "cylinder", "bottle", "bowl", "mug", "l_shape", "cup", "tray")
 #: Free space between footprints, metres.
 _CLEARANCE = 0.008
 _TRIES_PER_OBJECT = 200
+#: Length along x and depth along y of the table, metres.
+TABLE_SIZE = (1.3, 0.9)
 _TABLE_THICKNESS = 0.04
 _TABLE_HEIGHT = 0.74
 
@@ -101,7 +103,7 @@ class Scene:
 
 
 def random_scene(seed: int, object_count: int = 5) -> Scene:
-    """A table with things on it, the same for the same arguments.
+    """A table with things on it, the same for the same arguments; up to about 20 find room.
 
     Args:
         seed: of every choice.
@@ -112,14 +114,15 @@ def random_scene(seed: int, object_count: int = 5) -> Scene:
     """
     rng = np.random.default_rng(seed)
     labels = _choose_labels(rng, object_count)
-    # Room for each object, so that five stand in half a square metre and hide each other a little.
-    half_side = np.clip(0.115 * np.sqrt(object_count), 0.12, 0.42)
+    # Room for each object, so that five stand in a quarter of a square metre and hide each other a little;
+    # never so far out that one could overhang the table.
+    reach = np.minimum(max(0.115 * np.sqrt(object_count), 0.12), (0.48, 0.28))
     objects: list[SceneObject] = []
     footprints: list[Array] = []
     for instance_id, label in enumerate(labels, start=1):
         for _ in range(_TRIES_PER_OBJECT):
             thing = random_object(rng, label, instance_id)
-            place = Similarity(translation=np.array([*rng.uniform(-half_side, half_side, 2), 0.0]))
+            place = Similarity(translation=np.array([*rng.uniform(-reach, reach), 0.0]))
             thing = _moved(thing, place)
             footprint = _footprint(thing)
             if all(not _overlap(footprint, other) for other in footprints):
@@ -288,7 +291,9 @@ def _furniture(rng: np.random.Generator) -> tuple[SceneObject, ...]:
     wall_paint = Plain(
         srgb_from_hsv(rng.uniform(180, 420), rng.uniform(0.03, 0.16), rng.uniform(0.75, 0.92)), 0.01
     )
-    table = _slab("table", (1.3, 0.9, _TABLE_THICKNESS), (0.0, 0.0, -_TABLE_THICKNESS), table_paint, 0.0015)
+    table = _slab(
+        "table", (*TABLE_SIZE, _TABLE_THICKNESS), (0.0, 0.0, -_TABLE_THICKNESS), table_paint, 0.0015
+    )
     floor = _slab("floor", (6.0, 6.0, 0.02), (0.0, 0.0, -_TABLE_HEIGHT - 0.02), floor_paint, 0.02)
     if rng.random() < 1 / 3:
         return table, floor

@@ -9,7 +9,7 @@ import pytest
 
 from sam3d_ros.geometry.raycasting import RayScene
 from sam3d_ros.geometry.surfaces import sample_surface
-from sam3d_ros.simulation.scenes import LABELS, SceneObject, random_object, random_scene
+from sam3d_ros.simulation.scenes import LABELS, TABLE_SIZE, SceneObject, random_object, random_scene
 
 SEEDS = range(6)
 
@@ -60,6 +60,11 @@ def test_objects_do_not_intersect(seed: int) -> None:
         hits = RayScene([(b.mesh, b.world_from_object)]).cast(upward, points.astype(np.float32))
         inside = hits.hit & (np.einsum("ij,ij->i", hits.normal, upward) > 0)
         assert not inside.any()
+
+
+def test_a_full_table_has_nothing_over_its_edge() -> None:
+    for thing in random_scene(1, object_count=14).objects:
+        assert (np.abs(world_points(thing)[:, :2]) <= np.array(TABLE_SIZE) / 2).all()
 
 
 def test_the_same_seed_gives_the_same_scene() -> None:
