@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
@@ -22,6 +23,10 @@ _LIDAR_NOISE = 0.02
 #: The rim around a mask, as a share of the longer side of its box, and its least width in pixels.
 _RIM_SHARE = 0.15
 _RIM_PIXELS = 4
+#: An outline is looked at with about so many pixels along the longer side of its window, where it has them.
+_OUTLINE_PIXELS = 100
+#: Points that tell the range of depth of an instance.
+_RANGE_POINTS = 1000
 #: Width of the inner part of the rim, pixels.
 _NEAR_RIM_PIXELS = 4.0
 #: Masks with more measured pixels than this lose their outermost ones, where depth mixes two surfaces.
@@ -43,6 +48,16 @@ class Window:
     bottom: int
     left: int
     right: int
+
+    @property
+    def area(self) -> int:
+        """Pixels."""
+        return (self.bottom - self.top) * (self.right - self.left)
+
+    @property
+    def step(self) -> int:
+        """Every how many pixels are enough to see the outline of what is in the window."""
+        return max(1, max(self.bottom - self.top, self.right - self.left) // _OUTLINE_PIXELS)
 
     @property
     def slices(self) -> tuple[slice, slice]:
@@ -113,7 +128,7 @@ def hiding_pixels(
     own = own[np.isfinite(own)]
     if own.size == 0:
         return np.asarray(~mask & (labels != 0))
-    near, far = np.percentile(own, (5.0, 95.0))
+    near, far = np.percentile(_spread(own, _RANGE_POINTS), (5.0, 95.0))
     with np.errstate(invalid="ignore"):
         behind, before = depth > far, depth < near
     return np.asarray(~mask & np.where(labels != 0, ~behind, before))
@@ -141,8 +156,14 @@ class Measurement:
     count: int
 
 
+#: Answers of `measure`, as long as their frames live.
+_MEASURED: WeakKeyDictionary[Frame, dict[tuple[int, int], Measurement]] = WeakKeyDictionary()
+
+
 def measure(frame: Frame, instance_id: int, *, max_points: int) -> Measurement:
     """Sample an instance's measured points, and the pixels around it that it does not cover.
+
+    The answer is kept as long as the frame lives, for refinement and verdict ask the same.
 
     Args:
         frame: the measurement.
@@ -152,21 +173,32 @@ def measure(frame: Frame, instance_id: int, *, max_points: int) -> Measurement:
     Raises:
         ValueError: the instance has no pixel.
     """
+    known = _MEASURED.setdefault(frame, {})
+    key = (instance_id, max_points)
+    if key not in known:
+        known[key] = _measure(frame, instance_id, max_points)
+    return known[key]
+
+
+def _measure(frame: Frame, instance_id: int, max_points: int) -> Measurement:
     whole = frame.mask(instance_id)
-    rows, columns = window_of(whole).slices
-    mask, labels, points = whole[rows, columns], frame.labels[rows, columns], frame.points[rows, columns]
+    window = window_of(whole)
+    rows, columns = window.slices
+    mask, points = whole[rows, columns], frame.points[rows, columns]
     measured = mask & np.isfinite(points[..., 2])
     inner = measured & (cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=2) > 0)
-    chosen = inner if inner.sum() >= _ERODE_FROM else measured
-    sample = _spread(points[chosen], max_points).astype(np.float64)
-    depth = float(np.median(sample[:, 2])) if len(sample) else np.nan
-    hiding = hiding_pixels(mask, labels, points[..., 2])
-    rim, inward = _rim(mask, hiding, max_points)
-    rays = frame.camera.rays()[rows, columns].astype(np.float64)
-    seam = _seam(mask, chosen, hiding, points[..., 2], rays, max_points // 2)
-    noise = sensor_noise(frame.points_source, depth) if len(sample) else np.nan
-    known = np.isfinite(rays[rim][:, 0]) & np.isfinite(rays[inward][:, 0])
-    return Measurement(sample, seam, rays[rim][known], rays[inward][known], noise, int(chosen.sum()))
+    chosen = inner if np.count_nonzero(inner) >= _ERODE_FROM else measured
+    at = np.flatnonzero(chosen)
+    sample = points.reshape(-1, 3)[_spread(at, max_points)].astype(np.float64)
+    noise = sensor_noise(frame.points_source, float(np.median(sample[:, 2]))) if len(sample) else np.nan
+    # The outline is looked at more coarsely where it is large; sparse points would be lost.
+    step = window.step if len(at) > 0.25 * np.count_nonzero(mask) else 1
+    mask, chosen, depth = mask[::step, ::step], chosen[::step, ::step], points[::step, ::step, 2]
+    hiding = hiding_pixels(mask, frame.labels[rows, columns][::step, ::step], depth)
+    rays = frame.camera.rays()[rows, columns][::step, ::step]
+    rim, inward = _rim(mask, hiding, rays, max_points)
+    seam = _seam(mask, chosen, hiding, depth, rays, max_points // 2)
+    return Measurement(sample, seam, rim, inward, noise, len(at))
 
 
 def _spread(items: NDArray[Any], count: int) -> NDArray[Any]:
@@ -181,7 +213,7 @@ def _seam(
     measured: NDArray[np.bool_],
     hiding: NDArray[np.bool_],
     depth: NDArray[np.floating],
-    rays: Array,
+    rays: NDArray[np.float32],
     count: int,
 ) -> Array:
     """Points on the outermost pixels of a mask, but for those next to what hides the rest of the object."""
@@ -195,22 +227,23 @@ def _seam(
         (~measured).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
     )
     borrowed = depth[measured].astype(np.float64)[nearest[at[:, 0], at[:, 1]] - 1]
-    points = rays[at[:, 0], at[:, 1]] * borrowed[:, None]
+    points = rays[at[:, 0], at[:, 1]].astype(np.float64) * borrowed[:, None]
     return np.asarray(points[np.isfinite(points[:, 0])])
 
 
 def _rim(
-    mask: NDArray[np.bool_], hiding: NDArray[np.bool_], count: int
-) -> tuple[tuple[NDArray[np.intp], ...], tuple[NDArray[np.intp], ...]]:
-    """Indices of free pixels around the mask, and of the mask's pixel nearest to each."""
+    mask: NDArray[np.bool_], hiding: NDArray[np.bool_], rays: NDArray[np.float32], count: int
+) -> tuple[Array, Array]:
+    """Directions of free pixels around the mask, and of the mask's pixel nearest to each."""
     distance, nearest = cv2.distanceTransformWithLabels(
         (~mask).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
     )
-    # Ids of the labels follow the row-major order of the zero pixels, which are the mask's.
-    inside = np.argwhere(mask)
-    free_pixels = ~hiding & ~mask
+    free = ~hiding & ~mask & np.isfinite(rays[..., 0])
     # Half of the sample lies close to the mask, which settles a pose; the other half catches what is far off.
-    near, far = free_pixels & (distance <= _NEAR_RIM_PIXELS), free_pixels & (distance > _NEAR_RIM_PIXELS)
-    free = np.concatenate([_spread(np.argwhere(part), count // 2) for part in (near, far)])
-    toward = inside[nearest[free[:, 0], free[:, 1]] - 1]
-    return (free[:, 0], free[:, 1]), (toward[:, 0], toward[:, 1])
+    close = distance <= _NEAR_RIM_PIXELS
+    at = np.concatenate([_spread(np.flatnonzero(free & part), count // 2) for part in (close, ~close)])
+    # Ids of the labels follow the row-major order of the zero pixels, which are the mask's.
+    inward = np.flatnonzero(mask)[nearest.ravel()[at] - 1]
+    flat = rays.reshape(-1, 3).astype(np.float64)
+    known = np.isfinite(flat[inward, 0])
+    return flat[at[known]], flat[inward[known]]

@@ -4,8 +4,8 @@ Each measured pixel casts its ray at the posed mesh. Where it meets the mesh, th
 predicted point along the surface normal is the residual (projective point-to-plane ICP, after Blais and Levine
 1995 and Chen and Medioni 1992). Where it misses, the nearest point of the surface is drawn to the measured
 point; where the mesh shows outside its mask it is drawn in. These two hold an object in the directions along its
-faces, and its scale. Gauss-Newton with Huber weights; directions that the data do not determine (the spin of a bottle) stay as they
-are, so that an object neither flips nor drifts.
+faces, and its scale. Gauss-Newton with Huber weights; directions that the data do not determine (the spin of a
+bottle) stay as they are, so that an object neither flips nor drifts.
 """
 
 from __future__ import annotations

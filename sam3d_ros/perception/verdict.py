@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from sam3d_ros.geometry.boxes import OrientedBox
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.frame import Frame, PointsSource
-from sam3d_ros.perception.measurement import hiding_pixels, measure, sensor_noise, window_of
+from sam3d_ros.perception.measurement import hiding_pixels, measure, window_of
 from sam3d_ros.perception.refinement import distances
 from sam3d_ros.perception.visible_surface import VisibleSurface
 
@@ -47,7 +49,8 @@ class VerdictThresholds:
             three standard deviations of the sensor are added.
         accept_free_space: share of the silhouette that shows where the sensor sees past the object; 0 to 1.
         accept_hidden: share of the silhouette that other things may hide; 0 to 1.
-        max_rays: pixels looked at; 500 to 100000.
+        max_points: measured points looked at; 50 to 5000. With that of the refinement, they share the work.
+        max_rays: pixels of the silhouette looked at; 500 to 100000.
     """
 
     min_points: int = 30
@@ -61,6 +64,7 @@ class VerdictThresholds:
     inlier_distance: float = 0.03
     accept_free_space: float = 0.15
     accept_hidden: float = 0.5
+    max_points: int = 500
     max_rays: int = 4000
 
 
@@ -76,14 +80,15 @@ def judge(frame: Frame, estimate: ObjectEstimate, thresholds: VerdictThresholds 
     thresholds = thresholds or VerdictThresholds()
     scale_source = _SCALE_SOURCES[frame.points_source]
     reasons = [reason for reason in estimate.verdict.reasons if reason not in FIGURE_REASONS]
-    measurement = measure(frame, estimate.instance_id, max_points=thresholds.max_rays // 4)
+    measurement = measure(frame, estimate.instance_id, max_points=thresholds.max_points)
     count = measurement.count
     if len(estimate.mesh.triangles) == 0:
         return Verdict(
             VerdictState.REJECTED, ("no_mesh", *reasons), np.nan, np.nan, np.nan, count, scale_source
         )
-    view = _look(frame, estimate, thresholds)
     diameter = float(np.linalg.norm(estimate.size))
+    near = thresholds.inlier_distance * diameter + 3.0 * np.nan_to_num(measurement.noise)
+    view = _look(frame, estimate, near, thresholds.max_rays)
     if count == 0:
         reasons.insert(0, "no_points")
         return Verdict(
@@ -92,7 +97,7 @@ def judge(frame: Frame, estimate: ObjectEstimate, thresholds: VerdictThresholds 
     surface = VisibleSurface.of(estimate.mesh)
     off = distances(surface, estimate.camera_from_object, measurement.points)
     residual = float(np.median(off))
-    inliers = float(np.mean(off < thresholds.inlier_distance * diameter + 3.0 * measurement.noise))
+    inliers = float(np.mean(off < near))
     allowed = thresholds.residual_noise * measurement.noise
     checks = (
         ("too_few_points", count >= thresholds.min_points, True),
@@ -140,29 +145,36 @@ class _View:
     touches_border: bool
 
 
-def _look(frame: Frame, estimate: ObjectEstimate, thresholds: VerdictThresholds) -> _View:
-    """Cast a regular grid of rays over the mask and the projected mesh."""
+def _look(frame: Frame, estimate: ObjectEstimate, before: float, max_rays: int) -> _View:
+    """Cast a regular grid of rays over the mask and the projected mesh.
+
+    Args:
+        frame: the measurement.
+        estimate: mesh and pose.
+        before: metres that the mesh may show before a measured point without being in free space.
+        max_rays: about how many rays at most.
+    """
     whole = frame.mask(estimate.instance_id)
     shape = whole.shape
     pose = estimate.camera_from_object
-    pixels = frame.camera.project(pose.apply(estimate.mesh.vertices))
-    window = window_of(whole).including(pixels, shape)
-    rows, columns = window.slices
-    hiding = hiding_pixels(whole[rows, columns], frame.labels[rows, columns], frame.points[rows, columns, 2])
-    stride = max(1, int(np.ceil(np.sqrt(hiding.size / thresholds.max_rays))))
-    grid = (slice(stride // 2, None, stride), slice(stride // 2, None, stride))
-    mask, hiding = whole[rows, columns][grid].ravel(), hiding[grid].ravel()
-    measured = frame.points[rows, columns, 2][grid].ravel()
-    rays = frame.camera.rays()[rows, columns][grid].reshape(-1, 3)
-    known = np.isfinite(rays[:, 0])
-    mask, hiding, measured, rays = mask[known], hiding[known], measured[known], rays[known]
+    corners = OrientedBox.of_mesh(estimate.mesh, pose).corners()
+    window = window_of(whole).including(frame.camera.project(corners), shape)
+    stride = max(1, math.isqrt(window.area // max_rays))
+    grid = (
+        slice(window.top + stride // 2, window.bottom, stride),
+        slice(window.left + stride // 2, window.right, stride),
+    )
+    depth = frame.points[grid][..., 2]
+    rays = frame.camera.rays()[grid]
+    known = np.isfinite(rays[..., 0])
+    hiding = hiding_pixels(whole[grid], frame.labels[grid], depth)[known]
+    mask, measured, rays = whole[grid][known], depth[known], rays[known]
     sight = VisibleSurface.of(estimate.mesh).cast(pose, rays.astype(np.float64))
     shown = sight.hit
     union = np.count_nonzero((shown | mask) & ~hiding)
     area = max(1, int(np.count_nonzero(shown)))
-    before = thresholds.inlier_distance * float(np.linalg.norm(estimate.size))
     with np.errstate(invalid="ignore"):
-        past = mask & shown & (sight.depth < measured - before - 3.0 * sensor_noise(frame.points_source, 1.0))
+        past = mask & shown & (sight.depth < measured - before)
     return _View(
         mask_iou=float(np.count_nonzero(shown & mask) / union) if union else 0.0,
         free_share=float(np.count_nonzero((shown & ~mask & ~hiding) | past) / area),

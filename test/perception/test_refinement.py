@@ -63,9 +63,10 @@ def test_scale_is_found_where_it_is_not_metric(scale: float) -> None:
     start = disturbed(truth, np.deg2rad([2.0, -1.0, 1.0]), np.array([0.004, -0.003, 0.004]), scale)
     estimate = replace(BRICK_TRUTH, camera_from_object=start)
     found = refine(BRICK_FRAME, estimate, RefinementConfig(iterations=20), metric=False).camera_from_object
-    assert found.scale[0] / truth.scale[0] == pytest.approx(1.0, abs=0.015)
+    # The outline is known to half a pixel on both sides of 60.
+    assert found.scale[0] / truth.scale[0] == pytest.approx(1.0, abs=0.02)
     metres, degrees = errors(found, truth)
-    assert metres < 0.002 and degrees < 1.0
+    assert metres < 0.003 and degrees < 1.0
 
 
 @pytest.mark.parametrize("mesh", [cylinder(0.05, 0.14), sphere(0.06)], ids=["cylinder", "sphere"])
