@@ -21,9 +21,10 @@ from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.pipeline import STAGES, ObjectPipeline, Observation
 from sam3d_ros.perception.reconstructors import make_reconstructor
+from sam3d_ros.perception.tracks import TrackedObject
 from sam3d_ros.simulation.frames import frame_from_depth
 from sam3d_ros.simulation.rendering import render
-from sam3d_ros.simulation.scenes import random_scene
+from sam3d_ros.simulation.scenes import Scene, random_scene
 from sam3d_ros.simulation.sensors import DepthSensor
 from sam3d_ros.simulation.trajectories import arc
 
@@ -31,10 +32,9 @@ PERIOD = 1.0 / 15.0
 SECOND = 1_000_000_000
 
 
-def sequence(seed: int, objects: int, count: int) -> list[Frame]:
+def sequence(scene: Scene, seed: int, count: int) -> list[Frame]:
     """Frames of a swinging camera, each with a numbering of its own."""
     random = np.random.default_rng(seed)
-    scene = random_scene(seed, objects)
     camera = Camera.from_field_of_view(640, 480, np.deg2rad(58))
     frames = []
     for index, world_from_camera in enumerate(arc(count)):
@@ -79,7 +79,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7, help="of the scene (default: 7)")
     arguments = parser.parse_args()
 
-    frames = sequence(arguments.seed, arguments.objects, arguments.frames)
+    scene = random_scene(arguments.seed, arguments.objects)
+    frames = sequence(scene, arguments.seed, arguments.frames)
     pipeline = ObjectPipeline(make_reconstructor("geometric"))
     observations, seconds = follow(pipeline, frames)
     tracked = [item for item in observations[1:] if item.objects]
@@ -98,27 +99,36 @@ def main() -> None:
         print(f"reconstruction, {reason}: {len(times)} times, median {1e3 * statistics.median(times):.0f} ms")
 
     print(
-        f"\n{'track':<7}{'label':<12}{'meshes':>7}{'seen':>6}{'std mm':>8}{'max mm':>8}{'turn deg':>9}  last verdict"
+        "\nover all frames with the last mesh: how far the centre strays from its median, how far it turns, and"
+    )
+    print("how far its median is from the true centre of the box")
+    print(
+        f"{'track':<7}{'label':<12}{'meshes':>7}{'seen':>6}{'stray mm':>10}{'turn deg':>10}{'off mm':>8}  verdict"
     )
     for track_id in sorted({thing.track_id for item in tracked for thing in item.objects}):
-        things = [thing for item in tracked for thing in item.objects if thing.track_id == track_id]
-        last = things[-1]
-        version = [thing for thing in things if thing.mesh_version == last.mesh_version]
-        centers = np.array(
-            [thing.fixed_from_object.apply(thing.estimate.mesh.bounds.mean(axis=0)) for thing in version]
-        )
-        away = 1e3 * np.linalg.norm(centers - np.median(centers, axis=0), axis=1)
-        turns = [
-            np.trace(last.fixed_from_object.rotation.T @ thing.fixed_from_object.rotation)
-            for thing in version
-        ]
-        turn = np.degrees(np.arccos(np.clip((np.array(turns) - 1) / 2, -1, 1))).max()
-        seen = sum(thing.is_seen for thing in things)
-        verdict = last.estimate.verdict
-        print(
-            f"{track_id:<7}{last.estimate.label[:11]:<12}{last.mesh_version:>7}{seen:>6}{away.std():>8.1f}{away.max():>8.1f}"
-            f"{turn:>9.1f}  {verdict.state.name} {' '.join(verdict.reasons)}"
-        )
+        print(row([thing for item in tracked for thing in item.objects if thing.track_id == track_id], scene))
+
+
+def row(things: list[TrackedObject], scene: Scene) -> str:
+    """One track: how steady, and how far from the truth."""
+    last = things[-1]
+    version = [thing for thing in things if thing.mesh_version == last.mesh_version]
+    middle = last.estimate.mesh.bounds.mean(axis=0)
+    centers = np.array([thing.fixed_from_object.apply(middle) for thing in version])
+    center = np.median(centers, axis=0)
+    stray = 1e3 * np.linalg.norm(centers - center, axis=1).max()
+    turns = [
+        np.trace(last.fixed_from_object.rotation.T @ thing.fixed_from_object.rotation) for thing in version
+    ]
+    turn = np.degrees(np.arccos(np.clip((np.array(turns) - 1.0) / 2.0, -1.0, 1.0))).max()
+    truths = [thing.world_from_object.apply(thing.mesh.bounds.mean(axis=0)) for thing in scene.objects]
+    off = 1e3 * np.linalg.norm(np.array(truths) - center, axis=1).min()
+    seen = sum(thing.is_seen for thing in things)
+    verdict = last.estimate.verdict
+    return (
+        f"{last.track_id:<7}{last.estimate.label[:11]:<12}{last.mesh_version:>7}{seen:>6}{stray:>10.1f}{turn:>10.1f}"
+        f"{off:>8.1f}  {verdict.state.name} {' '.join(verdict.reasons)}"
+    )
 
 
 if __name__ == "__main__":

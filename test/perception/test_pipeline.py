@@ -98,6 +98,46 @@ def test_a_resting_object_does_not_tremble() -> None:
     assert np.ptp(np.array(poses)[2:], axis=0).max() == 0.0
 
 
+@pytest.mark.parametrize("velocity", [(0.0005, 0.0, 0.0), (0.0, 0.0, 0.0005)])
+def test_an_object_that_creeps_is_not_taken_for_resting(velocity: tuple[float, float, float]) -> None:
+    """Half a millimetre a frame, a quarter of the sensor's noise: the pose never lags by more than the noise allows."""
+    world = World(noise=0.002)
+    pipeline = ObjectPipeline(TrueReconstructor(world))
+    for step in range(30):
+        thing = THREE_APART[1].moved(*(step * np.array(velocity)))
+        (found,) = serve(pipeline, world.frame(0.07 * step, [thing])).objects
+        assert offset_between(found.fixed_from_object, thing.fixed_from_object) < 0.005
+
+
+def test_an_imprecise_camera_pose_does_not_accumulate() -> None:
+    """The fixed frame's pose errs by 2 mm and a quarter degree at random in every frame."""
+    world = World(noise=0.001)
+    random = np.random.default_rng(2)
+    pipeline = ObjectPipeline(TrueReconstructor(world))
+    for step in range(12):
+        seen = world.frame(0.1 * step, THREE_APART)
+        turn = Rotation.from_rotvec(np.radians(0.25) * random.normal(size=3)).as_matrix()
+        error = Similarity(turn, 0.002 * random.normal(size=3))
+        for found in serve(pipeline, _with_pose(world, seen, error)).objects:
+            truth = THREE_APART[found.estimate.instance_id - 1].fixed_from_object
+            assert offset_between(found.fixed_from_object, truth) < 0.03
+            assert found.estimate.verdict.state is VerdictState.ACCEPTED
+            in_camera = found.estimate.camera_from_object
+            assert offset_between(in_camera, truth) < 0.006
+
+
+def _with_pose(world: World, frame: Frame, fixed_from_camera: Similarity) -> Frame:
+    """The frame with another pose of its camera than the true one, which is the identity."""
+    told = replace(frame, fixed_from_camera=fixed_from_camera)
+    # What the true reconstructor answers is in the camera, which did not move.
+    things = {
+        number: replace(thing, fixed_from_object=fixed_from_camera @ thing.fixed_from_object)
+        for number, thing in world.things(frame).items()
+    }
+    world.remember(told, things)
+    return told
+
+
 def test_resting_objects_stay_in_the_fixed_frame_while_the_camera_swings() -> None:
     """Objects of a simulated table, meshed by `geometric` from one view, seen from an arc of 40 degrees."""
     random = np.random.default_rng(0)
@@ -108,7 +148,7 @@ def test_resting_objects_stay_in_the_fixed_frame_while_the_camera_swings() -> No
         make_reconstructor("geometric"), PipelineConfig(versions=VersionConfig(improvement=np.inf))
     )
     path: dict[tuple[int, int], list[np.ndarray]] = {}
-    for step, pose in enumerate(arc(16, start=np.radians(-20), end=np.radians(20))):
+    for step, pose in enumerate(arc(12, start=np.radians(-20), end=np.radians(20))):
         rendering = render(scene, camera, pose)
         depth = DepthSensor().measure(rendering, random)
         seen = serve(pipeline, frame_from_depth(scene, rendering, depth, stamp=step * SECOND // 10))
@@ -118,7 +158,7 @@ def test_resting_objects_stay_in_the_fixed_frame_while_the_camera_swings() -> No
             if thing.estimate.verdict.state is VerdictState.ACCEPTED:
                 center = thing.fixed_from_object.apply(thing.estimate.mesh.bounds.mean(axis=0))
                 path.setdefault((thing.track_id, thing.mesh_version), []).append(center)
-    steady = [np.array(centers) for centers in path.values() if len(centers) >= 8]
+    steady = [np.array(centers) for centers in path.values() if len(centers) >= 6]
     assert len(steady) >= 3
     for centers in steady:
         assert np.linalg.norm(centers - np.median(centers, axis=0), axis=1).max() < 0.004
@@ -348,8 +388,8 @@ def test_a_worker_thread_and_the_tracking_thread_lose_nothing() -> None:
     worker = threading.Thread(target=work)
     worker.start()
     try:
-        for step in range(60):
-            things = [thing.moved(0.001 * step, 0.0, 0.0) for thing in THREE_APART[: 1 + step // 10]]
+        for step in range(30):
+            things = [thing.moved(0.002 * step, 0.0, 0.0) for thing in THREE_APART[: 1 + step // 10]]
             frame = world.frame(0.1 * step, things)
             seen = pipeline.observe(frame)
             if seen.requests:
@@ -359,7 +399,7 @@ def test_a_worker_thread_and_the_tracking_thread_lose_nothing() -> None:
         worker.join(timeout=30)
     assert not worker.is_alive()
     assert failures == []
-    final = pipeline.observe(world.frame(6.0, THREE_APART))
+    final = pipeline.observe(world.frame(3.0, [thing.moved(0.06, 0.0, 0.0) for thing in THREE_APART]))
     assert [thing.track_id for thing in final.objects] == [1, 2, 3]
 
 

@@ -74,7 +74,7 @@ class World:
         self.camera = camera
         self.noise = noise
         self._random = np.random.default_rng(0)
-        self._things: WeakKeyDictionary[Frame, dict[int, Thing]] = WeakKeyDictionary()
+        self._things: WeakKeyDictionary[Frame, Mapping[int, Thing]] = WeakKeyDictionary()
 
     def frame(
         self,
@@ -105,8 +105,12 @@ class World:
             label_names={thing.instance_id: thing.label for thing in things if thing.label},
             fixed_from_camera=fixed_from_camera,
         )
-        self._things[frame] = {thing.instance_id: thing for thing in things}
+        self.remember(frame, {thing.instance_id: thing for thing in things})
         return frame
+
+    def remember(self, frame: Frame, things: Mapping[int, Thing]) -> None:
+        """Say what is in a frame."""
+        self._things[frame] = things
 
     def things(self, frame: Frame) -> Mapping[int, Thing]:
         """What is in a frame of this world, by instance."""
