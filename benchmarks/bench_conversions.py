@@ -34,7 +34,7 @@ from sam3d_ros.ros.images import (
     rgb_from_compressed,
     rgb_from_image,
 )
-from sam3d_ros.ros.markers import MarkerBoard, axes_marker, mesh_marker, text_marker
+from sam3d_ros.ros.markers import MarkerBoard, axes_marker, serialized_mesh_marker, text_marker
 from sam3d_ros.ros.object_messages import mesh_from_message, object_array, object_mesh
 from sam3d_ros.ros.pointclouds import cloud_from_points, points_from_cloud
 from sam3d_ros.ros.stamps import header_message
@@ -155,7 +155,7 @@ def main() -> None:
         "ObjectMesh, 5k vertices": lambda: object_mesh(tracked, HEADER),
         "ObjectMesh back": lambda: mesh_from_message(mesh),
         "markers of a frame": lambda: board.update([tracked], HEADER),
-        "marker of a mesh": lambda: mesh_marker(tracked),
+        "marker of a mesh": lambda: serialized_mesh_marker(tracked),
         "axes and text": lambda: (axes_marker(tracked, HEADER), text_marker(tracked, HEADER)),
     }
     print(

@@ -45,12 +45,14 @@ class ObjectOutputs:
     def __init__(self, node: LifecycleNode, max_objects: int) -> None:
         self._node = node
         self._history = VERSIONS_KEPT * max_objects
-        reliable, latched = qos_profile("reliable"), qos_profile("latched")
+        reliable = qos_profile("reliable")
         meshes = qos_profile("latched", depth=self._history)
+        # A frame with new objects has a message for each mesh; none may be pushed out before it is delivered.
+        markers = qos_profile("latched", depth=max_objects + 1)
         self._objects = node.create_lifecycle_publisher(ObjectArray, "~/objects", reliable)
         self._meshes = node.create_lifecycle_publisher(ObjectMesh, "~/meshes", meshes)
         self._detections = node.create_lifecycle_publisher(Detection3DArray, "~/detections", reliable)
-        self._markers = node.create_lifecycle_publisher(MarkerArray, "~/markers", latched)
+        self._markers = node.create_lifecycle_publisher(MarkerArray, "~/markers", markers)
         self._tf = TransformBroadcaster(node)
         self._board = MarkerBoard()
         self._sent: dict[int, _SentMesh] = {}
@@ -73,7 +75,8 @@ class ObjectOutputs:
             self._tf.sendTransform(object_transforms(objects, header))
         self._objects.publish(object_array(objects, header))
         self._detections.publish(detection_array(objects, header))
-        self._markers.publish(self._board.update(objects, header))
+        for message in self._board.update(objects, header):
+            self._markers.publish(message)
 
     def clear(self, stamp: int, frame_id: str) -> None:
         """Take all objects back: nothing that viewers show may outlive the node's activity."""

@@ -1,8 +1,7 @@
 """Tracked objects as RViz markers.
 
-A mesh of ten thousand triangles takes a marker message tens of milliseconds to fill and to send. It is therefore
-sent in the frame `object_<id>`, locked to it: RViz moves it with /tf, and it is sent again only when it has changed,
-and now and then for viewers that came late. Axes and text are light and come with every frame.
+The mesh of an object is sent in the frame `object_<id>`, locked to it: RViz moves it with /tf. It is sent again only
+when it has changed, and now and then for viewers that came late. Axes and text are light and come with every frame.
 """
 
 from __future__ import annotations
@@ -18,7 +17,9 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from sam3d_ros.perception.estimates import Verdict, VerdictState
 from sam3d_ros.perception.tracks import TrackedObject
+from sam3d_ros.ros.marker_serialization import serialized_with_points
 from sam3d_ros.ros.object_messages import fixed_from_box, object_frame, object_size
+from sam3d_ros.ros.stamps import nanoseconds
 from sam3d_ros.ros.transforms import pose_message
 
 MESH, AXES, TEXT = "mesh", "axes", "text"
@@ -59,22 +60,26 @@ class MarkerBoard:
         self._refresh = refresh
         self._sent: dict[int, _Sent] = {}
 
-    def update(self, objects: Sequence[TrackedObject], header: Header) -> MarkerArray:
-        """The markers of all objects at a stamp; what is not among them any more is deleted."""
-        stamp = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
-        message = MarkerArray()
+    def update(self, objects: Sequence[TrackedObject], header: Header) -> list[MarkerArray | bytes]:
+        """The messages to publish at a stamp, in this order; what is not among the objects any more is deleted.
+
+        Bytes are a serialised MarkerArray, which a publisher of rclpy sends as it is. There are at most
+        `len(objects) + 1` messages: a publisher that keeps fewer may lose some.
+        """
+        stamp = nanoseconds(header.stamp)
+        light, meshes = MarkerArray(), []
         gone = self._sent.keys() - {tracked.track_id for tracked in objects}
-        message.markers += self._deleted(sorted(gone))
+        light.markers += self._deleted(sorted(gone))
         refreshed = self._due(stamp)
         for tracked in objects:
             known = self._sent.get(tracked.track_id)
             now = _sent(tracked, stamp)
             if known is None or refreshed == tracked.track_id or _changed(known, now):
-                message.markers.append(mesh_marker(tracked))
+                meshes.append(serialized_mesh_marker(tracked))
                 self._sent[tracked.track_id] = now
-            message.markers.append(axes_marker(tracked, header))
-            message.markers.append(text_marker(tracked, header))
-        return message
+            light.markers.append(axes_marker(tracked, header))
+            light.markers.append(text_marker(tracked, header))
+        return [light, *meshes]
 
     def clear(self) -> MarkerArray:
         """Delete everything that was sent."""
@@ -97,22 +102,22 @@ class MarkerBoard:
         return None if oldest is None or ages[oldest] < self._refresh * 1e9 else oldest
 
 
-def mesh_marker(tracked: TrackedObject) -> Marker:
-    """The mesh with its colours, in the frame of the object, scaled to metres; it moves with that frame."""
-    mesh = tracked.estimate.mesh
-    corners = mesh.triangles.reshape(-1).astype(np.intp)
+def serialized_mesh_marker(tracked: TrackedObject) -> bytes:
+    """The mesh with its colours, in the frame of the object, scaled to metres, as a serialised MarkerArray of one.
+
+    It is locked to that frame and has stamp 0: it moves with the newest transform, whatever its stamp.
+    """
+    mesh, scale = tracked.estimate.mesh, tracked.fixed_from_object.scale
+    rejected = tracked.estimate.verdict.state is VerdictState.REJECTED
     marker = _marker(MESH, tracked.track_id, Marker.TRIANGLE_LIST)
     marker.header.frame_id = object_frame(tracked.track_id)
-    marker.frame_locked = True  # with stamp 0: at the newest transform, whatever the stamp
-    marker.scale.x, marker.scale.y, marker.scale.z = tracked.fixed_from_object.scale.tolist()
-    alpha = _REJECTED_ALPHA if tracked.estimate.verdict.state is VerdictState.REJECTED else 1.0
-    points = [Point(x=x, y=y, z=z) for x, y, z in mesh.vertices.tolist()]
-    colors = [ColorRGBA(r=r, g=g, b=b, a=alpha) for r, g, b in (mesh.colors / 255.0).tolist()]
-    # Corners that share a vertex share its message: a list of references, not of copies.
-    marker.points = [points[corner] for corner in corners.tolist()]
-    marker.colors = [colors[corner] for corner in corners.tolist()]
-    marker.color.a = alpha
-    return marker
+    marker.frame_locked = True
+    marker.scale.x, marker.scale.y, marker.scale.z = scale.tolist()
+    marker.color.a = _REJECTED_ALPHA if rejected else 1.0
+    corners = mesh.triangles.reshape(-1).astype(np.intp)
+    colors = np.full((len(mesh.vertices), 4), marker.color.a, dtype=np.float32)
+    colors[:, :3] = mesh.colors / np.float32(255.0)
+    return serialized_with_points(marker, mesh.vertices[corners], colors[corners])
 
 
 def axes_marker(tracked: TrackedObject, header: Header) -> Marker:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
+from geometry_msgs.msg import Point
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rclpy.serialization import serialize_message
+from rclpy.serialization import deserialize_message, serialize_message
+from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.tracks import TrackedObject
+from sam3d_ros.ros.marker_serialization import serialized_with_points
 from sam3d_ros.ros.markers import AXES, MESH, NAMESPACES, TEXT, MarkerBoard
 from sam3d_ros.ros.stamps import header_message
 from sam3d_ros.ros.transforms import similarity_from_pose
@@ -43,15 +47,16 @@ class Viewer:
         self.markers: dict[tuple[str, int], Marker] = {}
         self.meshes_received = 0
 
-    def receive(self, message: MarkerArray) -> None:
-        serialize_message(message)  # a field of a wrong type shows here
-        for marker in message.markers:
-            key = (marker.ns, marker.id)
-            if marker.action == Marker.DELETE:
-                self.markers.pop(key, None)
-            else:
-                self.markers[key] = marker
-                self.meshes_received += marker.ns == MESH
+    def receive(self, messages: list[MarkerArray | bytes]) -> None:
+        for message in messages:
+            wire = message if isinstance(message, bytes) else serialize_message(message)
+            for marker in deserialize_message(wire, MarkerArray).markers:
+                key = (marker.ns, marker.id)
+                if marker.action == Marker.DELETE:
+                    self.markers.pop(key, None)
+                else:
+                    self.markers[key] = marker
+                    self.meshes_received += marker.ns == MESH
 
 
 def at(seconds: float):
@@ -103,13 +108,13 @@ def test_a_mesh_is_sent_again_only_when_it_has_changed():
 
 
 def test_a_viewer_that_comes_late_gets_every_mesh_in_a_while():
-    board, late = MarkerBoard(refresh=5.0), Viewer()
+    board, late = MarkerBoard(refresh=3.0), Viewer()
     objects = [tracked(i) for i in range(1, 6)]
     board.update(objects, at(0.0))
     for i in range(1, 60):
-        message = board.update(objects, at(0.1 * i))
-        assert sum(marker.ns == MESH for marker in message.markers) <= 1
-        late.receive(message)
+        messages = board.update(objects, at(0.1 * i))
+        assert len(messages) <= 2
+        late.receive(messages)
     assert {key for key in late.markers if key[0] == MESH} == {(MESH, i) for i in range(1, 6)}
     # A clock that jumps back does not stop the refreshing.
     again = Viewer()
@@ -125,7 +130,7 @@ def test_a_viewer_shows_exactly_the_present_objects(frames):
     for i, present in enumerate(frames):
         viewer.receive(board.update([tracked(track_id) for track_id in sorted(present)], at(i)))
         assert viewer.markers.keys() == {(ns, track_id) for ns in NAMESPACES for track_id in present}
-    viewer.receive(board.clear())
+    viewer.receive([board.clear()])
     assert viewer.markers == {}
 
 
@@ -135,3 +140,34 @@ def test_the_label_may_be_empty():
     viewer = Viewer()
     viewer.receive(MarkerBoard().update([unnamed], at(0)))
     assert viewer.markers[TEXT, 3].text.startswith("3\n")
+
+
+names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+
+
+@given(names, names, st.integers(0, 7), st.integers(0, 2**32 - 1), names)
+def test_points_put_into_the_bytes_read_back_as_a_marker_that_was_made_of_messages(
+    frame, namespace, count, seed, text
+):
+    rng = np.random.default_rng(seed)
+    points, colors = rng.normal(size=(count, 3)), rng.random((count, 4)).astype(np.float32)
+
+    def marker() -> Marker:
+        made = Marker(ns=namespace, id=seed % 2**31, type=Marker.TRIANGLE_LIST, frame_locked=True)
+        made.header.frame_id, made.text, made.mesh_resource = frame, text, text
+        made.scale.x, made.pose.orientation.w, made.color.a = 0.5, 1.0, 0.25
+        made.lifetime.sec = 7
+        return made
+
+    expected = marker()
+    expected.points = [Point(x=x, y=y, z=z) for x, y, z in points.tolist()]
+    expected.colors = [ColorRGBA(r=r, g=g, b=b, a=a) for r, g, b, a in colors.tolist()]
+    wire = serialized_with_points(marker(), points, colors)
+    assert deserialize_message(wire, MarkerArray).markers == [expected]
+
+
+def test_arrays_that_do_not_belong_together_are_refused():
+    with pytest.raises(ValueError, match=r"points are \(2, 3\) and colors \(3, 4\)"):
+        serialized_with_points(Marker(), np.zeros((2, 3)), np.zeros((3, 4), np.float32))
+    with pytest.raises(ValueError, match="without any"):
+        serialized_with_points(Marker(points=[Point()]), np.zeros((0, 3)), np.zeros((0, 4), np.float32))
