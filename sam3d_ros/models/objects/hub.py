@@ -5,8 +5,8 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from sam3d_ros.models.objects.checkpoints import CheckpointError
 from sam3d_ros.models.objects.conversion import OFFICIAL_FOLDER, REPOSITORY, REQUIRED
@@ -37,35 +37,30 @@ def download(folder: Path, *, token: str | None = None, optional: bool = True) -
         CheckpointError: the hub's library is missing, access was not given, or the hub is out of reach.
     """
     try:
-        from huggingface_hub import constants, hf_hub_download
-        from huggingface_hub.errors import (
-            GatedRepoError,
-            HfHubHTTPError,
-            LocalEntryNotFoundError,
-            OfflineModeIsEnabled,
-            RepositoryNotFoundError,
-        )
+        hub = import_module("huggingface_hub")
+        errors = import_module("huggingface_hub.errors")
+        constants = import_module("huggingface_hub.constants")
     except ModuleNotFoundError as error:
         raise CheckpointError(
             f"the library of the hub is missing: pip install huggingface_hub ({error})"
         ) from error
     # The error of the HTTP library below, which is another one in each major version of the hub's library.
-    transport_error: Any = HfHubHTTPError.__bases__[0]
+    transport_error = errors.HfHubHTTPError.__bases__[0]
     if not _answers(constants.ENDPOINT):
         raise CheckpointError(_OFFLINE)
     folder.mkdir(parents=True, exist_ok=True)
     for name in _wanted(optional):
         try:
-            hf_hub_download(
+            hub.hf_hub_download(
                 REPOSITORY,
                 f"{OFFICIAL_FOLDER}/{name}",
                 local_dir=folder,
                 token=token,
                 etag_timeout=_PATIENCE,
             )
-        except (GatedRepoError, RepositoryNotFoundError) as error:
+        except (errors.GatedRepoError, errors.RepositoryNotFoundError) as error:
             raise CheckpointError(f"access to {REPOSITORY} was not granted: {_ACCESS}") from error
-        except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+        except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
             raise CheckpointError(_OFFLINE) from error
         except (OSError, transport_error) as error:
             raise CheckpointError(f"{name} could not be fetched, run it again: {_one_line(error)}") from error
