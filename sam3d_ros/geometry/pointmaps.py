@@ -117,9 +117,8 @@ def pointmap_from_lidar(
     pointmap = np.full((camera.height, camera.width, 3), np.nan, dtype=np.float32)
     pointmap[pixels[order, 1], pixels[order, 0]] = seen[order]
     if len(seen):
-        pointmap[_surrounded_by_nearer(depth_of(pointmap), window or _spacing(pixels), _OCCLUSION_GAP)] = (
-            np.nan
-        )
+        hidden = _surrounded_by_nearer(depth_of(pointmap), window or _spacing(pixels), _OCCLUSION_GAP)
+        pointmap[hidden] = np.nan
     return pointmap
 
 
@@ -150,7 +149,7 @@ def normals_from_pointmap(points: PointMap, *, reach: int = 1) -> NDArray[np.flo
 
 def depth_edges(depth: NDArray[np.floating], *, relative: float = 0.03) -> NDArray[np.bool_]:
     """(H, W) known pixels whose 3 x 3 neighbourhood spans more than `relative` of its least depth."""
-    known = depth > 0
+    known = (depth > 0) & (depth < np.inf)
     image = depth.astype(np.float32)
     kernel = np.ones((3, 3), np.uint8)
     nearest = cv2.erode(np.where(known, image, np.float32(np.inf)), kernel)
@@ -168,7 +167,7 @@ def flying_pixels(depth: NDArray[np.floating], *, relative: float = 0.01) -> NDA
         depth: (H, W) metres; 0, negative and NaN mean unknown.
         relative: largest difference of neighbours on one surface, share of the depth.
     """
-    image = np.where(depth > 0, depth, np.nan).astype(np.float32)
+    image = np.where((depth > 0) & (depth < np.inf), depth, np.nan).astype(np.float32)
     padded = np.pad(image, 1, constant_values=np.nan)
     height, width = image.shape
     tolerance = relative * image
@@ -226,12 +225,20 @@ def _change_of_inverse_depth(
     On a plane the inverse depth is linear in the pixels of an undistorted camera. Where no neighbour of the
     sensor continues the surface, the sample keeps its depth.
     """
-    (u2, u1), (v2, v1) = np.gradient(u), np.gradient(v)
-    w2, w1 = _surface_slope(inverse, 0), _surface_slope(inverse, 1)
+    u2, v2, w2 = _slope(u, 0), _slope(v, 0), _surface_slope(inverse, 0)
+    u1, v1, w1 = _slope(u, 1), _slope(v, 1), _surface_slope(inverse, 1)
     determinant = u1 * v2 - u2 * v1
     change = (du * (w1 * v2 - w2 * v1) + dv * (u1 * w2 - u2 * w1)) / determinant
     # Less than a hundredth of a pixel area: the surface is seen edge-on and has no usable slope.
     return np.where(np.abs(determinant) > 0.01, change, np.float32(0.0))
+
+
+def _slope(image: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    """Slope of an image along an axis by central differences; zero at the border."""
+    moved = np.moveaxis(image, axis, 0)
+    slope = np.zeros_like(image)
+    np.moveaxis(slope, axis, 0)[1:-1] = (moved[2:] - moved[:-2]) / 2
+    return slope
 
 
 def _surface_slope(inverse: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
@@ -239,12 +246,11 @@ def _surface_slope(inverse: NDArray[np.float32], axis: int) -> NDArray[np.float3
 
     At a rim, the difference towards the other surface is never the gentler one.
     """
-    difference = np.diff(inverse, axis=axis)
-    first: tuple[slice, ...] = (slice(None),) * axis
-    behind, ahead = difference[first + np.s_[:-1,]], difference[first + np.s_[1:,]]
+    difference = np.diff(np.moveaxis(inverse, axis, 0), axis=0)
+    behind, ahead = difference[:-1], difference[1:]
     gentler = np.copysign(np.minimum(np.abs(behind), np.abs(ahead)), ahead)
     slope = np.zeros_like(inverse)
-    slope[first + np.s_[1:-1,]] = np.where(behind * ahead > 0, gentler, np.float32(0.0))
+    np.moveaxis(slope, axis, 0)[1:-1] = np.where(behind * ahead > 0, gentler, np.float32(0.0))
     return slope
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from sam3d_ros.geometry.cameras import Camera
@@ -217,6 +219,29 @@ def test_the_nearest_lidar_return_of_a_pixel_wins() -> None:
     assert np.isnan(pointmap_from_lidar(np.zeros((0, 3)), Similarity(), camera)).all()
     with pytest.raises(ValueError, match="give \\(N, 3\\)"):
         pointmap_from_lidar(np.zeros((3,)), Similarity(), camera)
+
+
+@pytest.mark.filterwarnings("error")
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([np.float32, np.float64]))
+def test_any_depth_image_and_pose_give_known_positive_depth_or_nan(seed: int, dtype: type) -> None:
+    rng = np.random.default_rng(seed)
+    height, width = rng.integers(1, 40, 2)
+    camera = Camera(int(width), int(height), *rng.uniform(5, 80, 2), width / 2, height / 2)
+    target = Camera(int(rng.integers(1, 60)), int(rng.integers(1, 60)), *rng.uniform(5, 200, 2), 12.0, 9.0)
+    depth = rng.uniform(0.1, 4.0, (height, width)).astype(dtype)
+    for value in (0.0, -1.0, np.nan, np.inf, -np.inf, 1e-30, 1e30):
+        depth[rng.random(depth.shape) < 0.05] = value
+    pose = Similarity(Rotation.random(rng=rng).as_matrix(), rng.normal(size=3))
+    answer = reproject_depth(depth, camera, target, pose)
+    assert answer.shape == (target.height, target.width)
+    assert answer.dtype == np.float32
+    assert (np.isnan(answer) | (answer > 0)).all()
+    points = points_from_depth(depth, camera)
+    assert (np.isnan(points[..., 2]) | (points[..., 2] > 0)).all()
+    assert flying_pixels(depth).shape == depth_edges(depth).shape == depth.shape
+    sweep = pointmap_from_lidar(points.reshape(-1, 3), pose, target)
+    assert (np.isnan(sweep[..., 2]) | (sweep[..., 2] > 0)).all()
 
 
 def real_frame(path: str) -> Path:
