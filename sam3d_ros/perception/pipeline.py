@@ -339,7 +339,7 @@ def _adopt(track: Track, sighting: _Sighting, frame: Frame, estimate: ObjectEsti
     track.estimate, track.baseline = estimate, None
     _place(track, estimate, motion @ _fixed_from_camera(frame))
     track.mesh_version += 1
-    track.failures = track.failures + 1 if estimate.verdict.state is VerdictState.REJECTED else 0
+    track.failures = 0 if estimate.verdict.state is VerdictState.ACCEPTED else track.failures + 1
     track.version_best = estimate.verdict.state
     track.version_quality = quality
     track.version_stamp = frame.stamp

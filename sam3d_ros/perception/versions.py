@@ -12,13 +12,17 @@ from sam3d_ros.perception.tracks import Track
 _NANOSECONDS = 1e-9
 #: Retries become no rarer after this many doublings of the interval.
 _LARGEST_DOUBLING = 6
+#: Of two versions in the same doubt, the new one is taken when its mask overlap is larger by this much.
+_BETTER_OVERLAP = 0.02
+#: Reasons of a verdict that say that the mesh is not what is seen; the others say that little is seen.
+MISFITS = frozenset({"low_mask_iou", "high_depth_residual", "low_inlier_ratio", "free_space_violation"})
 
 
 class ReconstructionReason(Enum):
     """Why a track wants to be reconstructed; the values go to logs."""
 
     NEW = "new"
-    REJECTED = "rejected"
+    MISFIT = "misfit"
     BETTER_VIEW = "better_view"
 
 
@@ -30,7 +34,8 @@ class VersionConfig:
         improvement: a view is clearly better when its quality (visible, measured, whole pixels) exceeds that of
             the view behind the mesh by this factor; infinite = never make a mesh anew because of the view.
         min_interval: seconds from one version to the next at least.
-        retry_interval: seconds until an object with a REJECTED verdict is tried again; doubled with each failure.
+        retry_interval: seconds until an object whose mesh does not fit what is seen now is tried again; doubled with
+            each failure.
         retry_share: that is done from a view of at least this share of the quality of the one behind the mesh: an
             object that is half hidden now needs no new mesh.
     """
@@ -49,10 +54,12 @@ def reconstruction_reason(track: Track, stamp: int, config: VersionConfig) -> Re
     if track.estimate is None:
         return ReconstructionReason.NEW
     age = (stamp - track.version_stamp) * _NANOSECONDS
+    verdict = track.estimate.verdict
+    misfit = verdict.state is VerdictState.REJECTED or not MISFITS.isdisjoint(verdict.reasons)
     as_good = track.view.quality >= config.retry_share * track.version_quality
     patience = config.retry_interval * 2.0 ** min(track.failures, _LARGEST_DOUBLING)
-    if track.estimate.verdict.state is VerdictState.REJECTED and as_good and age >= patience:
-        return ReconstructionReason.REJECTED
+    if misfit and as_good and age >= patience:
+        return ReconstructionReason.MISFIT
     if age >= config.min_interval and track.view.quality > config.improvement * track.version_quality:
         return ReconstructionReason.BETTER_VIEW
     return None
@@ -67,6 +74,9 @@ def may_replace(new: Verdict, old: Verdict, old_at_best: VerdictState) -> bool:
         old_at_best: the best that the old version had: a mesh that once was good gives way to no rejected one, whatever
             hides it now.
     """
-    if new.state is VerdictState.REJECTED:
-        return old_at_best is VerdictState.REJECTED
+    if new.state is VerdictState.REJECTED and old_at_best is not VerdictState.REJECTED:
+        return False
+    if new.state is old.state and new.state is not VerdictState.ACCEPTED:
+        # NaN, an overlap that could not be measured, is no improvement.
+        return bool(new.mask_iou > old.mask_iou + _BETTER_OVERLAP)
     return new.state.value <= old.state.value

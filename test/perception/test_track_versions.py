@@ -97,7 +97,7 @@ def test_a_rejected_mesh_is_tried_again_ever_more_rarely() -> None:
         track.failures = failures
         before, after = round((seconds - 0.01) * SECOND), round((seconds + 0.01) * SECOND)
         assert reconstruction_reason(track, before, CONFIG) is None
-        assert reconstruction_reason(track, after, CONFIG) is ReconstructionReason.REJECTED
+        assert reconstruction_reason(track, after, CONFIG) is ReconstructionReason.MISFIT
 
 
 def test_a_half_hidden_or_unmeasured_object_needs_no_new_mesh() -> None:
@@ -105,15 +105,36 @@ def test_a_half_hidden_or_unmeasured_object_needs_no_new_mesh() -> None:
         assert reconstruction_reason(track_with_mesh(worse, REJECTED), 100 * SECOND, CONFIG) is None
 
 
+def test_a_mesh_that_fits_no_more_is_tried_again() -> None:
+    """From another side a mesh may turn out to be wrong; that little is seen of an object is no such reason."""
+    for reasons, expected in (
+        (("low_mask_iou",), ReconstructionReason.MISFIT),
+        (("occluded", "free_space_violation"), ReconstructionReason.MISFIT),
+        (("occluded", "touches_border", "too_few_points"), None),
+    ):
+        track = track_with_mesh(view(1000), UNCERTAIN)
+        assert track.estimate is not None
+        track.estimate = replace(track.estimate, verdict=replace(track.estimate.verdict, reasons=reasons))
+        assert reconstruction_reason(track, 2 * SECOND, CONFIG) is expected
+
+
+@pytest.mark.parametrize(("overlap", "taken"), [(0.9, False), (0.91, False), (0.93, True), (np.nan, False)])
+def test_of_two_doubtful_meshes_the_better_one_is_kept(overlap: float, taken: bool) -> None:
+    for state in (UNCERTAIN, REJECTED):
+        assert may_replace(replace(verdict(state), mask_iou=overlap), verdict(state), state) is taken
+
+
 def test_a_good_mesh_gives_way_to_no_worse_one() -> None:
     for new, old, best in itertools.product(VerdictState, repeat=3):
         if best.value > old.value:
             continue
         taken = may_replace(verdict(new), verdict(old), best)
-        if new is REJECTED:
-            assert taken == (best is REJECTED)
-        else:
-            assert taken == (new.value <= old.value)
+        if new is REJECTED and best is not REJECTED:
+            assert not taken
+        elif new is not old:
+            assert taken == (new.value < old.value)
+        elif new is ACCEPTED:
+            assert taken
 
 
 @pytest.mark.parametrize(
