@@ -6,8 +6,6 @@ import hashlib
 import http.server
 import json
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +16,7 @@ import torch
 
 from sam3d_ros.models.objects.checkpoints import MANIFEST, CheckpointError, CheckpointSource, Manifest, verify
 from sam3d_ros.models.objects.conversion import REQUIRED, convert, states
+from sam3d_ros.models.objects.hub import download
 from sam3d_ros.models.objects.part_store import RandomSource
 from sam3d_ros.models.objects.parts import OFFICIAL_FILES, ObjectsConfig, Part
 from sam3d_ros.models.objects.predictor import SAM3DObjects
@@ -248,44 +247,24 @@ def hub() -> Iterator[tuple[type[_Hub], str]]:
     thread.join()
 
 
-def _download(folder: Path, endpoint: str) -> str:
-    """The error of a download in a process of its own, for the hub's address is read at import."""
-    program = (
-        "import sys; from pathlib import Path; from sam3d_ros.models.objects.hub import download\n"
-        "from sam3d_ros.models.objects.checkpoints import CheckpointError\n"
-        "try: download(Path(sys.argv[1]), token='none')\n"
-        "except CheckpointError as error: print(error)"
-    )
-    environment = {"HF_ENDPOINT": endpoint, "PATH": "", "HOME": str(folder), "HF_HUB_DISABLE_TELEMETRY": "1"}
-    root = str(Path(__file__).resolve().parents[2])
-    run = subprocess.run(
-        [sys.executable, "-c", program, str(folder)],
-        env={**environment, "PYTHONPATH": root},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=True,
-    )
-    return run.stdout
-
-
 def test_download_and_convert(hub, official, tmp_path):
     handler, address = hub
     handler.folder = official
-    assert _download(tmp_path, address) == ""
+    download(tmp_path, token="none", endpoint=address)
     assert all(state.present for state in states(tmp_path))
     convert_tiny(tmp_path)
     assert all(finding.fault == "" for finding in verify(tmp_path))
 
 
 def test_download_says_how_to_get_access(hub, tmp_path):
-    answer = _download(tmp_path, hub[1])
-    assert "access to facebook/sam-3d-objects was not granted" in answer and "HF_TOKEN" in answer
-    assert answer.count("\n") == 1
+    with pytest.raises(
+        CheckpointError, match=r"access to facebook/sam-3d-objects was not granted.*HF_TOKEN"
+    ) as caught:
+        download(tmp_path, token="none", endpoint=hub[1])
+    assert "\n" not in str(caught.value)
 
 
 def test_download_without_a_network_says_how_to_go_on(tmp_path):
     pytest.importorskip("huggingface_hub")
-    answer = _download(tmp_path, "http://127.0.0.1:9")
-    assert "cannot be reached" in answer and "checkpoints convert" in answer
+    with pytest.raises(CheckpointError, match=r"cannot be reached.*checkpoints convert"):
+        download(tmp_path, token="none", endpoint="http://127.0.0.1:9")

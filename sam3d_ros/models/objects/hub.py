@@ -25,13 +25,16 @@ _OFFLINE = (
 )
 
 
-def download(folder: Path, *, token: str | None = None, optional: bool = True) -> None:
+def download(
+    folder: Path, *, token: str | None = None, optional: bool = True, endpoint: str | None = None
+) -> None:
     """Fetch the official files into `folder/checkpoints`; files that are complete are not fetched again.
 
     Args:
         folder: made if it does not exist.
         token: of an account that was given access; by default the one that the hub's own tools are logged in with.
         optional: fetch the Gaussian decoders too.
+        endpoint: address of the hub or of a mirror; by default the hub's own, or that of HF_ENDPOINT.
 
     Raises:
         CheckpointError: the hub's library is missing, access was not given, or the hub is out of reach.
@@ -46,7 +49,7 @@ def download(folder: Path, *, token: str | None = None, optional: bool = True) -
         ) from error
     # The error of the HTTP library below, which is another one in each major version of the hub's library.
     transport_error = errors.HfHubHTTPError.__bases__[0]
-    if not _answers(constants.ENDPOINT):
+    if not _answers(endpoint or constants.ENDPOINT):
         raise CheckpointError(_OFFLINE)
     folder.mkdir(parents=True, exist_ok=True)
     for name in _wanted(optional):
@@ -56,6 +59,7 @@ def download(folder: Path, *, token: str | None = None, optional: bool = True) -
                 f"{OFFICIAL_FOLDER}/{name}",
                 local_dir=folder,
                 token=token,
+                endpoint=endpoint,
                 etag_timeout=_PATIENCE,
             )
         except (errors.GatedRepoError, errors.RepositoryNotFoundError) as error:
