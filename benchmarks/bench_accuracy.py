@@ -1,0 +1,334 @@
+"""Accuracy of the geometric reconstructor on every frame with a truth, and how fast it is.
+
+`python benchmarks/bench_accuracy.py [--scenes 20] [--data DIR] [--brief]`
+
+Each object is reconstructed, refined and judged as the graph does it, and compared with the truth in the camera frame:
+
+- residual: mean distance of the measured points to the visible surface, millimetres;
+- surface: symmetric distance to the surface of the true mesh, percent of its diameter (largest vertex distance);
+- box: overlap (intersection over union) of the estimate's box with the smallest box around the true mesh;
+- axes: the same with the box along the true mesh's own axes, which for some scans lie askew;
+- center: distance between the centres of these boxes, millimetres.
+
+The baseline is a plane and a rectangle: the smallest rectangle around the footprint of the measured points, from
+the support plane up to the highest point.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import trimesh
+from running_graph import machine
+
+from sam3d_ros.geometry.boxes import OrientedBox, box_iou
+from sam3d_ros.geometry.cameras import Camera
+from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.mesh_files import read_mesh
+from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.geometry.surfaces import diameter, surface_distance, transformed
+from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
+from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.frame_folder import TrueObject, read_frame_folder
+from sam3d_ros.perception.geometric.config import GeometricConfig
+from sam3d_ros.perception.geometric.footprint import smallest_rectangle
+from sam3d_ros.perception.geometric.occupancy import box_solid
+from sam3d_ros.perception.geometric.reconstructor import GeometricReconstructor
+from sam3d_ros.perception.geometric.segment import segment_instance
+from sam3d_ros.perception.geometric.support import find_support, place_on_ground
+from sam3d_ros.perception.measurement import measure
+from sam3d_ros.perception.refinement import distances, refine
+from sam3d_ros.perception.verdict import judge
+from sam3d_ros.perception.visible_surface import VisibleSurface
+from sam3d_ros.simulation.frames import camera_from_object, frame_from_depth
+from sam3d_ros.simulation.rendering import render
+from sam3d_ros.simulation.scenes import random_scene
+from sam3d_ros.simulation.sensors import DepthSensor
+from sam3d_ros.simulation.trajectories import random_viewpoint
+
+WITH_TRUTH = ("ycbv_a/000001", "lmo/sam6d_example", "kitti_a/000000", "kitti_a/000002")
+WITHOUT_TRUTH = ("mosd_a/learn35", "mosd_a/test45", "mosd_a/test57", "arc2017/0")
+CAMERA = Camera.from_field_of_view(640, 480, np.deg2rad(60.0))
+OBJECTS_IN_A_SCENE = 5
+#: Surface distance that a good object keeps, percent of the diameter.
+GOOD = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What is truly there: the mesh in the optical frame, metres (None = unknown), and boxes around it."""
+
+    mesh: Mesh | None
+    smallest_box: OrientedBox
+    own_box: OrientedBox
+
+
+@dataclass(frozen=True)
+class Row:
+    """One object against its truth; NaN where there is none."""
+
+    where: str
+    label: str
+    verdict: Verdict
+    residual: float
+    surface: float
+    box: float
+    axes: float
+    center: float
+
+
+def truth_of_mesh(mesh: Mesh, pose: Similarity) -> Truth:
+    """The truth of a mesh with a pose."""
+    posed = transformed(mesh, pose)
+    box_from_camera, size = trimesh.bounds.oriented_bounds(posed.vertices.astype(np.float64))
+    camera_from_box = np.linalg.inv(box_from_camera)
+    smallest = OrientedBox(camera_from_box[:3, 3], camera_from_box[:3, :3], np.asarray(size))
+    return Truth(posed, smallest, OrientedBox.of_mesh(mesh, pose))
+
+
+def truth_of_folder(thing: TrueObject) -> Truth | None:
+    """The truth of an annotated object; None where it has neither mesh nor box."""
+    if thing.camera_from_object is None:
+        return None
+    if thing.mesh_path is not None:
+        return truth_of_mesh(read_mesh(thing.mesh_path, unit=thing.mesh_unit), thing.camera_from_object)
+    if thing.size is None:
+        return None
+    pose = thing.camera_from_object
+    box = OrientedBox(pose.translation, pose.rotation, thing.size)
+    return Truth(None, box, box)
+
+
+def finished(frame: Frame, estimates: Sequence[ObjectEstimate]) -> list[ObjectEstimate]:
+    """Refined and judged, as the graph does it."""
+    refined = [refine(frame, estimate, metric=True) for estimate in estimates]
+    return [replace(estimate, verdict=judge(frame, estimate)) for estimate in refined]
+
+
+def compare(where: str, frame: Frame, estimate: ObjectEstimate, truth: Truth | None) -> Row:
+    """One row of the table."""
+    points = measure(frame, estimate.instance_id, max_points=2000).points
+    residual = np.nan
+    if len(points):
+        off = distances(VisibleSurface.of(estimate.mesh), estimate.camera_from_object, points)
+        residual = 1e3 * float(off.mean())
+    surface = box = axes = center = np.nan
+    if truth is not None:
+        found = OrientedBox.of_mesh(estimate.mesh, estimate.camera_from_object)
+        box, axes = box_iou(found, truth.smallest_box), box_iou(found, truth.own_box)
+        center = 1e3 * float(np.linalg.norm(found.center - truth.own_box.center))
+        if truth.mesh is not None:
+            posed = transformed(estimate.mesh, estimate.camera_from_object)
+            surface = 100.0 * surface_distance(posed, truth.mesh) / diameter(truth.mesh)
+    label = frame.label(estimate.instance_id)
+    return Row(where, label, estimate.verdict, residual, surface, box, axes, center)
+
+
+def plane_and_rectangle(frame: Frame) -> list[ObjectEstimate]:
+    """The baseline: a box from the footprint's smallest rectangle, the support plane and the highest point."""
+    segments = [segment_instance(frame, instance_id) for instance_id in frame.instance_ids()]
+    measured = [segment for segment in segments if segment is not None]
+    plane = find_support(frame, measured, GeometricConfig())
+    answers = []
+    for segment in measured:
+        ground = place_on_ground(plane, segment, frame)
+        points = ground.camera_from_ground.apply_inverse(segment.points(2000))
+        rectangle = smallest_rectangle(points[:, :2])
+        height = max(float(points[:, 2].max()) - ground.base, 1e-3)
+        size = np.array([*np.maximum(rectangle.sides, 1e-3), height])
+        c, s = np.cos(rectangle.angle), np.sin(rectangle.angle)
+        extent = float(size.max())
+        ground_from_box = Similarity(
+            np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]),
+            np.array([*rectangle.center, ground.base + height / 2.0]),
+            np.full(3, extent),
+        )
+        solid = box_solid(-size / extent / 2.0, size / extent / 2.0)
+        mesh = Mesh(
+            solid.vertices.astype(np.float32), solid.triangles.astype(np.uint32), np.zeros((8, 3), np.uint8)
+        )
+        unknown = Verdict(VerdictState.UNCERTAIN, (), np.nan, np.nan, np.nan, 0, ScaleSource.DEPTH)
+        estimate = ObjectEstimate(
+            segment.instance_id,
+            frame.label(segment.instance_id),
+            mesh,
+            ground.camera_from_ground @ ground_from_box,
+            np.eye(6),
+            unknown,
+        )
+        answers.append(replace(estimate, verdict=judge(frame, estimate)))
+    return answers
+
+
+def simulated(seed: int) -> tuple[Frame, dict[int, Truth]]:
+    """A random scene from a random place, with the noise of a depth camera."""
+    scene, rng = random_scene(seed, OBJECTS_IN_A_SCENE), np.random.default_rng(seed)
+    rendering = render(scene, CAMERA, random_viewpoint(rng))
+    frame = frame_from_depth(scene, rendering, DepthSensor().measure(rendering, rng))
+    truths = {o.instance_id: truth_of_mesh(o.mesh, camera_from_object(rendering, o)) for o in scene.objects}
+    return frame, truths
+
+
+def mean(values: Iterable[float]) -> float:
+    """Mean without NaN; NaN of nothing."""
+    known = [value for value in values if not np.isnan(value)]
+    return statistics.fmean(known) if known else np.nan
+
+
+def median(values: Iterable[float]) -> float:
+    """Median without NaN; NaN of nothing."""
+    known = [value for value in values if not np.isnan(value)]
+    return statistics.median(known) if known else np.nan
+
+
+HEADER = f"{'object':40s} {'verdict':10s} {'residual':>8s} {'surface':>8s} {'box':>6s} {'axes':>6s} {'center':>8s}  reasons"
+
+
+def line(name: str, verdict: str, numbers: Sequence[float], reasons: Sequence[str] = ()) -> str:
+    """A line under `HEADER`."""
+    residual, surface, box, axes, center = (
+        f"{n:.{d}f}" for n, d in zip(numbers, (1, 1, 2, 2, 0), strict=True)
+    )
+    figures = f"{residual:>8s} {surface:>8s} {box:>6s} {axes:>6s} {center:>8s}"
+    return f"{name:40.40s} {verdict:10s} {figures}  {' '.join(reasons)}"
+
+
+def figures(row: Row) -> tuple[float, float, float, float, float]:
+    """The numbers of a row in the order of the table."""
+    return row.residual, row.surface, row.box, row.axes, row.center
+
+
+def summary(name: str, rows: Sequence[Row]) -> str:
+    """Means of a set of rows as a line of the table."""
+    return line(name, "", [mean(column) for column in zip(*map(figures, rows), strict=True)])
+
+
+def report_truths(reconstructor: GeometricReconstructor, data: Path) -> None:
+    """The frames of the folder that have a truth."""
+    print(HEADER)
+    for name in WITH_TRUTH:
+        folder = read_frame_folder(data / name)
+        frame = folder.frame()
+        truths = {thing.instance_id: truth_of_folder(thing) for thing in folder.objects}
+        answers = reconstructor.reconstruct(frame, frame.instance_ids())
+        rows = [compare(name, frame, e, truths.get(e.instance_id)) for e in finished(frame, answers)]
+        for row in rows:
+            print(line(f"{name} {row.label}", row.verdict.state.name, figures(row), row.verdict.reasons))
+        baseline = [compare(name, frame, e, truths.get(e.instance_id)) for e in plane_and_rectangle(frame)]
+        print(summary(f"{name} MEAN", rows))
+        print(summary(f"{name} MEAN of a plane and a rectangle", baseline))
+
+
+def report_answers(reconstructor: GeometricReconstructor, data: Path) -> None:
+    """The frames without a truth: is every mask answered?"""
+    print(f"\n{'frame':20s} {'masks':>6s} {'answers':>8s}  verdicts and reasons")
+    for name in WITHOUT_TRUTH:
+        frame = read_frame_folder(data / name).frame()
+        ids = frame.instance_ids()
+        answers = finished(frame, reconstructor.reconstruct(frame, ids))
+        states = Counter(answer.verdict.state.name for answer in answers)
+        reasons = Counter(reason for answer in answers for reason in answer.verdict.reasons)
+        print(f"{name:20s} {len(ids):6d} {len(answers):8d}  {dict(states)} {dict(reasons)}")
+
+
+def report_scenes(reconstructor: GeometricReconstructor, count: int, *, brief: bool) -> list[Frame]:
+    """Simulated scenes; the frames are returned for the timing."""
+    frames, rows, baseline = [], [], []
+    for seed in range(count):
+        frame, truths = simulated(seed)
+        frames.append(frame)
+        name = f"scene {seed:02d}"
+        answers = finished(frame, reconstructor.reconstruct(frame, frame.instance_ids()))
+        rows += [compare(name, frame, answer, truths[answer.instance_id]) for answer in answers]
+        baseline += [compare(name, frame, e, truths[e.instance_id]) for e in plane_and_rectangle(frame)]
+    if not rows:
+        return frames
+    print(f"\n{count} simulated scenes, {len(rows)} visible objects\n{HEADER}")
+    if not brief:
+        for row in rows:
+            print(line(f"{row.where} {row.label}", row.verdict.state.name, figures(row), row.verdict.reasons))
+    for label in sorted({row.label for row in rows}):
+        print(summary(f"{label} MEAN", [row for row in rows if row.label == label]))
+    print(summary("MEAN", rows))
+    print(summary("MEAN of a plane and a rectangle", baseline))
+    for name, some in (("geometric", rows), ("plane and rectangle", baseline)):
+        print(
+            f"{name}: median box {median(r.box for r in some):.2f}, axes {median(r.axes for r in some):.2f}, "
+            f"surface {median(r.surface for r in some):.1f} %"
+        )
+    for state in VerdictState:
+        of_state = [row for row in rows if row.verdict.state is state]
+        good = sum(row.surface <= GOOD for row in of_state)
+        print(
+            f"{state.name:10s} {len(of_state):4d} of {len(rows)}, within {GOOD:.0f} % of the diameter: {good}; "
+            f"mean surface {mean(r.surface for r in of_state):.1f} %, box {mean(r.box for r in of_state):.2f}"
+        )
+    print("reasons:", dict(Counter(reason for row in rows for reason in row.verdict.reasons)))
+    return frames
+
+
+def report_times(reconstructor: GeometricReconstructor, frames: Sequence[Frame]) -> None:
+    """Medians over the frames with all of their objects visible."""
+    whole = [frame for frame in frames if len(frame.instance_ids()) == OBJECTS_IN_A_SCENE][:10]
+    batch, single, refining, judging = [], [], [], []
+    for frame in whole:
+        ids = frame.instance_ids()
+        start = time.perf_counter()
+        estimates = reconstructor.reconstruct(frame, ids)
+        batch.append(time.perf_counter() - start)
+        for instance_id in ids:
+            start = time.perf_counter()
+            reconstructor.reconstruct(frame, [instance_id])
+            single.append(time.perf_counter() - start)
+        # A new frame of known objects: nothing about it is kept yet, but the meshes are known.
+        for estimate in estimates:
+            refine(frame, estimate, metric=True)
+        again = replace(frame, stamp=frame.stamp + 1)
+        for estimate in estimates:
+            start = time.perf_counter()
+            refined = refine(again, estimate, metric=True)
+            middle = time.perf_counter()
+            judge(again, refined)
+            refining.append(middle - start)
+            judging.append(time.perf_counter() - middle)
+    if whole:
+        print(
+            f"\nmedian milliseconds at {CAMERA.width}x{CAMERA.height}, {OBJECTS_IN_A_SCENE} objects; {machine()}"
+        )
+        for name, seconds in (
+            ("reconstruct all objects of a frame", batch),
+            ("reconstruct one new object", single),
+            ("refine a known object", refining),
+            ("judge it", judging),
+        ):
+            print(f"  {name:36s} {1e3 * statistics.median(seconds):7.1f}")
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--scenes", type=int, default=20, help="simulated scenes of 5 objects (default 20)")
+    default = os.environ.get("SAM3D_DATA_DIR", Path(__file__).resolve().parents[2] / "shared" / "data")
+    parser.add_argument("--data", type=Path, default=Path(default), help="folder of the real frames")
+    parser.add_argument("--brief", action="store_true", help="no line for each simulated object")
+    arguments = parser.parse_args()
+    reconstructor = GeometricReconstructor()
+    if arguments.data.is_dir():
+        report_truths(reconstructor, arguments.data)
+        report_answers(reconstructor, arguments.data)
+    else:
+        print(f"no real frames at {arguments.data}: set SAM3D_DATA_DIR or --data to their folder")
+    frames = report_scenes(reconstructor, arguments.scenes, brief=arguments.brief)
+    report_times(reconstructor, frames)
+
+
+if __name__ == "__main__":
+    main()
