@@ -1,0 +1,95 @@
+"""Resident memory of the graph over a long run.
+
+`python benchmarks/bench_soak.py [--minutes 10] [--objects 5] [--rate 10]`
+
+The camera swings around the table, so that tracks move, are seen from new sides and get new meshes. Growth is the
+highest figure after the first minute against the one at its end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import rclpy
+from rclpy.node import Node
+from running_graph import machine, running, use_domain
+
+from sam3d_ros.msg import ObjectArray
+from sam3d_ros.ros.qos import qos_profile
+
+DOMAIN = 89
+#: How often the memory is read, seconds.
+PERIOD = 5.0
+#: Growth counts from here: libraries are loaded, buffers are full, seconds.
+WARM_UP = 60.0
+MEBIBYTE = 2**20
+
+
+class Watcher(Node):
+    """Tells that the graph works meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__("bench_soak")
+        self.arrays = 0
+        self.objects = 0
+        self.create_subscription(ObjectArray, "sam3d_objects/objects", self._count, qos_profile("reliable"))
+
+    def _count(self, message: ObjectArray) -> None:
+        self.arrays += 1
+        self.objects = len(message.objects)
+
+
+def resident(pid: int) -> float:
+    """Resident memory of a process, MiB, without the shared memory of the transport."""
+    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return (int(fields["RssAnon"].split()[0]) + int(fields["RssFile"].split()[0])) * 1024 / MEBIBYTE
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--minutes", type=float, default=10.0, help="length of the run")
+    parser.add_argument("--objects", type=int, default=5, help="objects in the scene")
+    parser.add_argument("--rate", type=float, default=10.0, help="images a second")
+    options = parser.parse_args()
+    use_domain(DOMAIN)
+    scene = {"object_count": options.objects, "rate": options.rate, "camera_motion": "arc"}
+    print(
+        f"{options.minutes:g} minutes, {options.objects} objects at {options.rate:g} Hz, moving camera; {machine()}"
+    )
+    with (
+        running("frame_player", scene),
+        running("perception", {"target_frame": "map"}) as perception,
+    ):
+        rclpy.init()
+        watcher = Watcher()
+        began = time.monotonic()
+        samples: list[tuple[float, float]] = []
+        while (elapsed := time.monotonic() - began) < 60 * options.minutes:
+            if perception.poll() is not None:
+                print(f"perception ended after {elapsed:.0f} s with exit code {perception.returncode}")
+                return 1
+            samples.append((elapsed, resident(perception.pid)))
+            if len(samples) % round(60 / PERIOD) == 0:
+                now = f"{watcher.arrays} arrays, {watcher.objects} objects now"
+                print(f"{elapsed / 60:5.1f} min {samples[-1][1]:9.1f} MiB   {now}", flush=True)
+            end = time.monotonic() + PERIOD
+            while time.monotonic() < end:
+                rclpy.spin_once(watcher, timeout_sec=0.1)
+        watcher.destroy_node()
+        rclpy.shutdown()
+    before = [memory for elapsed, memory in samples if elapsed <= WARM_UP]
+    after = [memory for elapsed, memory in samples if elapsed > WARM_UP]
+    if not after:
+        print("too short to tell: give more than one minute")
+        return 1
+    print(f"at the end of the first minute {before[-1]:.1f} MiB, highest after it {max(after):.1f} MiB")
+    print(f"growth {max(after) / before[-1] - 1:+.2%}   (target at most +2 %)")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
