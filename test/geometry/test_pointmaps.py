@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import cv2
@@ -244,15 +243,8 @@ def test_any_depth_image_and_pose_give_known_positive_depth_or_nan(seed: int, dt
     assert (np.isnan(sweep[..., 2]) | (sweep[..., 2] > 0)).all()
 
 
-def real_frame(path: str) -> Path:
-    root = Path(os.environ.get("SAM3D_DATA_DIR", Path(__file__).parents[3] / "shared" / "data"))
-    if not root.is_dir() and os.environ.get("CI") != "true":
-        pytest.skip(f"real frames are not at {root}: set SAM3D_DATA_DIR")
-    return root / path
-
-
-def test_pedestrian_of_a_real_lidar_frame() -> None:
-    folder = real_frame("kitti_a/000000")
+def test_pedestrian_of_a_real_lidar_frame(data_dir: Path) -> None:
+    folder = data_dir / "kitti_a" / "000000"
     meta = json.loads((folder / "camera.json").read_text())
     camera = Camera(meta["width"], meta["height"], meta["fx"], meta["fy"], meta["cx"], meta["cy"])
     points = np.load(folder / "lidar.npz")["points"]
