@@ -90,7 +90,6 @@ class Run:
         """A sound set after all that: it must become a frame with its depth."""
         # A fuzzed stamp may have run far ahead: then the clock goes back here.
         self.stamp = START if self.stamp > START + 10**15 else self.stamp + PERIOD
-        self.assembler.clear()
         for kind, message in sound_messages(self.stamp).items():
             self.assembler.add(kind, self.stamp, message)
         found = self.assembler.take()
@@ -192,6 +191,8 @@ def report(run: Run, memory: list[tuple[int, float, float]]) -> None:
     print(f"\n{'messages':>9} {'resident MiB':>13} {'traced MiB':>11}")
     for count, resident, traced in memory:
         print(f"{count:9} {resident:13.1f} {traced:11.2f}")
+    growth = memory[-1][1] / memory[0][1] - 1.0
+    print(f"resident memory since the first checkpoint: {growth:+.1%}")
     print(f"\nended otherwise than planted: {len(run.wrong)}")
     for line in run.wrong[:20]:
         print(f"  {line}")

@@ -192,8 +192,8 @@ class FrameAssembler:
             message: kept as it is until its set is taken.
 
         Returns:
-            True if this image shows that time started anew: everything kept from before is forgotten, and the
-            caller should forget, too (transforms, tracks).
+            True if this image shows that time started anew: everything from before is forgotten, and the caller
+            should forget, too (transforms, tracks).
         """
         with self._changed:
             jumped = self._note_jump(kind, stamp)
@@ -201,7 +201,7 @@ class FrameAssembler:
             if kind in (Input.CAMERA_INFO, Input.DEPTH_INFO):
                 self._latest_info[kind] = message
                 self._queues[kind].add(stamp, message, self._clock())
-            elif self._taken is not None and stamp <= self._taken and kind in (Input.IMAGE, Input.LABELS):
+            elif kind in (Input.IMAGE, Input.LABELS) and self._is_late(stamp):
                 self._drops[kind, Drop.LATE] += 1
                 if kind is Input.IMAGE and stamp == self._taken:
                     self._faults.report(
@@ -240,6 +240,7 @@ class FrameAssembler:
             for queue in self._queues.values():
                 queue.clear()
             self._taken = None
+            self._without_info = -1
             self._newest.clear()
 
     def _note_jump(self, kind: Input, stamp: int) -> bool:
@@ -252,8 +253,10 @@ class FrameAssembler:
             self._newest.pop(kind)
             return False
         for other, queue in self._queues.items():
-            self._drops[other, Drop.TIME_JUMP] += queue.clear()
-        self._newest.clear()
+            # An input that crossed the jump before the image has only messages of the new time.
+            if self._newest.get(other, stamp) - stamp >= self.config.time_jump * _SECOND:
+                self._drops[other, Drop.TIME_JUMP] += queue.clear()
+                self._newest.pop(other)
         self._taken = None
         self._without_info = -1
         self._epoch += 1
@@ -262,6 +265,12 @@ class FrameAssembler:
             f"the stamp of the image went back by {(newest - stamp) / _SECOND:.3f} s to {stamp / _SECOND:.3f}",
         )
         return True
+
+    def _is_late(self, stamp: int) -> bool:
+        """Whether a stamp is before the last set that was taken, but not by so much that time started anew."""
+        if self._taken is None:
+            return False
+        return self._taken - self.config.time_jump * _SECOND < stamp <= self._taken
 
     def _note_late_labels(self, stamp: int) -> None:
         """Name it when images are forgotten before their labels come: nothing would ever be complete."""
@@ -334,12 +343,13 @@ class FrameAssembler:
 
     def _forget(self, stamp: int, label_stamp: int) -> None:
         """Drop the set that was taken and all that is older."""
-        for kind in (Input.IMAGE, Input.LABELS):
+        ends = {Input.IMAGE: (stamp, stamp), Input.LABELS: (label_stamp, max(stamp, label_stamp))}
+        for kind, (own, end) in ends.items():
             for old in self._queues[kind].stamps:
-                if old < min(stamp, label_stamp):
+                if old <= end and old != own:
                     self._drops[kind, self._reason(kind, old)] += 1
-        for kind in (Input.IMAGE, Input.LABELS):
-            self._queues[kind].drop_until(max(stamp, label_stamp))
+        for kind, (_, end) in ends.items():
+            self._queues[kind].drop_until(end)
         # A sweep may serve several images, and a depth image the next one if that has none.
         for kind, tolerance in (
             (Input.DEPTH, self.config.tolerance),

@@ -236,11 +236,25 @@ def test_a_clock_that_jumps_back_clears_everything_but_the_calibration():
     bench.add(Input.LABELS, 110 * PERIOD)  # the segmenter is still at the old time
     bench.add(Input.LABELS, 2 * PERIOD)
     assert bench.add(Input.IMAGE, 3 * PERIOD) is False
-    bench.add(Input.DEPTH, 2 * PERIOD)
     found = bench.take()
     assert found.stamp == 2 * PERIOD and found.epoch == 1 and found.depth is not None
     assert bench.faults.count(Fault.TIME_JUMP) == 1
     assert bench.assembler.drops[Input.IMAGE, Drop.TIME_JUMP] == 1
+
+
+def test_every_input_may_be_the_first_to_cross_a_jump():
+    for first in (Input.DEPTH, Input.POINTS, Input.LABELS, Input.CAMERA_INFO, Input.IMAGE):
+        bench = Bench(expect_points=True)
+        kinds = [Input.CAMERA_INFO, Input.IMAGE, Input.LABELS, Input.DEPTH, Input.POINTS]
+        for kind in kinds:
+            bench.add(kind, 1000 * PERIOD)
+        assert bench.take().stamp == 1000 * PERIOD
+        for kind in [first, *(kind for kind in kinds if kind is not first)]:
+            bench.add(kind, PERIOD)
+        found = bench.take()
+        assert found.stamp == PERIOD and found.epoch == 1, first
+        assert found.depth == (Input.DEPTH, PERIOD) and found.points == (Input.POINTS, PERIOD), first
+        assert bench.faults.count(Fault.TIME_JUMP) == 1
 
 
 def test_messages_older_than_what_was_taken_come_too_late():
