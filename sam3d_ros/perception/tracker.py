@@ -17,6 +17,8 @@ from sam3d_ros.perception.tracks import Track
 from sam3d_ros.perception.visible_surface import VisibleSurface
 
 _IDENTITY = Similarity()
+#: So many instances of a frame are looked at, whatever the number of objects that may be tracked.
+_LEAST_VIEWS = 64
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,11 @@ class Tracker:
 
         config = self.config
         instances = view_instances(
-            frame, min_pixels=config.min_mask_pixels, excluded_labels=config.excluded_labels
+            frame,
+            min_pixels=config.min_mask_pixels,
+            # Known objects may be among the smaller ones.
+            limit=max(_LEAST_VIEWS, 4 * config.max_objects),
+            excluded_labels=config.excluded_labels,
         )
         known = self.tracks
         expectations = self._expect(frame, known, instances.grid_shape)

@@ -298,19 +298,12 @@ def test_version_and_help() -> None:
 @pytest.mark.parametrize(
     "name", ["ycbv_a/000001", "kitti_a/000002", "mosd_a/learn35", "sam3d_a/human_object"]
 )
-def test_every_mask_of_a_real_frame_is_answered(tmp_path: Path, name: str) -> None:
-    default = Path(__file__).resolve().parents[3] / "shared" / "data"
-    data = Path(os.environ.get("SAM3D_DATA_DIR", default))
-    if not data.is_dir():
-        message = f"no real frames at {data}: set SAM3D_DATA_DIR to their folder"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    done = run("reconstruct", data / name, "--out", tmp_path / "out")
+def test_every_mask_of_a_real_frame_is_answered(data_dir: Path, tmp_path: Path, name: str) -> None:
+    done = run("reconstruct", data_dir / name, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
     content = json.loads((tmp_path / "out" / "objects.json").read_text())
-    folder = read_frame_folder(data / name)
+    folder = read_frame_folder(data_dir / name)
     people = {int(person["id"]) for person in folder.people}
     assert [thing["id"] for thing in content["objects"]] == [
         i for i in folder.frame().instance_ids() if i not in people

@@ -1,25 +1,8 @@
-"""Real frames with ground truth, where this machine has them."""
+"""Test modules share the worlds that lie beside them."""
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
-import pytest
-
-# Test modules share the worlds that lie beside them.
 sys.path.insert(0, str(Path(__file__).parent))
-
-
-@pytest.fixture(scope="session")
-def data_dir() -> Path:
-    """The folder of the real frames: SAM3D_DATA_DIR, by default ../shared/data beside the repository."""
-    default = Path(__file__).resolve().parents[3] / "shared" / "data"
-    path = Path(os.environ.get("SAM3D_DATA_DIR", default))
-    if not path.is_dir():
-        message = f"no real frames at {path}: set SAM3D_DATA_DIR to their folder"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return path

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import trimesh
+from scipy.spatial.transform import Rotation
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
@@ -15,6 +16,7 @@ from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.geometry.raycasting import RayScene
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.frame import Frame, PointsSource
+from sam3d_ros.perception.pipeline import ObjectPipeline, Observation
 from sam3d_ros.perception.reconstructor import Progress
 
 SECOND = 1_000_000_000
@@ -152,3 +154,25 @@ THREE_APART = (
     box(2, 0.0, 0.05, 0.7, label="middle"),
     box(3, 0.2, -0.05, 0.9, label="right"),
 )
+
+
+def serve(pipeline: ObjectPipeline, frame: Frame) -> Observation:
+    """Observe a frame, reconstruct what is asked for, and observe the same frame again."""
+    observation = pipeline.observe(frame)
+    if not observation.requests:
+        return observation
+    ids = [request.instance_id for request in observation.requests]
+    pipeline.integrate(frame, pipeline.reconstruct(frame, ids))
+    return pipeline.observe(frame)
+
+
+def turn_between(first: Similarity, second: Similarity) -> float:
+    """Angle of the rotation from one pose to another, degrees."""
+    return float(
+        np.degrees(np.linalg.norm(Rotation.from_matrix(first.rotation.T @ second.rotation).as_rotvec()))
+    )
+
+
+def offset_between(first: Similarity, second: Similarity) -> float:
+    """Distance of two origins, metres."""
+    return float(np.linalg.norm(first.translation - second.translation))
