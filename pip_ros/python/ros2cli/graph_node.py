@@ -64,7 +64,8 @@ def settled(node: Node, look: Callable[[], Any], spin_time: float | None) -> Any
         before, seen = seen, look()
         if seen != before:
             changed = now
-        if now - changed >= _SETTLED_AFTER or now - begin >= _SETTLE_TIMEOUT:
+        is_alone = len(node.get_node_names()) == 1
+        if (now - changed >= _SETTLED_AFTER and not is_alone) or now - begin >= _SETTLE_TIMEOUT:
             return seen
 
 

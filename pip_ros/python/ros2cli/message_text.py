@@ -109,7 +109,7 @@ def field_of(message: Any, path: str) -> Any:
             value = getattr(value, name)
             for index in indices:
                 value = value[int(index)]
-        except (AttributeError, IndexError, ValueError) as error:
+        except (AttributeError, IndexError, TypeError, ValueError) as error:
             raise CommandError(f"Invalid field '{path}': {error}") from error
     return value
 
@@ -136,17 +136,30 @@ def _set_fields(message: Any, values: Any) -> None:
         if hasattr(current, "get_fields_and_field_types"):
             _set_fields(current, value)
             continue
-        item_type = types[name].removeprefix("sequence<").split(",")[0].removesuffix(">").split("[")[0]
-        if isinstance(value, list) and "/" in item_type:
-            value = [_message_of(item_type, item) for item in value]
-        elif type(current) is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        elif isinstance(value, list) and item_type in ("float", "double"):
-            value = [float(item) for item in value]
         try:
-            setattr(message, name, value)
-        except AssertionError as error:
-            raise CommandError(f"Failed to populate field '{name}': {error}") from error
+            setattr(message, name, _converted(current, value, types[name]))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise CommandError(
+                f"Failed to populate field '{name}' of type '{types[name]}': {error}"
+            ) from error
+
+
+def _converted(current: Any, value: Any, field_type: str) -> Any:
+    """Return the value as the type of the current one; rosidl itself checks types only on demand."""
+    if isinstance(current, array.array):
+        return array.array(current.typecode, value)
+    if isinstance(current, np.ndarray):
+        return np.array(value, dtype=current.dtype).reshape(current.shape)
+    if isinstance(current, list):
+        if not isinstance(value, list):
+            raise TypeError(f"expected a list, got {value!r}")
+        item_type = field_type.removeprefix("sequence<").split(",")[0].removesuffix(">").split("[")[0]
+        return [_message_of(item_type, item) if "/" in item_type else item for item in value]
+    if not isinstance(value, (bool, int, float, str)) or (type(current) is int and isinstance(value, float)):
+        raise TypeError(f"expected {type(current).__name__}, got {value!r}")
+    if isinstance(current, bytes):
+        return bytes([int(value)])
+    return type(current)(value)
 
 
 def _message_of(type_name: str, values: Any) -> Any:

@@ -76,8 +76,8 @@ def _common(offered: list[Any], strict: Any, loose: Any) -> Any:
         return strict
     if strict in offered:
         print(
-            f"Some, but not all, publishers are offering {strict}. "
-            f"Falling back to {loose} as it will connect to all publishers"
+            f"Some, but not all, publishers are offering QoS{type(strict).__name__}.{strict.name}. "
+            f"Falling back to QoS{type(loose).__name__}.{loose.name} as it will connect to all publishers"
         )
     return loose
 

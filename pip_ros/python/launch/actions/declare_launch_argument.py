@@ -52,7 +52,7 @@ class DeclareLaunchArgument(Action):
             self.__default_value = normalize_to_list_of_substitutions(default_value)
         self.__description = "no description given" if description is None else description
         if self.__choices is not None:
-            self.__description += f". Valid choices are: {self.__choices}"
+            self.__description += f" Valid choices are: {self.__choices}"
         self._conditionally_included = False
 
     @property

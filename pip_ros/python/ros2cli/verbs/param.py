@@ -77,11 +77,11 @@ def _list(arguments: argparse.Namespace) -> int:
 def _get(arguments: argparse.Namespace) -> int:
     with graph_node("param_get") as node:
         client = _client(node, require_node(node, arguments.node_name))
-        (value,) = answer(node, client.get_parameters([arguments.parameter_name])).values
-    if value.type == ParameterType.PARAMETER_NOT_SET:
+        values = answer(node, client.get_parameters([arguments.parameter_name])).values
+    if not values or values[0].type == ParameterType.PARAMETER_NOT_SET:
         raise CommandError("Parameter not set")
-    plain: Any = parameter_value_to_python(value)
-    print(plain if arguments.hide_type else f"{_LABELS[value.type]} {plain}")
+    plain: Any = parameter_value_to_python(values[0])
+    print(plain if arguments.hide_type else f"{_LABELS[values[0].type]} {plain}")
     return 0
 
 
