@@ -83,6 +83,27 @@ def box_iou(a: OrientedBox, b: OrientedBox) -> float:
     return shared / union if union > 0 else 0.0
 
 
+def round_box_iou(estimate: OrientedBox, truth: OrientedBox, *, steps: int = 36) -> float:
+    """`box_iou` for an object that is round about its own z axis, whose true box has no heading.
+
+    The true box is turned about its z axis in even steps and the best overlap counts, as Objectron does for
+    cups and bottles. A box whose x and y sides differ is no box of a round object and is compared as it is.
+
+    Args:
+        estimate: any box.
+        truth: the true box, z along the axis of the round object.
+        steps: headings tried within the quarter turn after which a square repeats.
+    """
+    if not np.isclose(truth.size[0], truth.size[1], rtol=0.02):
+        return box_iou(estimate, truth)
+    best = 0.0
+    for angle in np.arange(steps) * (np.pi / 2 / steps):
+        c, s = np.cos(angle), np.sin(angle)
+        turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+        best = max(best, box_iou(estimate, OrientedBox(truth.center, truth.rotation @ turn, truth.size)))
+    return best
+
+
 def _edges_through_faces(edged: OrientedBox, faced: OrientedBox) -> Array:
     """(N, 3) points where edges of one box pass through faces of the other."""
     local = (edged.corners() - faced.center) @ faced.rotation

@@ -79,6 +79,7 @@ def write_frame_folder(
                 "mesh": name,
                 "mesh_unit_m": 1.0,
                 "size_lhw_m": thing.size.tolist(),
+                "is_round": thing.is_round,
                 "pose_source": "exact, simulated",
             }
         )

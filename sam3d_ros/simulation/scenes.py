@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,6 +20,8 @@ from sam3d_ros.simulation.paints import Banded, Checked, Paint, Plain, Printed, 
 Array = NDArray[np.float64]
 
 LABELS = ("box", "cylinder", "bottle", "bowl", "mug", "l_shape", "cup", "tray")
+#: Classes that are surfaces of revolution about their z axis.
+ROUND_LABELS = ("cylinder", "bottle", "bowl", "cup")
 
 #: Free space between footprints, metres.
 _CLEARANCE = 0.008
@@ -41,6 +43,8 @@ class SceneObject:
         world_from_object: canonical to world, metres; its scale is uniform.
         paint: colours, over metric points of the object's own frame `scale * canonical`.
         gloss: share of light that is mirrored, 0 to 1.
+        is_round: whether a turn about the object's z axis changes nothing but its paint, so that no method can
+            know it.
     """
 
     instance_id: int
@@ -49,6 +53,7 @@ class SceneObject:
     world_from_object: Similarity
     paint: Paint
     gloss: float = 0.0
+    is_round: bool = False
 
     @property
     def size(self) -> Array:
@@ -140,15 +145,23 @@ def random_object(rng: np.random.Generator, label: str, instance_id: int) -> Sce
     """A thing of a class of `LABELS` in random size, colour and heading, at rest on z = 0 around the origin."""
     surface, paint, rest = _BUILDERS[label](rng)
     heading = Rotation.from_euler("z", rng.uniform(0, 2 * np.pi))
-    thing = object_from_surface(surface, paint, label=label, instance_id=instance_id)
+    gloss = float(rng.choice([0.05, 0.15, 0.35]))
+    thing = object_from_surface(
+        surface, paint, label=label, instance_id=instance_id, gloss=gloss, is_round=label in ROUND_LABELS
+    )
     turned = _moved(thing, Similarity((heading * rest).as_matrix()))
     lowest = turned.world_from_object.apply(turned.mesh.vertices)[:, 2].min()
-    gloss = float(rng.choice([0.05, 0.15, 0.35]))
-    return _moved(turned, Similarity(translation=np.array([0.0, 0.0, -lowest])), gloss=gloss)
+    return _moved(turned, Similarity(translation=np.array([0.0, 0.0, -lowest])))
 
 
 def object_from_surface(
-    surface: shapes.Surface, paint: Paint, *, label: str, instance_id: int, gloss: float = 0.0
+    surface: shapes.Surface,
+    paint: Paint,
+    *,
+    label: str,
+    instance_id: int,
+    gloss: float = 0.0,
+    is_round: bool = False,
 ) -> SceneObject:
     """A thing of a metric surface, where it is, with its mesh in the canonical cube.
 
@@ -157,7 +170,7 @@ def object_from_surface(
         paint: colours over points of `surface`.
         label: class name.
         instance_id: its id.
-        gloss: see `SceneObject`.
+        gloss, is_round: see `SceneObject`.
     """
     vertices, triangles = surface
     low, high = vertices.min(axis=0), vertices.max(axis=0)
@@ -166,7 +179,7 @@ def object_from_surface(
     colors = np.clip(paint(vertices.astype(np.float32)), 0.0, 1.0)
     mesh = Mesh(canonical, triangles, np.rint(colors * 255).astype(np.uint8))
     pose = Similarity(translation=center, scale=np.full(3, scale))
-    return SceneObject(instance_id, label, mesh, pose, _Shifted(paint, tuple(center)), gloss)
+    return SceneObject(instance_id, label, mesh, pose, _Shifted(paint, tuple(center)), gloss, is_round)
 
 
 @dataclass(frozen=True)
@@ -180,15 +193,8 @@ class _Shifted:
         return self.paint(points + np.asarray(self.origin, np.float32))
 
 
-def _moved(thing: SceneObject, move: Similarity, *, gloss: float | None = None) -> SceneObject:
-    return SceneObject(
-        thing.instance_id,
-        thing.label,
-        thing.mesh,
-        move @ thing.world_from_object,
-        thing.paint,
-        thing.gloss if gloss is None else gloss,
-    )
+def _moved(thing: SceneObject, move: Similarity) -> SceneObject:
+    return replace(thing, world_from_object=move @ thing.world_from_object)
 
 
 def _choose_labels(rng: np.random.Generator, count: int) -> list[str]:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from sam3d_ros.geometry.boxes import OrientedBox, box_iou, intersection_volume
+from sam3d_ros.geometry.boxes import OrientedBox, box_iou, intersection_volume, round_box_iou
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 
@@ -74,6 +74,25 @@ def test_iou_is_symmetric_bounded_and_blind_to_the_frame(seed: int) -> None:
         OrientedBox(move.apply(c.center), move.rotation @ c.rotation, c.size * move.scale) for c in (a, b)
     ]
     assert box_iou(*moved) == pytest.approx(iou, abs=1e-7)
+
+
+@pytest.mark.parametrize("heading", [0.0, 0.3, 0.8, 2.0])
+def test_a_round_object_has_no_heading(heading: float) -> None:
+    """A can and its box at another heading: the plain overlap falls to 0.71, the round one stays whole."""
+    axis = Rotation.from_euler("x", 0.7)
+    truth = OrientedBox(np.array([1.0, 2.0, 3.0]), axis.as_matrix(), np.array([0.1, 0.1, 0.2]))
+    turned = OrientedBox(truth.center, (axis * Rotation.from_euler("z", heading)).as_matrix(), truth.size)
+    assert round_box_iou(turned, truth) > 0.97
+    if heading == 0.8:
+        assert box_iou(turned, truth) < 0.75
+    smaller = OrientedBox(truth.center, turned.rotation, truth.size * (1, 1, 0.5))
+    assert round_box_iou(smaller, truth) == pytest.approx(0.5, abs=0.02)
+
+
+def test_an_oblong_box_is_never_taken_as_round() -> None:
+    oblong = OrientedBox(np.zeros(3), np.eye(3), np.array([0.1, 0.2, 0.2]))
+    turned = OrientedBox(np.zeros(3), Rotation.from_euler("z", np.pi / 2).as_matrix(), oblong.size)
+    assert round_box_iou(turned, oblong) == pytest.approx(1 / 3)
 
 
 def test_apart_touching_and_flat_boxes_share_nothing() -> None:

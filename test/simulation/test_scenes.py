@@ -6,9 +6,11 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
+from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.raycasting import RayScene
-from sam3d_ros.geometry.surfaces import sample_surface
+from sam3d_ros.geometry.surfaces import sample_surface, surface_distance, transformed
 from sam3d_ros.simulation.scenes import LABELS, TABLE_SIZE, SceneObject, random_object, random_scene
 
 SEEDS = range(6)
@@ -92,6 +94,16 @@ def test_paint_on_the_mesh_is_paint_on_the_body(label: str) -> None:
     painted = np.rint(np.clip(thing.paint(metric), 0, 1) * 255)
     # Places on the border of a noise cell or of a stripe may fall to either side by rounding.
     assert np.abs(painted - thing.mesh.colors).mean() < 2.0
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_round_things_are_the_same_after_a_turn_and_others_are_not(label: str) -> None:
+    thing = random_object(np.random.default_rng(3), label, 1)
+    turn = Similarity(
+        Rotation.from_euler("z", 2 * np.pi * 5 / 72 if thing.is_round else np.pi / 7).as_matrix()
+    )
+    distance = surface_distance(thing.mesh, transformed(thing.mesh, turn), samples=500)
+    assert (distance < 1e-4) == thing.is_round
 
 
 def test_too_many_objects_are_refused() -> None:
