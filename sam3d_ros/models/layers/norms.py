@@ -28,10 +28,14 @@ class PointGroupNorm(nn.GroupNorm):
     """Group norm of the features (N, C) of one object: statistics over all points and the channels of a group."""
 
     def forward(self, x: Tensor) -> Tensor:
-        groups = x.float().unflatten(-1, (self.num_groups, -1))
-        variance, mean = torch.var_mean(groups, dim=(0, 2), correction=0, keepdim=True)
-        normal = ((groups - mean) * torch.rsqrt(variance + self.eps)).flatten(-2)
-        return torch.addcmul(self.bias.float(), normal, self.weight.float()).to(x.dtype)
+        exact = x.float()
+        groups = exact.unflatten(-1, (self.num_groups, -1))
+        variance, mean = torch.var_mean(groups, dim=(0, 2), correction=0)
+        size = groups.shape[-1]
+        # One factor and one offset for each channel: the features may be millions, and are gone through once.
+        factor = self.weight.float() * torch.rsqrt(variance + self.eps).repeat_interleave(size)
+        offset = self.bias.float() - mean.repeat_interleave(size) * factor
+        return torch.addcmul(offset, exact, factor).to(x.dtype)
 
 
 class HeadRMSNorm(nn.Module):

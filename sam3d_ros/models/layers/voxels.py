@@ -47,24 +47,20 @@ class VoxelSet:
         return len(self.coords)
 
     @cached_property
-    def neighbours(self) -> Tensor:
-        """(27, N) int32 index of the voxel at each kernel offset, -1 where there is none."""
+    def neighbour_pairs(self) -> list[tuple[Tensor, Tensor]]:
+        """For each kernel offset the voxels that have such a neighbour, and the neighbours, as int32."""
         size = self.coords.max(dim=0).values + 3
         strides = torch.stack([size[1] * size[2], size[2], torch.ones_like(size[2])])
         table = self.coords.new_full((int(size.prod()),), -1, dtype=torch.int32)
         code = ((self.coords + 1) * strides).sum(dim=1)
         table[code] = torch.arange(len(self), device=code.device, dtype=torch.int32)
-        shift = (KERNEL_OFFSETS.to(code.device) * strides).sum(dim=1)
-        return table[shift[:, None] + code]
-
-    @cached_property
-    def neighbour_pairs(self) -> list[tuple[Tensor, Tensor]]:
-        """For each kernel offset the voxels that have such a neighbour, and the neighbours, as int32."""
         pairs = []
-        for neighbour in self.neighbours:
+        for offset in KERNEL_OFFSETS[: len(KERNEL_OFFSETS) // 2 + 1].to(code.device):
+            neighbour = table[code + (offset * strides).sum()]
             voxel = torch.nonzero(neighbour >= 0).squeeze(1)
             pairs.append((voxel.int(), neighbour[voxel]))
-        return pairs
+        # The offsets after the centre are those before it, reversed and seen from the other side.
+        return pairs + [(neighbour, voxel) for voxel, neighbour in reversed(pairs[:-1])]
 
     @cached_property
     def coarse(self) -> tuple[VoxelSet, Tensor]:

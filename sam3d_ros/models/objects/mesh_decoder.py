@@ -49,12 +49,12 @@ class SubdivisionBlock(nn.Module):
 
     def __init__(self, width_in: int, width_out: int, groups: int) -> None:
         super().__init__()
-        self.act_layers = nn.Sequential(PointGroupNorm(groups, width_in), nn.SiLU())
+        self.act_layers = nn.Sequential(PointGroupNorm(groups, width_in), nn.SiLU(inplace=True))
         self.out_layers = nn.ModuleList(
             [
                 SparseConvolution(width_in, width_out),
                 PointGroupNorm(groups, width_out),
-                nn.SiLU(),
+                nn.SiLU(inplace=True),
                 SparseConvolution(width_out, width_out),
             ]
         )

@@ -50,7 +50,7 @@ _STAGES = {
 
 
 @dataclass(eq=False)
-class _Subject:
+class Subject:
     """An object on its way through the stages."""
 
     mask: Tensor
@@ -201,10 +201,10 @@ class SAM3DObjects:
         known = np.where(np.isfinite(points).all(axis=-1, keepdims=True), points, np.nan)
         return rgb, soft, torch.from_numpy(optical_from_pytorch3d(known)).float().permute(2, 0, 1).to(device)
 
-    def _subject(self, mask: Tensor, points: Tensor | None, seed: int | None) -> _Subject:
+    def _subject(self, mask: Tensor, points: Tensor | None, seed: int | None) -> Subject:
         device = self.parts.device
         seed = torch.seed() % 2**63 if seed is None else seed
-        subject = _Subject(
+        subject = Subject(
             mask, torch.Generator(device).manual_seed(seed), torch.Generator(device).manual_seed(seed + 1)
         )
         if points is not None:
@@ -213,7 +213,7 @@ class SAM3DObjects:
             subject.point_views, subject.scene = point_views(points, mask, size)
         return subject
 
-    def _encode(self, part: Part, config: ConditionConfig, rgb: Tensor, subjects: Sequence[_Subject]) -> None:
+    def _encode(self, part: Part, config: ConditionConfig, rgb: Tensor, subjects: Sequence[Subject]) -> None:
         """Fill `condition`. The full view is the same for all masks and encoded once."""
         size = config.dino.input_size
         with self.parts.use(part) as module:
@@ -256,14 +256,14 @@ class SAM3DObjects:
 
             _in_batches(len(run.subjects), self.max_batch, run_group)
 
-    def _decode_structure(self, subjects: Sequence[_Subject]) -> None:
+    def _decode_structure(self, subjects: Sequence[Subject]) -> None:
         with self.parts.use(Part.STRUCTURE) as decoder:
             for subject in subjects:
                 logits = decoder(subject.latents["shape"][None])[0, 0]
                 coords = surface_voxels(occupied_voxels(logits.float()))
                 subject.coords, subject.downsampling = halved(coords, subject.generator)
 
-    def _sample_refinement(self, run: _Run, subjects: Sequence[_Subject], schedule: Schedule) -> None:
+    def _sample_refinement(self, run: _Run, subjects: Sequence[Subject], schedule: Schedule) -> None:
         with self.parts.use(Part.REFINEMENT) as model:
             for number, subject in enumerate(subjects):
                 voxels = VoxelSet(subject.coords)
@@ -274,7 +274,7 @@ class SAM3DObjects:
                 done = sample(flow, noise, schedule, run.on_step("refinement", number, 1, len(subjects)))
                 subject.refined = self.config.refinement.destandardise(done[VOXELS][0])
 
-    def _decode(self, output: str, subjects: Sequence[_Subject]) -> None:
+    def _decode(self, output: str, subjects: Sequence[Subject]) -> None:
         with self.parts.use(OUTPUTS[output]) as decoder:
             for subject in subjects:
                 decoded = decoder(subject.refined, VoxelSet(subject.coords))
@@ -284,7 +284,7 @@ class SAM3DObjects:
                     subject.splats[output] = decoded
 
     def _finished(
-        self, subject: _Subject, points: NDArray[np.floating] | None, hypotheses: int
+        self, subject: Subject, points: NDArray[np.floating] | None, hypotheses: int
     ) -> ObjectPrediction:
         tokens = {name: subject.latents[name] for name in POSE_CHANNELS}
         poses = [
@@ -315,7 +315,7 @@ class SAM3DObjects:
 class _Run:
     """One call: its objects, and who is told how far it is."""
 
-    subjects: Sequence[_Subject]
+    subjects: Sequence[Subject]
     progress: Progress
     reuse: bool
 
@@ -344,7 +344,7 @@ class _Run:
         return report
 
 
-def _groups(items: Sequence[_Subject], size: int) -> Iterator[Sequence[_Subject]]:
+def _groups(items: Sequence[Subject], size: int) -> Iterator[Sequence[Subject]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
 
