@@ -68,8 +68,8 @@ class Light:
 
     Attributes:
         direction: unit vector towards the lamp, world frame.
-        lamp: strength of the lamp on a surface that faces it; `sky`: of light from everywhere above.
-        sky: see `lamp`.
+        lamp: light on a surface that faces the lamp, 1 = as bright as white can be shown.
+        sky: light on a surface that faces up, from everywhere above.
     """
 
     direction: tuple[float, float, float]
