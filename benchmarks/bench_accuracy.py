@@ -189,7 +189,8 @@ def median(values: Iterable[float]) -> float:
     return statistics.median(known) if known else np.nan
 
 
-HEADER = f"{'object':40s} {'verdict':10s} {'residual':>8s} {'surface':>8s} {'box':>6s} {'axes':>6s} {'center':>8s}  reasons"
+COLUMNS = f"{'residual':>8s} {'surface':>8s} {'box':>6s} {'axes':>6s} {'center':>8s}"
+HEADER = f"{'object':40s} {'verdict':10s} {COLUMNS}  reasons"
 
 
 def line(name: str, verdict: str, numbers: Sequence[float], reasons: Sequence[str] = ()) -> str:

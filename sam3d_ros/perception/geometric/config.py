@@ -23,9 +23,9 @@ class GeometricConfig:
         seed: of the plane search.
     """
 
-    resolution: int = 48
-    max_triangles: int = 20_000
-    search_points: int = 240
+    resolution: int = 44
+    max_triangles: int = 25_000
+    search_points: int = 160
     min_points: int = 6
     shell_share: float = 0.03
     depth_prior: float = 0.6

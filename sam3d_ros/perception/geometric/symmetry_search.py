@@ -28,7 +28,7 @@ _OFFSETS = 12
 _CENTERS = 10
 #: Hypotheses of a group that are compared before the best one is refined.
 _KEPT = 6
-_COARSE_ROUNDS, _FINE_ROUNDS = 5, 3
+_COARSE_ROUNDS, _FINE_ROUNDS = 4, 2
 #: A violation counts up to this share of the span, so that a few points (a handle) cannot veto a symmetry.
 _CAP = 0.1
 #: Cost, in spans, of stretching the object against what is expected: of the logarithm, and of its square.
@@ -41,6 +41,8 @@ _GROUP_COST = {
     SymmetryKind.MIRROR: 0.003,
     SymmetryKind.NONE: 0.01,
 }
+#: Refinement hardly ever lowers a cost by more than this.
+_GAIN = 0.01
 #: The view determines a symmetry when pushing its center back by this share of the span adds that violation.
 _PUSH, _PUSHED_VIOLATION = 0.2, 0.002
 
@@ -109,7 +111,7 @@ def find_symmetry(
     best = Symmetry(SymmetryKind.NONE, angle, points[:, :2].mean(axis=0), 0.0, False)
     best_cost = _GROUP_COST[best.kind] + _stretch_cost(abs(np.log(expected / seen[0])))
     for kind, hypotheses in _hypotheses(evidence, low, high, angle).items():
-        at, cost = _refined(kind, hypotheses, evidence)
+        at, cost = _refined(kind, hypotheses, evidence, best_cost)
         if cost >= best_cost:
             continue
         pushed = at + np.array([0.0, _PUSH * span, 0.0])
@@ -158,8 +160,13 @@ def _best(kind: SymmetryKind, parameters: Array, evidence: _Evidence) -> Array:
     return parameters[np.argsort(_cost(kind, parameters, evidence))[:_KEPT]]
 
 
-def _refined(kind: SymmetryKind, parameters: Array, evidence: _Evidence) -> tuple[Array, float]:
-    """Pattern search around the best of (K, 3) parameters, first on few points, then on all."""
+def _refined(
+    kind: SymmetryKind, parameters: Array, evidence: _Evidence, cost_to_beat: float
+) -> tuple[Array, float]:
+    """Pattern search around the best of (K, 3) parameters, first on few points, then on all.
+
+    Given up where the start is hopeless.
+    """
     sides = (-1.0, 0.0, 1.0)
     turns = sides if kind in (SymmetryKind.MIRROR, SymmetryKind.TWO_MIRRORS) else (0.0,)
     pattern = np.array([(a, x, y) for a in turns for x in sides for y in sides])
@@ -167,8 +174,10 @@ def _refined(kind: SymmetryKind, parameters: Array, evidence: _Evidence) -> tupl
     spins = kind is SymmetryKind.REVOLUTION
     coarse = evidence.thinned(_REVOLVED_POINTS if spins else _COARSE_POINTS)
     fine = evidence.thinned(2 * _REVOLVED_POINTS) if spins else evidence
-    at = parameters[int(np.argmin(_cost(kind, parameters, coarse)))]
-    cost = np.inf
+    start_costs = _cost(kind, parameters, coarse)
+    at, cost = parameters[int(np.argmin(start_costs))], float(start_costs.min())
+    if cost > cost_to_beat + _GAIN:
+        return at, cost
     for points, rounds in ((coarse, _COARSE_ROUNDS), (fine, _FINE_ROUNDS)):
         for _ in range(rounds):
             tried = at + pattern * steps
