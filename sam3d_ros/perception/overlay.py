@@ -36,6 +36,8 @@ _WHITE: Color = (255, 255, 255)
 _BLACK: Color = (16, 16, 16)
 #: Height of an image for which lines are one unit thick.
 _REFERENCE_HEIGHT = 480
+#: Pixels in such an image; more objects than a crowd get the smaller one.
+_FONT_SIZE, _SMALL_FONT_SIZE, _CROWD = 13, 10, 8
 #: Fractional bits of the coordinates that are given to OpenCV.
 _SHIFT = 4
 
@@ -146,7 +148,7 @@ def _tags(
     """Tags above the silhouettes, moved apart so that none covers another."""
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image, "RGBA")
-    font = ImageFont.load_default(size=13 * unit)
+    font = ImageFont.load_default(size=(_FONT_SIZE if len(objects) <= _CROWD else _SMALL_FONT_SIZE) * unit)
     pad, gap = 4 * unit, 2 * unit
     placed: list[tuple[float, float, float, float]] = []
     # From the top of the image down, so that a tag in the way is passed downwards.

@@ -23,10 +23,11 @@ from tracking_world import (
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.estimates import VerdictState
-from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.pipeline import NOT_SEEN, STAGES, ObjectPipeline, PipelineConfig
 from sam3d_ros.perception.reconstructors import make_reconstructor
 from sam3d_ros.perception.tracker import TrackerConfig
+from sam3d_ros.perception.tracks import TrackedObject
 from sam3d_ros.perception.versions import ReconstructionReason, VersionConfig
 from sam3d_ros.simulation.frames import frame_from_depth
 from sam3d_ros.simulation.rendering import render
@@ -226,6 +227,27 @@ def test_a_clock_that_jumps_back_ends_all_tracks_and_drops_their_answers() -> No
     assert again.objects == ()
     assert pipeline.integrate(frame, pipeline.reconstruct(frame, [1])) == ()
     assert pipeline.counters["dropped"] == 1
+
+
+def test_a_frame_without_depth_says_so_and_harms_no_later_frame() -> None:
+    world = World(noise=0.001)
+    reconstructor = TrueReconstructor(world)
+    pipeline = ObjectPipeline(reconstructor)
+    for step in range(12):
+        blind = step in (4, 5, 9)
+        source = PointsSource.NONE if blind else PointsSource.DEPTH
+        seen = serve(pipeline, world.frame(0.5 * step, THREE_APART, source=source))
+        for found, truth in zip(sorted(seen.objects, key=_instance), THREE_APART, strict=True):
+            verdict = found.estimate.verdict
+            assert verdict.state is (VerdictState.REJECTED if blind else VerdictState.ACCEPTED)
+            assert ("no_points" in verdict.reasons) == blind
+            assert offset_between(found.fixed_from_object, truth.fixed_from_object) < 0.003
+            assert found.mesh_version == 1
+    assert len(reconstructor.calls) == 1
+
+
+def _instance(thing: TrackedObject) -> int:
+    return thing.estimate.instance_id
 
 
 def test_faults_are_counted_by_frame_and_in_total() -> None:
