@@ -89,13 +89,16 @@ class ObjectThreads:
         # A mesh and the stamp it was made from become known in one step.
         self._exchange = threading.Lock()
         self._mesh_stamps: dict[int, int] = {}
+        self._threads: tuple[threading.Thread, ...] = ()
+
+    def start(self) -> None:
+        """Start both threads, at first or again; tracks go on where they were."""
+        self._stopping = self._look_again = False
+        self._batch = self._newest = None
         self._threads = (
             threading.Thread(target=self._track, name="tracking", daemon=True),
             threading.Thread(target=self._reconstruct, name="reconstruction", daemon=True),
         )
-
-    def start(self) -> None:
-        """Start both threads."""
         for thread in self._threads:
             thread.start()
 

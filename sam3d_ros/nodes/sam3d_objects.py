@@ -56,7 +56,6 @@ class Sam3dObjects(AutostartNode):
         self._outputs: ObjectOutputs | None = None
         self._threads: ObjectThreads | None = None
         self._requests: ObjectRequests | None = None
-        self._pipeline: ObjectPipeline | None = None
         self._told_at = 0.0
         self._told_faults: frozenset[Fault] = frozenset()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos_profile("reliable"))
@@ -64,7 +63,8 @@ class Sam3dObjects(AutostartNode):
 
     def configure(self) -> None:
         self._settings = settings = read_settings(self)
-        self._pipeline = ObjectPipeline(settings.reconstructor(), settings.pipeline)
+        pipeline = ObjectPipeline(settings.reconstructor(), settings.pipeline)
+        self._threads = ObjectThreads(pipeline, self)
         self._inputs = ObjectInputs(self, settings, self._faults, self._latencies)
         self._outputs = ObjectOutputs(self, settings.pipeline.tracker.max_objects)
         self._requests = ObjectRequests(self, settings.frames.target_frame)
@@ -74,21 +74,17 @@ class Sam3dObjects(AutostartNode):
         )
 
     def activate(self) -> None:
-        assert self._pipeline is not None and self._inputs is not None and self._requests is not None
-        self._threads = ObjectThreads(self._pipeline, self)
-        self._requests.serve(self._threads)
+        assert self._inputs is not None and self._threads is not None and self._requests is not None
         self._inputs.open()
         self._threads.start()
+        self._requests.serve(self._threads)
 
     def deactivate(self) -> None:
-        if self._requests is not None:
-            self._requests.serve(None)
-        if self._inputs is not None:
-            self._inputs.close()
-        if self._threads is not None:
-            self._threads.stop()
-            self._take_back(self._threads)
-        self._threads = None
+        assert self._inputs is not None and self._threads is not None and self._requests is not None
+        self._requests.serve(None)
+        self._inputs.close()
+        self._threads.stop()
+        self._take_back(self._threads)
 
     def cleanup(self) -> None:
         if self._inputs is not None:
@@ -97,7 +93,7 @@ class Sam3dObjects(AutostartNode):
             self._outputs.close()
         if self._requests is not None:
             self._requests.close()
-        self._inputs = self._outputs = self._requests = self._pipeline = None
+        self._inputs = self._outputs = self._threads = self._requests = None
 
     def refused(self, error: ValueError | OSError) -> None:
         if isinstance(error, FaultError):
