@@ -17,7 +17,8 @@ ROS_INSTALLED := $(if $(ROS_DISTRO),$(shell command -v ros2 2>/dev/null))
 
 INTERFACES     := $(wildcard msg/*.msg srv/*.srv action/*.action)
 PIP_INTERFACES := $(wildcard pip_ros/interfaces/*/* pip_ros/interfaces/*/*/*)
-BUILD_FILES    := $(wildcard pip_ros/cmake/*) CMakeLists.txt package.xml setup.py pyproject.toml $(wildcard scripts/*)
+CMAKE_STEP     := $(wildcard pip_ros/cmake/*.py pip_ros/cmake/*.cmake)
+BUILD_FILES    := CMakeLists.txt package.xml setup.py pyproject.toml $(wildcard scripts/*)
 
 # Everything that runs the package runs through this: the environment first on PATH, the colcon prefix on top of ROS.
 ifeq ($(ROS_INSTALLED),)
@@ -84,11 +85,11 @@ $(STAMPS)/requirements: $(REQUIREMENTS) requirements/constraints.txt $(STAMPS)/e
 	$(PIP) install -q -c requirements/constraints.txt $(addprefix -r ,$(REQUIREMENTS))
 	@touch $@
 
-$(STAMPS)/pip_ros: $(PIP_INTERFACES) $(BUILD_FILES) pip_ros/setup.py pip_ros/pyproject.toml $(STAMPS)/requirements
+$(STAMPS)/pip_ros: $(PIP_INTERFACES) $(CMAKE_STEP) pip_ros/setup.py pip_ros/pyproject.toml $(STAMPS)/requirements
 	$(PIP) install -q --no-build-isolation --no-deps -e ./pip_ros
 	@touch $@
 
-$(STAMPS)/package: $(INTERFACES) $(BUILD_FILES) $(STAMPS)/pip_ros
+$(STAMPS)/package: $(INTERFACES) $(CMAKE_STEP) $(BUILD_FILES) $(STAMPS)/pip_ros
 	$(PIP) install -q --no-build-isolation --no-deps -e .
 	@touch $@
 
