@@ -281,6 +281,7 @@ def test_action(ros2: Ros2) -> None:
     assert result.stdout.endswith("Goal finished with status: SUCCEEDED\n")
 
 
-def test_node_that_is_not_there(ros2: Ros2) -> None:
+def test_node_that_is_not_there(ros2: Ros2, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ros2cli.graph_node.APPEAR_TIMEOUT", 1.0)
     missing = ros2("param", "get", "/cli/nobody", "rate")
     assert (missing.returncode, missing.stderr) == (1, "Node not found\n")

@@ -19,9 +19,11 @@ from ros2cli.command import CommandError
 
 # Discovery takes 0.7 s as a rule, and took 3.5 s once: a list is complete when it has not changed for a while.
 _SETTLED_AFTER = 1.0  # seconds
-_SETTLE_TIMEOUT = 4.0  # seconds
-_APPEAR_TIMEOUT = 5.0  # seconds
+_SETTLE_TIMEOUT = 5.0  # seconds
+APPEAR_TIMEOUT = 10.0  # seconds
 _SPIN_PERIOD = 0.05  # seconds
+_MATCHING_TIME = 0.2  # seconds
+_ANSWER_TIMEOUT = 2.0  # seconds
 
 
 @contextlib.contextmanager
@@ -69,18 +71,32 @@ def settled(node: Node, look: Callable[[], Any], spin_time: float | None) -> Any
             return seen
 
 
-def appears(node: Node, look: Callable[[], Any], timeout: float = _APPEAR_TIMEOUT) -> Any:
-    """Return what there is to see as soon as it is true, or when the time (seconds) is over."""
+def appears(node: Node, look: Callable[[], Any], timeout: float | None = None) -> Any:
+    """Return what there is to see as soon as it is true, or when the time (seconds; None: 10) is over."""
+    timeout = APPEAR_TIMEOUT if timeout is None else timeout
     begin = time.monotonic()
     while not (seen := look()) and time.monotonic() - begin < timeout:
         rclpy.spin_once(node, timeout_sec=_SPIN_PERIOD)
     return seen
 
 
-def answer(node: Node, future: Future) -> Any:
-    """Return the result of the future."""
-    rclpy.spin_until_future_complete(node, future)
-    return future.result()
+def answer(node: Node, ask: Callable[[], Future], *, repeat: bool = False) -> Any:
+    """Return the answer of a service or action server that is ready.
+
+    Args:
+        node: the node that asks.
+        ask: sends the request.
+        repeat: the request has no effect: send it again where no answer comes.
+    """
+    # DDS drops an answer for a reader that the server has not discovered yet, and nothing tells when it has.
+    settling = time.monotonic() + _MATCHING_TIME
+    while time.monotonic() < settling:
+        rclpy.spin_once(node, timeout_sec=_SPIN_PERIOD)
+    while True:
+        future = ask()
+        rclpy.spin_until_future_complete(node, future, timeout_sec=_ANSWER_TIMEOUT if repeat else None)
+        if future.done():
+            return future.result()
 
 
 def full_name(node: Node, name: str) -> str:

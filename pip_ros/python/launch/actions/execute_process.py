@@ -199,7 +199,7 @@ class ExecuteProcess(Action):
             environment=context.environment,
         )
         self.__lifetime = ProcessLifetime(self, specification, self.__written, context)
-        if self.__on_exit is not None:
+        if self.__on_exit is not None and self.__completed is None:  # once, however often it is executed
             context.register_event_handler(OnProcessExit(target_action=self, on_exit=self.__on_exit))
         self.__completed = asyncio.ensure_future(self._live(self.__lifetime))
         return None

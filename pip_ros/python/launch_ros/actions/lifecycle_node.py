@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any, cast
 
 import lifecycle_msgs.msg
@@ -19,6 +18,7 @@ from lifecycle_msgs.msg import Transition
 
 _DEPTH = 10  # of the subscription to the transitions
 _SERVICE_POLL_PERIOD = 0.05  # seconds
+_ANSWER_TIMEOUT = 1.0  # seconds after which a question without effect is asked again
 
 
 class LifecycleNode(Node):
@@ -43,7 +43,7 @@ class LifecycleNode(Node):
         self.__autostart = autostart
         self.__client: Any = None
         self.__subscription: Any = None
-        self.__count_event_publishers: Callable[[], int] = lambda: 0
+        self.__state_client: Any = None
 
     @property
     def is_lifecycle_node(self) -> bool:
@@ -58,15 +58,14 @@ class LifecycleNode(Node):
         if not self.is_node_name_fully_specified():
             raise RuntimeError(f"a lifecycle node needs name and namespace, got '{self.node_name}'")
         node = get_ros_node(context)
-        topic = f"{self.node_name}/transition_event"
-        self.__count_event_publishers = lambda: node.count_publishers(topic)
         self.__subscription = node.create_subscription(
             lifecycle_msgs.msg.TransitionEvent,
-            topic,
+            f"{self.node_name}/transition_event",
             lambda msg: context.emit_event_sync(StateTransition(action=self, msg=msg)),
             _DEPTH,
         )
         self.__client = node.create_client(lifecycle_msgs.srv.ChangeState, f"{self.node_name}/change_state")
+        self.__state_client = node.create_client(lifecycle_msgs.srv.GetState, f"{self.node_name}/get_state")
         context.register_event_handler(_OnChangeState(self))
         if self.__autostart:
             context.register_event_handler(_OnConfigured(self))
@@ -84,22 +83,36 @@ class LifecycleNode(Node):
         context.register_event_handler(OnShutdown(on_shutdown=cancel))
 
     async def _change_state(self, transition_id: int) -> None:
-        # Both must be discovered: the event of a transition that nobody hears is lost.
-        while not (self.__client.service_is_ready() and self.__count_event_publishers() > 0):
+        while not (self.__state_client.service_is_ready() and self.__client.service_is_ready()):
             await asyncio.sleep(_SERVICE_POLL_PERIOD)
+        # DDS drops what is sent to a reader that the sender has not discovered yet. The client of get_state was
+        # created last: when its answer comes, the node knows the reader of its transitions and of the answer, too.
+        state = lifecycle_msgs.srv.GetState.Request()
+        while await _answer(self.__state_client, state, _ANSWER_TIMEOUT) is None:
+            pass
         request = lifecycle_msgs.srv.ChangeState.Request()
         request.transition.id = transition_id
-        loop = asyncio.get_running_loop()
-        answered = asyncio.Event()
-        # The answer comes in the thread that spins the ROS node.
-        response = self.__client.call_async(request)
-        response.add_done_callback(lambda _: loop.call_soon_threadsafe(answered.set))
-        await answered.wait()
-        if not response.result().success:
+        response = await _answer(self.__client, request, None)
+        if not response.success:
             label = ChangeState.VALID_TRANSITIONS[transition_id]
             get_logger("launch_ros").error(
                 f"Failed to make transition '{label}' for LifecycleNode '{self.node_name}'"
             )
+
+
+async def _answer(client: Any, request: Any, timeout: float | None) -> Any:
+    """Return the answer of a service; None where none comes in time (seconds; None: no limit)."""
+    loop = asyncio.get_running_loop()
+    answered = asyncio.Event()
+    future = client.call_async(request)
+    # The answer comes in the thread that spins the ROS node.
+    future.add_done_callback(lambda _: loop.call_soon_threadsafe(answered.set))
+    try:
+        await asyncio.wait_for(answered.wait(), timeout)
+    except asyncio.TimeoutError:
+        client.remove_pending_request(future)
+        return None
+    return future.result()
 
 
 class _OnChangeState(BaseEventHandler):

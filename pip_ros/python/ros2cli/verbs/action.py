@@ -54,11 +54,11 @@ def _send_goal(arguments: argparse.Namespace) -> int:
             print(f"Feedback:\n{_indented(message.feedback)}", flush=True)
 
         callback = print_feedback if arguments.feedback else None
-        handle = answer(node, client.send_goal_async(goal, callback))
+        handle = answer(node, lambda: client.send_goal_async(goal, callback))
         if not handle.accepted:
             raise CommandError("Goal was rejected.")
         print(f"Goal accepted with ID: {bytes(handle.goal_id.uuid).hex()}\n", flush=True)
-        response = answer(node, handle.get_result_async())
+        response = answer(node, handle.get_result_async)
         print(f"Result:\n{_indented(response.result)}", flush=True)
         print(f"Goal finished with status: {_STATUS.get(response.status, response.status)}")
         client.destroy()

@@ -41,11 +41,11 @@ def _lifecycle_nodes(node: Node) -> list[str]:
     ]
 
 
-def _call(node: Node, service_type: Any, name: str, request: Any) -> Any:
+def _call(node: Node, service_type: Any, name: str, request: Any, *, repeat: bool = True) -> Any:
     client = node.create_client(service_type, name)
     if not appears(node, client.service_is_ready):
         raise CommandError("Node not found")
-    return answer(node, client.call_async(request))
+    return answer(node, lambda: client.call_async(request), repeat=repeat)
 
 
 def _state(node: Node, name: str) -> str:
@@ -85,7 +85,7 @@ def _set(arguments: argparse.Namespace) -> int:
             names = "".join(f"\n- {each.label} [{each.id}]" for each in available)
             raise CommandError(f"Unknown transition requested, available ones are:{names}")
         request = ChangeState.Request(transition=wanted[0])
-        if not _call(node, ChangeState, f"{name}/change_state", request).success:
+        if not _call(node, ChangeState, f"{name}/change_state", request, repeat=False).success:
             raise CommandError("Transitioning failed")
     print("Transitioning successful")
     return 0

@@ -58,7 +58,7 @@ def _client(node: Node, name: str) -> AsyncParameterClient:
 
 
 def _names(node: Node, name: str) -> list[str]:
-    return sorted(answer(node, _client(node, name).list_parameters()).result.names)
+    return sorted(answer(node, _client(node, name).list_parameters, repeat=True).result.names)
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -77,7 +77,8 @@ def _list(arguments: argparse.Namespace) -> int:
 def _get(arguments: argparse.Namespace) -> int:
     with graph_node("param_get") as node:
         client = _client(node, require_node(node, arguments.node_name))
-        values = answer(node, client.get_parameters([arguments.parameter_name])).values
+        names = [arguments.parameter_name]
+        values = answer(node, lambda: client.get_parameters(names), repeat=True).values
     if not values or values[0].type == ParameterType.PARAMETER_NOT_SET:
         raise CommandError("Parameter not set")
     plain: Any = parameter_value_to_python(values[0])
@@ -90,7 +91,7 @@ def _set(arguments: argparse.Namespace) -> int:
     with graph_node("param_set") as node:
         client = _client(node, require_node(node, arguments.node_name))
         parameter = Parameter(name=arguments.parameter_name, value=value)
-        (result,) = answer(node, client.set_parameters([parameter])).results
+        (result,) = answer(node, lambda: client.set_parameters([parameter]), repeat=True).results
     if not result.successful:
         raise CommandError("Setting parameter failed" + (f": {result.reason}" if result.reason else ""))
     print("Set parameter successful" + (f": {result.reason}" if result.reason else ""))

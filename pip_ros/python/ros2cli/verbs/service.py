@@ -45,6 +45,6 @@ def _call(arguments: argparse.Namespace) -> int:
             print("waiting for service to become available...", flush=True)
             client.wait_for_service()
         print(f"requester: making request: {request!r}\n", flush=True)
-        response = answer(node, client.call_async(request))
+        response = answer(node, lambda: client.call_async(request))
     print(f"response:\n{response!r}\n")
     return 0

@@ -38,10 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-arr", action="store_true", help="Don't print array fields of messages")
     parser.add_argument("--no-str", action="store_true", help="Don't print string fields of messages")
-    parser.add_argument("--flow-style", action="store_true", help="Print collections in the block style")
+    parser.add_argument("--flow-style", action="store_true", help="Print collections in one line")
     parser.add_argument("--once", action="store_true", help="Print the first message received and then exit")
     parser.add_argument("--timeout", type=float, help="Stop after this time in seconds")
-    parser.add_argument("--spin-time", type=float, default=5.0, help="Time in seconds to wait for the topic")
+    parser.add_argument("--spin-time", type=float, help="Time in seconds to wait for the topic")
 
 
 def main(arguments: argparse.Namespace) -> int:
