@@ -24,7 +24,7 @@ from launch.actions import (
     TimerAction,
 )
 from launch.conditions import IfCondition
-from launch.event_handlers import OnProcessExit, OnProcessIO, OnProcessStart
+from launch.event_handlers import OnProcessIO, OnProcessStart
 from launch.events import matches_action
 from launch.events.process import ProcessIO
 from launch.logging import launch_config
@@ -336,13 +336,18 @@ def test_failed_transition_is_told(capfd: pytest.CaptureFixture[str]) -> None:
     assert message in capfd.readouterr().out
 
 
-def test_shutdown_does_not_wait_for_a_lifecycle_node_that_never_comes() -> None:
-    node = LifecycleNode(executable="/bin/true", name="ghost", namespace="/")
-    end = RegisterEventHandler(OnProcessExit(target_action=node, on_exit=[Shutdown()]))
+@pytest.mark.parametrize("program", ["/bin/true", "/bin/cat"])
+def test_launch_does_not_wait_for_a_lifecycle_node_that_never_comes(program: str) -> None:
+    # The first ends by itself, and then so does the launch; the second is ended by the shutdown.
+    node = LifecycleNode(executable=program, name="ghost", namespace="/")
     configure = ChangeState(
         lifecycle_node_matcher=matches_action(node), transition_id=Transition.TRANSITION_CONFIGURE
     )
-    assert run(end, node, EmitEvent(event=configure)) == 0
+    end = [] if program == "/bin/true" else [TimerAction(period=0.3, actions=[Shutdown()])]
+    service = LaunchService()
+    service.include_launch_description(LaunchDescription([node, EmitEvent(event=configure), *end]))
+    assert service.run() == 0
+    assert node.return_code is not None
 
 
 def test_packages_are_found_where_they_are(prefix: Path) -> None:

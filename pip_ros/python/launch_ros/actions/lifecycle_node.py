@@ -73,9 +73,15 @@ class LifecycleNode(Node):
         return entities
 
     def change_state(self, context: LaunchContext, transition_id: int) -> None:
-        """Have the node make a transition as soon as it is there; a failure is logged, a shutdown cancels it."""
+        """Have the node make a transition as soon as it is there; a failure is logged.
+
+        A shutdown cancels it, and so does the end of the process.
+        """
         change = asyncio.ensure_future(self._change_state(transition_id))
         context.add_completion_future(change)
+        process = self.get_asyncio_future()
+        if process is not None:
+            process.add_done_callback(lambda _: change.cancel())
 
         def cancel(event: Event, context: LaunchContext) -> None:
             change.cancel()
