@@ -12,6 +12,8 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from sam3d_ros.perception.reconstructors import RECONSTRUCTORS
+
 INPUTS = {
     "image": "In: colour image (sensor_msgs/Image); with image_transport:=compressed its /compressed sibling is read.",
     "camera_info": "In: calibration of the colour image (sensor_msgs/CameraInfo).",
@@ -35,7 +37,7 @@ SETTINGS = {
     "depth_transport": "Transport of the depth image.",
 }
 CHOICES = {
-    "reconstructor": ["", "geometric"],
+    "reconstructor": ["", *RECONSTRUCTORS],
     "image_transport": ["", "raw", "compressed"],
     "depth_transport": ["", "raw", "compressedDepth"],
 }

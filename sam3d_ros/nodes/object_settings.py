@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 from rclpy.node import Node
 
@@ -10,13 +12,11 @@ from sam3d_ros.perception.geometric.config import GeometricConfig
 from sam3d_ros.perception.geometric.reconstructor import GeometricReconstructor
 from sam3d_ros.perception.pipeline import PipelineConfig
 from sam3d_ros.perception.reconstructor import Reconstructor
+from sam3d_ros.perception.reconstructors import RECONSTRUCTORS
 from sam3d_ros.ros.frame_assembler import AssemblerConfig
 from sam3d_ros.ros.frame_builder import FrameBuilderConfig
-from sam3d_ros.ros.parameters import declare, parameter, read
+from sam3d_ros.ros.parameters import declare, parameter, with_values
 from sam3d_ros.ros.qos import PROFILE_NAMES
-
-#: What the parameter `reconstructor` can name.
-RECONSTRUCTORS = ("geometric",)
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,15 @@ class Settings:
     pipeline: PipelineConfig = field(default_factory=PipelineConfig)
     geometric: GeometricConfig = field(default_factory=GeometricConfig)
 
+    def with_values(self, values: Mapping[str, Any]) -> Settings:
+        """A copy with some parameters changed, by their full names; names of no parameter are passed over.
+
+        Raises:
+            ValueError: a value is refused.
+        """
+        groups = {f.name: with_values(getattr(self, f.name), values, _prefix(f.name)) for f in fields(self)}
+        return Settings(**groups)
+
     def reconstructor(self) -> Reconstructor:
         """A new reconstructor of the kind that is asked for.
 
@@ -81,21 +90,16 @@ class Settings:
         )
 
 
-_PREFIXES = {"assembler": "assembler.", "geometric": "geometric."}
-
-
 def declare_settings(node: Node) -> Settings:
-    """Declare every parameter on a node; the values it was started with."""
-    groups = {
-        f.name: declare(node, getattr(Settings(), f.name), _PREFIXES.get(f.name, ""))
-        for f in fields(Settings)
-    }
+    """Declare every parameter on a node; the values that it was started with.
+
+    Raises:
+        ValueError, rclpy.exceptions.ParameterException: a value is refused.
+    """
+    defaults = Settings()
+    groups = {f.name: declare(node, getattr(defaults, f.name), _prefix(f.name)) for f in fields(Settings)}
     return Settings(**groups)
 
 
-def read_settings(node: Node) -> Settings:
-    """The present values; raises ValueError where one is refused."""
-    groups = {
-        f.name: read(node, getattr(Settings(), f.name), _PREFIXES.get(f.name, "")) for f in fields(Settings)
-    }
-    return Settings(**groups)
+def _prefix(group: str) -> str:
+    return f"{group}." if group in ("assembler", "geometric") else ""

@@ -6,12 +6,14 @@ import sys
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.parameter import Parameter
 
 from sam3d_ros.nodes.lifecycle import AutostartNode, run_nodes
 from sam3d_ros.nodes.object_inputs import ObjectInputs
 from sam3d_ros.nodes.object_outputs import ObjectOutputs
 from sam3d_ros.nodes.object_requests import ObjectRequests
-from sam3d_ros.nodes.object_settings import declare_settings, read_settings
+from sam3d_ros.nodes.object_settings import declare_settings
 from sam3d_ros.nodes.object_threads import ObjectThreads
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.pipeline import ObjectPipeline, Observation
@@ -50,8 +52,11 @@ class Sam3dObjects(AutostartNode):
     def __init__(self) -> None:
         super().__init__("sam3d_objects")
         self._settings = declare_settings(self)
+        self.add_on_set_parameters_callback(self._change_settings)
         self._faults = FaultLog()
         self._latencies = LatencyMeter()
+        self._target_frame = ""
+        self._pipeline: ObjectPipeline | None = None
         self._inputs: ObjectInputs | None = None
         self._outputs: ObjectOutputs | None = None
         self._threads: ObjectThreads | None = None
@@ -62,15 +67,16 @@ class Sam3dObjects(AutostartNode):
         self.create_timer(DIAGNOSTICS_TICK, self._diagnose, clock=self.steady_clock)
 
     def configure(self) -> None:
-        self._settings = settings = read_settings(self)
-        pipeline = ObjectPipeline(settings.reconstructor(), settings.pipeline)
-        self._threads = ObjectThreads(pipeline, self)
+        settings = self._settings
+        self._target_frame = settings.frames.target_frame
+        self._pipeline = ObjectPipeline(settings.reconstructor(), settings.pipeline)
+        self._threads = ObjectThreads(self._pipeline, self)
         self._inputs = ObjectInputs(self, settings, self._faults, self._latencies)
         self._outputs = ObjectOutputs(self, settings.pipeline.tracker.max_objects)
-        self._requests = ObjectRequests(self, settings.frames.target_frame)
+        self._requests = ObjectRequests(self, self._target_frame)
         self.get_logger().info(
             f"reconstructor {settings.node.reconstructor}, objects tracked in "
-            f"{settings.frames.target_frame or 'the frame of the image'}"
+            f"{self._target_frame or 'the frame of the image'}"
         )
 
     def activate(self) -> None:
@@ -93,7 +99,7 @@ class Sam3dObjects(AutostartNode):
             self._outputs.close()
         if self._requests is not None:
             self._requests.close()
-        self._inputs = self._outputs = self._threads = self._requests = None
+        self._inputs = self._outputs = self._threads = self._requests = self._pipeline = None
 
     def refused(self, error: ValueError | OSError) -> None:
         if isinstance(error, FaultError):
@@ -133,9 +139,20 @@ class Sam3dObjects(AutostartNode):
         self._faults.report(fault, f"{stage}: {type(error).__name__}: {error}")
         self.get_logger().error(f"{stage} failed, the frame is passed over:\n{details}")
 
+    def _change_settings(self, changed: list[Parameter]) -> SetParametersResult:
+        """Judge changed parameters; those of the pipeline hold at once, the others when the node is configured."""
+        try:
+            settings = self._settings.with_values({p.name: p.value for p in changed})
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self._settings = settings
+        if self._pipeline is not None:
+            self._pipeline.reconfigure(settings.pipeline)
+        return SetParametersResult(successful=True)
+
     def _frame_of(self, frame: Frame) -> str:
         """The frame that objects are tracked and published in."""
-        return self._settings.frames.target_frame or frame.frame_id
+        return self._target_frame or frame.frame_id
 
     def _take_back(self, threads: ObjectThreads) -> None:
         if threads.newest is not None and self._outputs is not None:
@@ -167,11 +184,8 @@ class Sam3dObjects(AutostartNode):
         threads = self._threads
         newest = None if threads is None else threads.newest
         count = 0 if newest is None else len(newest[1].objects)
-        values = {
-            "lifecycle": self.state,
-            "objects": str(count),
-            "reconstructor": self._settings.node.reconstructor,
-        }
+        reconstructor = "" if self._pipeline is None else self._pipeline.reconstructor.name
+        values = {"lifecycle": self.state, "objects": str(count), "reconstructor": reconstructor}
         return DiagnosticStatus(
             name=f"{name}: state",
             level=DiagnosticStatus.OK,

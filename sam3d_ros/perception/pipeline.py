@@ -134,6 +134,14 @@ class ObjectPipeline:
         """Totals since the start: the faults of all observations, and `dropped` answers of tracks that had ended."""
         return MappingProxyType(dict(self._counters))
 
+    def reconfigure(self, config: PipelineConfig) -> None:
+        """Take other parameters from the next observation on; tracks and their meshes stay."""
+        follower = Follower(config.following, config.refinement, config.verdict)
+        with self._lock:
+            self.config = config
+            self._tracker.config = config.tracker
+            self._follower = follower
+
     def observe(self, frame: Frame) -> Observation:
         """Follow the objects into a frame.
 

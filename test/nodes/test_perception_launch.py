@@ -19,7 +19,8 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from rcl_interfaces.srv import DescribeParameters, ListParameters
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue, SetParametersResult
+from rcl_interfaces.srv import DescribeParameters, ListParameters, SetParameters
 from rclpy.action import ActionClient
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection3DArray
@@ -27,7 +28,8 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from sam3d_ros.action import Reconstruct
 from sam3d_ros.geometry.frames import Similarity
-from sam3d_ros.msg import ObjectArray, ObjectMesh
+from sam3d_ros.msg import ObjectArray, ObjectMesh, Verdict
+from sam3d_ros.perception.verdict import VerdictThresholds
 from sam3d_ros.ros.object_messages import mesh_from_message, objects_from_message
 from sam3d_ros.ros.qos import qos_profile
 from sam3d_ros.ros.stamps import nanoseconds
@@ -318,6 +320,28 @@ def test_every_parameter_is_described(call: Any) -> None:
     foreign = ("use_sim_time", "start_type_description_service", "qos_overrides.")
     silent = [d.name for d in described.descriptors if not d.description and not d.name.startswith(foreign)]
     assert silent == []
+
+
+@pytest.mark.launch(fixture=graph)
+def test_parameters_of_the_pipeline_change_at_once_and_bad_ones_are_refused(
+    seen: ObjectArray, heard: Heard, call: Any, wait_for: Any
+) -> None:
+    def put(name: str, value: float) -> SetParametersResult:
+        typed = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
+        request = SetParameters.Request(parameters=[Parameter(name=name, value=typed)])
+        return call(SetParameters, f"{NODE}/set_parameters", request).results[0]
+
+    def states() -> set[int]:
+        return {thing.verdict.state for thing in heard.objects[-1].objects}
+
+    refused = put("tracker.association.min_overlap", 7.0)
+    assert not refused.successful
+    assert refused.reason
+    assert wait_for(lambda: Verdict.ACCEPTED in states()), "nothing is accepted with the default bounds"
+    assert put("verdict.accept_mask_iou", 1.0).successful
+    assert wait_for(lambda: states() and Verdict.ACCEPTED not in states()), "the bound does not hold yet"
+    assert put("verdict.accept_mask_iou", VerdictThresholds().accept_mask_iou).successful
+    assert wait_for(lambda: Verdict.ACCEPTED in states())
 
 
 @pytest.mark.launch(fixture=graph)

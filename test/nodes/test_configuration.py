@@ -1,0 +1,108 @@
+"""What is shipped beside the code agrees with the code: parameters, launch arguments, RViz and Fast DDS profiles."""
+
+from __future__ import annotations
+
+import itertools
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from launch.launch_description_sources import get_launch_description_from_python_launch_file
+
+from sam3d_ros.nodes.object_settings import declare_settings
+from sam3d_ros.nodes.perception import HOSTED
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / "config"
+#: What a 1920x1200 image in four channels takes, bytes.
+LARGE_IMAGE = 1920 * 1200 * 4
+
+
+def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested groups as names with dots."""
+    result: dict[str, Any] = {}
+    for name, value in tree.items():
+        result |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return result
+
+
+@pytest.fixture
+def declared(probe: Any) -> dict[str, Any]:
+    """Every parameter of the objects' node with its default."""
+    declare_settings(probe.node)
+    names = [name for name in probe.node._parameters if not name.startswith(("use_sim_time", "start_type"))]
+    return {name: probe.node.get_parameter(name).value for name in names}
+
+
+def test_the_parameter_file_holds_every_parameter_with_its_default(declared: dict[str, Any]) -> None:
+    content = yaml.safe_load((CONFIG / "perception.yaml").read_text())
+    assert set(content) == {"/**/perception", "/**/sam3d_objects"}
+    shipped = flat(content["/**/sam3d_objects"]["ros__parameters"])
+    assert shipped.pop("autostart") is True
+    assert shipped == declared
+    assert content["/**/perception"]["ros__parameters"] == {"nodes": list(HOSTED)}
+
+
+def test_the_parameter_file_says_what_each_parameter_is_for() -> None:
+    lines = (CONFIG / "perception.yaml").read_text().splitlines()
+    silent = [
+        line
+        for above, line in itertools.pairwise(lines)
+        if line.strip() and not line.strip().startswith("#") and not line.endswith(":") and "# " not in above
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize("name", ["perception.launch.py", "demo.launch.py"])
+def test_every_launch_argument_is_described(name: str) -> None:
+    description = get_launch_description_from_python_launch_file(str(ROOT / "launch" / name))
+    arguments = [entity for entity in description.entities if hasattr(entity, "default_value")]
+    assert arguments
+    silent = [a.name for a in arguments if not a.description or a.description == "no description given"]
+    assert silent == []
+
+
+def test_perception_launch_has_an_argument_for_every_topic_and_the_main_settings() -> None:
+    description = get_launch_description_from_python_launch_file(
+        str(ROOT / "launch" / "perception.launch.py")
+    )
+    names = {entity.name for entity in description.entities if hasattr(entity, "default_value")}
+    inputs = {"image", "camera_info", "labels", "label_info", "depth", "depth_camera_info", "points"}
+    outputs = {"objects", "meshes", "detections", "markers"}
+    settings = {
+        "reconstructor",
+        "target_frame",
+        "rviz",
+        "params_file",
+        "use_sim_time",
+        "log_level",
+        "namespace",
+    }
+    assert inputs | outputs | settings <= names
+
+
+def test_rviz_shows_what_the_nodes_publish() -> None:
+    displays = yaml.safe_load((CONFIG / "perception.rviz").read_text())["Visualization Manager"]["Displays"]
+    shown = {display["Class"].rsplit("/", 1)[1]: display for display in displays}
+    assert {"Image", "DepthCloud", "MarkerArray", "TF"} <= set(shown)
+    markers = shown["MarkerArray"]["Topic"]
+    assert markers["Value"] == "sam3d_objects/markers"
+    assert (markers["Reliability Policy"], markers["Durability Policy"]) == ("Reliable", "Transient Local")
+
+
+def test_the_fast_dds_profile_holds_whole_images_in_shared_memory() -> None:
+    space = {"dds": "http://www.eprosima.com"}
+    root = ElementTree.parse(CONFIG / "fastdds.xml").getroot()
+    transports = {
+        t.find("dds:type", space).text: t for t in root.iterfind(".//dds:transport_descriptor", space)
+    }
+    assert set(transports) == {"SHM", "UDPv4"}
+    shared = transports["SHM"]
+    assert int(shared.find("dds:maxMessageSize", space).text) >= LARGE_IMAGE
+    assert int(shared.find("dds:segment_size", space).text) >= 4 * LARGE_IMAGE
+    participant = root.find(".//dds:participant", space)
+    assert participant.get("is_default_profile") == "true"
+    used = {t.text for t in participant.iterfind(".//dds:userTransports/dds:transport_id", space)}
+    assert used == {t.find("dds:transport_id", space).text for t in transports.values()}
