@@ -25,6 +25,8 @@ _HULL_POINTS = 1500
 _MARGIN_PIXELS = 2.0
 #: A completed object that is less deep than this share of what is expected is pushed back.
 _THIN = 0.75
+#: Thickness of a floor in voxels that a grid holds; cosine of a floor against up; share of the points that makes one.
+_LEAST_FLOOR, _FACING_UP, _FLOOR_SHARE = 1.5, 0.7, 0.04
 #: Fewer voxels than this along the longest side are no shape any more.
 _LEAST_RESOLUTION = 8
 
@@ -71,17 +73,17 @@ def complete(frame: Frame, segment: Segment, plane: SupportPlane, config: Geomet
         config=config,
     )
     points = to_camera.apply_inverse(segment.points(_HULL_POINTS))
+    normals = segment.sampled_normals(_HULL_POINTS) @ to_camera.rotation
     behind = _pushed_back(points, ground.base, symmetry, config)
     spread = np.concatenate([points, behind])
     extent = np.ptp(spread, axis=0)
     diameter = max(float(np.linalg.norm(extent)), pixel)
     shell = max(config.shell_share * diameter, 2.0 * segment.noise)
+    base = _below_thin_floors(points, normals, ground.base, float(extent.max()) / config.resolution)
 
     solid, resolution = None, config.resolution
     while resolution >= _LEAST_RESOLUTION:
-        solid = carve(
-            spread, ground.base, symmetry, free_space, resolution=resolution, margin=margin, shell=shell
-        )
+        solid = carve(spread, base, symmetry, free_space, resolution=resolution, margin=margin, shell=shell)
         if solid is None:
             break
         solid = _simplified(solid, config.max_triangles)
@@ -100,6 +102,14 @@ def complete(frame: Frame, segment: Segment, plane: SupportPlane, config: Geomet
         solid = box_solid(low - margin, high + margin)
     named = tuple(name for name, applies in reasons.items() if applies)
     return Completion(solid, ground, symmetry, free_space, diameter, named)
+
+
+def _below_thin_floors(points: Array, normals: Array, base: float, voxel: float) -> float:
+    """The base, lowered where the floor of a tray is seen so close to it that the grid would tear it."""
+    floor = (points[:, 2] < base + _LEAST_FLOOR * voxel) & (normals[:, 2] > _FACING_UP)
+    if floor.mean() < _FLOOR_SHARE:
+        return base
+    return min(base, float(np.percentile(points[floor, 2], 20.0)) - _LEAST_FLOOR * voxel)
 
 
 def _pushed_back(points: Array, base: float, symmetry: Symmetry, config: GeometricConfig) -> Array:

@@ -29,6 +29,8 @@ _DEPTH_STEP = 0.05
 _DEPTH_GAP = 0.3
 _SPARSE = 0.004
 _DEPTH_BINS = 4096
+#: A compact part may lie this share of the mask's width behind or before the rest: a slope was not measured.
+_JUMP = 0.8
 #: A separated stretch with at least this share of the points still belongs to the object.
 _MAIN_SHARE = 0.4
 #: Masks measured more thinly than this are interpolated over triangles.
@@ -179,11 +181,28 @@ def _without_bleeding(
     cuts = np.flatnonzero(np.diff(full) > _DEPTH_GAP / _DEPTH_STEP)
     starts, ends = np.r_[full[0], full[cuts + 1]], np.r_[full[cuts], full[-1]]
     size = np.array([count[a : b + 1].sum() for a, b in zip(starts, ends, strict=True)])
-    kept = np.flatnonzero(size >= _MAIN_SHARE * size.max())
-    low = values.min() + (starts[kept[0]] - 1) * step
-    high = values.min() + (ends[kept[-1]] + 2) * step
+    origin, main = float(values.min()), int(np.argmax(size))
+    kept = measured & _between(depth, origin + (starts[main] - 1) * step, origin + (ends[main] + 2) * step)
+    for index in (*range(main - 1, -1, -1), *range(main + 1, len(size))):
+        part = measured & _between(
+            depth, origin + (starts[index] - 1) * step, origin + (ends[index] + 2) * step
+        )
+        gap = (max(starts[index], starts[main]) - min(ends[index], ends[main])) * _DEPTH_STEP
+        if size[index] >= _MAIN_SHARE * size[main] or (gap < _JUMP and _is_compact(part)):
+            kept |= part
+    return np.asarray(kept)
+
+
+def _between(depth: NDArray[np.floating], low: float, high: float) -> NDArray[np.bool_]:
     with np.errstate(invalid="ignore"):
-        return np.asarray(measured & (depth >= low) & (depth <= high))
+        return np.asarray((depth >= low) & (depth <= high))
+
+
+def _is_compact(part: NDArray[np.bool_]) -> bool:
+    """Whether most of a part survives thinning: a neck does, what bled in along an outline does not."""
+    core = cv2.erode(part.astype(np.uint8), np.ones((5, 5), np.uint8))
+    grown = cv2.dilate(core, np.ones((5, 5), np.uint8))
+    return bool(np.count_nonzero(grown) > 0.5 * np.count_nonzero(part))
 
 
 def _without_flying(
