@@ -213,7 +213,7 @@ def test_bfloat16_runs_and_stays_near(tiny, scene):
         ({"image": np.zeros((60, 80), np.uint8)}, "image is uint8"),
         ({"masks": np.ones((60, 80), bool)}, "masks are bool"),
         ({"masks": np.ones((1, 60, 80), np.uint8)}, "masks are uint8"),
-        ({"masks": np.zeros((1, 60, 80), bool)}, "mask is empty"),
+        ({"masks": np.zeros((1, 60, 80), bool)}, "mask 0 of 1: the mask is empty"),
         ({"points": np.zeros((30, 40, 3), np.float32)}, "points are"),
         ({"outputs": ("mesh", "nerf")}, "nerf"),
         ({"hypotheses": 0}, "at least one"),

@@ -96,7 +96,10 @@ def downsample(x: Tensor, voxels: VoxelSet) -> Tensor:
     """
     coarse, parent = voxels.coarse
     total = x.new_zeros(*x.shape[:-2], len(coarse), x.shape[-1], dtype=torch.float32)
-    total.index_add_(-2, parent, x.float())
+    # One child after the other, so that no two add to one parent at once: sums are the same in every run.
+    for child in CHILDREN.to(x.device):
+        rows = torch.nonzero((voxels.coords % 2 == child).all(dim=1)).squeeze(1)
+        total.index_add_(-2, parent[rows], x[..., rows, :].float())
     count = torch.bincount(parent, minlength=len(coarse))
     return (total / (count + 1)[:, None]).to(x.dtype)
 

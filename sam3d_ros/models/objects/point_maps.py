@@ -22,9 +22,9 @@ class SceneScale:
     shift: Tensor
 
     @staticmethod
-    def unit() -> SceneScale:
+    def unit(device: torch.device | None = None) -> SceneScale:
         """What is used where an object has no measured point."""
-        return SceneScale(torch.ones(3), torch.zeros(3))
+        return SceneScale(torch.ones(3, device=device), torch.zeros(3, device=device))
 
     def normalise(self, points: Tensor) -> Tensor:
         """(3, H, W) metres -> normalised."""
@@ -56,7 +56,7 @@ def scene_scale(points: Tensor, mask: Tensor, *, whole_scene: bool = True) -> Sc
     """
     own = _points_of(points, mask)
     if not own.isfinite().any():
-        return SceneScale.unit()
+        return SceneScale.unit(points.device)
     shift = own.nanmedian(dim=1).values
     if whole_scene:
         distance = (points - shift[:, None, None]).abs().amax(dim=0)

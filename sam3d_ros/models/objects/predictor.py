@@ -30,7 +30,7 @@ from sam3d_ros.models.objects.pose import decode_pose
 from sam3d_ros.models.objects.prediction import ObjectPrediction, mesh_of
 from sam3d_ros.models.objects.sampling import OnStep, Schedule, draw_noise, sample
 from sam3d_ros.models.objects.splats import Splats
-from sam3d_ros.models.objects.views import full_view, image_views, point_views
+from sam3d_ros.models.objects.views import box_around, full_view, image_views, point_views
 
 #: Called with the name of a stage and the share of the whole that is done, 0 to 1. What it raises ends the call.
 Progress = Callable[[str, float], None]
@@ -196,6 +196,11 @@ class SAM3DObjects:
         device = self.parts.device
         rgb = torch.from_numpy(image / 255.0).float().permute(2, 0, 1).to(device)
         soft = torch.from_numpy(masks.astype(np.float32))[:, None].to(device)
+        for number, mask in enumerate(soft):
+            try:
+                box_around(mask)
+            except ValueError as error:
+                raise ValueError(f"mask {number} of {len(soft)}: {error}") from error
         if points is None:
             return rgb, soft, None
         known = np.where(np.isfinite(points).all(axis=-1, keepdims=True), points, np.nan)
@@ -249,7 +254,8 @@ class SAM3DObjects:
                 group = run.subjects[chosen]
                 tokens = torch.cat([subject.condition for subject in group])
                 noise = {name: torch.cat([n[name] for n in noises[chosen]]) for name in shapes}
-                flow = ConditionedFlow.of_geometry(model, tokens, reuse=run.reuse)
+                reuse = run.reuse and schedule.evaluations > 1
+                flow = ConditionedFlow.of_geometry(model, tokens, reuse=reuse)
                 done = sample(flow, noise, schedule, run.on_step("geometry", chosen.start, len(group)))
                 for index, subject in enumerate(group):
                     subject.latents = {name: x[index] for name, x in done.items()}
@@ -270,7 +276,8 @@ class SAM3DObjects:
                 noise = draw_noise(
                     {VOXELS: (len(voxels), self.config.refinement.channels)}, subject.generator
                 )
-                flow = ConditionedFlow.of_refinement(model, subject.condition, voxels, reuse=run.reuse)
+                reuse = run.reuse and schedule.evaluations > 1
+                flow = ConditionedFlow.of_refinement(model, subject.condition, voxels, reuse=reuse)
                 done = sample(flow, noise, schedule, run.on_step("refinement", number, 1, len(subjects)))
                 subject.refined = self.config.refinement.destandardise(done[VOXELS][0])
 
