@@ -43,7 +43,10 @@ def grid_from_cloud(message: PointCloud2) -> Points:
             grid[..., axis] = np.ndarray(
                 (height, width), dtype, message.data, offset, (message.row_step, message.point_step)
             )
-    grid[~np.isfinite(grid).all(axis=-1)] = np.nan
+    # By coordinate: a reduction over an axis of three takes numpy several times as long.
+    known = np.isfinite(grid[..., 0]) & np.isfinite(grid[..., 1]) & np.isfinite(grid[..., 2])
+    if not known.all():
+        grid[~known] = np.nan
     return grid
 
 
