@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
 from sam3d_ros.geometry.frames import Similarity
-from sam3d_ros.models.objects.hypotheses import Hypothesis, Projection, best, judged
+from sam3d_ros.models.objects.hypotheses import Hypothesis, Projection, best, judged, spread
 
 RESOLUTION = 32
 FX, FY, CX, CY = 200.0, 190.0, 63.0, 48.5
@@ -75,3 +75,21 @@ def test_an_object_behind_the_camera_has_no_silhouette():
     (found,) = judged([behind], box_surface(), 1 / RESOLUTION, points, mask)
     assert found.silhouette == 0.0
     assert isinstance(found, Hypothesis)
+
+
+def test_spread_is_the_mean_square_of_known_deviations():
+    rng = np.random.default_rng(3)
+    center = Similarity(Rotation.random(rng=rng).as_matrix(), np.array([0.1, 0.2, 1.0]), np.full(3, 0.3))
+    shifts = rng.normal(scale=0.02, size=(4, 3))
+    turns = rng.normal(scale=0.4, size=(4, 3))
+    others = [
+        Similarity(
+            Rotation.from_rotvec(turn).as_matrix() @ center.rotation, center.translation + shift, center.scale
+        )
+        for shift, turn in zip(shifts, turns, strict=True)
+    ]
+    found = [Hypothesis(pose) for pose in [others[0], center, *others[1:]]]
+    deviations = np.concatenate([shifts, turns], axis=1)
+    assert_allclose(spread(found, 1), deviations.T @ deviations / 4, atol=1e-9)
+    assert_allclose(spread([Hypothesis(center)] * 3, 0), np.zeros((6, 6)), atol=1e-12)
+    assert_allclose(spread([Hypothesis(center)], 0), np.zeros((6, 6)))

@@ -16,6 +16,8 @@ Array = NDArray[np.float64]
 _MAX_MEASURED = 2000
 _MAX_SURFACE = 4000
 _MIN_POINTS = 16
+# Pixels: where points in the plane of the camera end up.
+_FAR_OUTSIDE = 1e6
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,8 @@ class Projection:
     def pixels(self, points: Array) -> Array:
         """(N, 3) points in front of the camera -> (N, 2) u v."""
         x, y, z = points.T
-        return np.stack([self.fx * x / z + self.cx, self.fy * y / z + self.cy], axis=1)
+        pixels = np.stack([self.fx * x / z + self.cx, self.fy * y / z + self.cy], axis=1)
+        return np.clip(pixels, -_FAR_OUTSIDE, _FAR_OUTSIDE)
 
 
 def _thinned(points: Array, count: int) -> Array:
@@ -124,3 +127,27 @@ def _judged(
 def best(hypotheses: Sequence[Hypothesis]) -> int:
     """Index of the best one; the first where none could be judged."""
     return int(np.argmax([hypothesis.score for hypothesis in hypotheses]))
+
+
+def spread(hypotheses: Sequence[Hypothesis], chosen: int) -> Array:
+    """How far the hypotheses lie from the chosen one.
+
+    Returns:
+        (6, 6) mean outer product of the deviations of the others in the optical frame, order x y z rotX rotY
+        rotZ, metres and radians; zeros where there is no other.
+    """
+    center = hypotheses[chosen].camera_from_object
+    others = [h.camera_from_object for index, h in enumerate(hypotheses) if index != chosen]
+    if not others:
+        return np.zeros((6, 6))
+    deviations = np.stack([np.concatenate(_deviation(pose, center)) for pose in others])
+    return deviations.T @ deviations / len(others)
+
+
+def _deviation(pose: Similarity, center: Similarity) -> tuple[Array, Array]:
+    """Translation, and rotation vector, from one pose to another, both in the optical frame."""
+    x, y, z, w = Similarity(pose.rotation @ center.rotation.T).quaternion()
+    axis = np.array([x, y, z])
+    length = float(np.linalg.norm(axis))
+    angle = 2.0 * np.arctan2(length, w)
+    return pose.translation - center.translation, axis * (angle / length if length > 0 else 2.0)
