@@ -45,7 +45,8 @@ def toml(path: Path) -> dict[str, Any]:
 
 def pins(name: str) -> list[Requirement]:
     lines = (REQUIREMENTS / name).read_text(encoding="utf-8").splitlines()
-    return [Requirement(line) for line in lines if line and not line.startswith("#")]
+    stripped = (line.split("#")[0].strip() for line in lines)
+    return [Requirement(line) for line in stripped if line]
 
 
 def manifest_names(*tags: str) -> set[str]:
