@@ -29,6 +29,10 @@ _OUTLINE_PIXELS = 100
 _RANGE_POINTS = 1000
 #: Width of the inner part of the rim, pixels.
 _NEAR_RIM_PIXELS = 4.0
+#: Steepest surface that a depth step between neighbouring pixels is taken for: tan(84 degrees).
+_STEEPEST = 10.0
+#: Stands in for unknown depth, metres.
+_NO_DEPTH = 1e6
 #: Masks with more measured pixels than this lose their outermost ones, where depth mixes two surfaces.
 _ERODE_FROM = 400
 
@@ -134,6 +138,20 @@ def hiding_pixels(
     return np.asarray(~mask & np.where(labels != 0, ~behind, before))
 
 
+def on_depth_edge(depth: NDArray[np.floating], pixel: float, noise: float) -> NDArray[np.bool_]:
+    """(H, W) pixels beside a depth step that no surface is steep enough for: flying pixels lie there.
+
+    Args:
+        depth: (H, W) metres, NaN = unknown.
+        pixel: metres that a pixel spans at the surface.
+        noise: standard deviation of a depth, metres.
+    """
+    kernel, known = np.ones((3, 3), np.uint8), np.isfinite(depth)
+    far = cv2.dilate(np.where(known, depth, -_NO_DEPTH).astype(np.float32), kernel)
+    near = cv2.erode(np.where(known, depth, _NO_DEPTH).astype(np.float32), kernel)
+    return np.asarray(far - near > 2.0 * _STEEPEST * pixel + 4.0 * noise)
+
+
 @dataclass(frozen=True, eq=False)
 class Measurement:
     """A sample of what is measured of one instance; everything in the optical frame.
@@ -188,6 +206,11 @@ def _measure(frame: Frame, instance_id: int, max_points: int) -> Measurement:
     measured = mask & np.isfinite(points[..., 2])
     inner = measured & (cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=2) > 0)
     chosen = inner if np.count_nonzero(inner) >= _ERODE_FROM else measured
+    if frame.points_source is PointsSource.DEPTH and chosen.any():
+        middle = float(np.median(points[..., 2][chosen]))
+        noise = sensor_noise(frame.points_source, middle)
+        smooth = chosen & ~on_depth_edge(points[..., 2], middle / frame.camera.fx, noise)
+        chosen = smooth if np.count_nonzero(smooth) > 0.5 * np.count_nonzero(chosen) else chosen
     at = np.flatnonzero(chosen)
     sample = points.reshape(-1, 3)[_spread(at, max_points)].astype(np.float64)
     noise = sensor_noise(frame.points_source, float(np.median(sample[:, 2]))) if len(sample) else np.nan

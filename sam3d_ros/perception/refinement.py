@@ -4,8 +4,8 @@ Each measured pixel casts its ray at the posed mesh. Where it meets the mesh, th
 predicted point along the surface normal is the residual (projective point-to-plane ICP, after Blais and Levine
 1995 and Chen and Medioni 1992). Where it misses, the nearest point of the surface is drawn to the measured
 point; where the mesh shows outside its mask it is drawn in. These two hold an object in the directions along its
-faces, and its scale. Gauss-Newton with Huber weights; directions that the data do not determine (the spin of a
-bottle) stay as they are, so that an object neither flips nor drifts.
+faces, and its scale. Gauss-Newton with robust weights: Tukey's for depth, Huber's for outlines. Directions that the
+data do not determine (the spin of a bottle) stay as they are, so that an object neither flips nor drifts.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ REFINEMENT_REASONS = frozenset({"refinement_no_points", "refinement_diverged"})
 
 #: sigma = 1.4826 median absolute deviation, for a normal distribution.
 _SIGMA_OF_MAD = 1.4826
-#: Huber's constant: 95 % efficiency on normal residuals (Huber 1964).
-_HUBER = 1.345
+#: Constants of Huber's and Tukey's weights: 95 % efficiency on normal residuals (Holland and Welsch 1977).
+_HUBER, _TUKEY = 1.345, 4.685
 #: Standard deviation of a rotation that nobody measured: uniform on a turn, pi / sqrt(3) radians.
 _FREE_ROTATION = np.pi / np.sqrt(3.0)
 #: Errors of neighbouring pixels agree: so many of them count as one independent measurement.
@@ -234,9 +234,10 @@ def _system(
     size = np.abs(residual)
     spread = _SIGMA_OF_MAD * float(np.median(size[:depth_rows]))
     scale = max(measurement.noise, spread)
-    weight = np.minimum(1.0, _HUBER * scale / np.maximum(size, 1e-12))
+    weight = np.clip(1.0 - (size / (_TUKEY * scale)) ** 2, 0.0, 1.0) ** 2
+    outline = np.minimum(1.0, _HUBER * scale / np.maximum(size[depth_rows:], 1e-12))
+    weight[depth_rows:] = _MASK_WEIGHT * outline
     weight[size > capture] = 0.0
-    weight[depth_rows:] *= _MASK_WEIGHT
     return jacobian, residual, weight
 
 

@@ -27,6 +27,8 @@ _MARGIN_PIXELS = 2.0
 _THIN = 0.75
 #: Thickness of a floor in voxels that a grid holds; cosine of a floor against up; share of the points that makes one.
 _LEAST_FLOOR, _FACING_UP, _FLOOR_SHARE = 1.5, 0.7, 0.04
+#: Thinner shells than this, in voxels, tear when the field is smoothed.
+_LEAST_SHELL = 2.0
 #: Fewer voxels than this along the longest side are no shape any more.
 _LEAST_RESOLUTION = 8
 
@@ -78,8 +80,9 @@ def complete(frame: Frame, segment: Segment, plane: SupportPlane, config: Geomet
     spread = np.concatenate([points, behind])
     extent = np.ptp(spread, axis=0)
     diameter = max(float(np.linalg.norm(extent)), pixel)
-    shell = max(config.shell_share * diameter, 2.0 * segment.noise)
-    base = _below_thin_floors(points, normals, ground.base, float(extent.max()) / config.resolution)
+    voxel = max(float(extent.max()), pixel) / config.resolution
+    shell = max(config.shell_share * diameter, 2.0 * segment.noise, _LEAST_SHELL * voxel)
+    base = _below_thin_floors(points, normals, ground.base, voxel)
 
     solid, resolution = None, config.resolution
     while resolution >= _LEAST_RESOLUTION:

@@ -11,7 +11,7 @@ from scipy.interpolate import LinearNDInterpolator
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.perception.frame import Frame, PointsSource
-from sam3d_ros.perception.measurement import sensor_noise
+from sam3d_ros.perception.measurement import on_depth_edge, sensor_noise
 
 Array = NDArray[np.float64]
 
@@ -19,8 +19,6 @@ Array = NDArray[np.float64]
 _MARGIN = 0.5
 #: Masks are looked at with at least so many pixels along their longer side, where they have them.
 _ENOUGH_PIXELS = 75
-#: Steepest surface that a depth step between neighbouring pixels is taken for: tan(84 degrees).
-_STEEPEST = 10.0
 #: Parts of a mask smaller than this share of the largest one are crumbs of the segmenter.
 _CRUMB = 0.02
 #: Depth is looked at in steps of this share of the mask's width. A stretch this long with hardly a point in it
@@ -221,12 +219,7 @@ def _without_flying(
         step: pixels of the image for one of these.
     """
     kernel = np.ones((3, 3), np.uint8)
-    known = np.isfinite(depth)
-    far = cv2.dilate(np.where(known, depth, -np.inf).astype(np.float32), kernel)
-    near = cv2.erode(np.where(known, depth, np.inf).astype(np.float32), kernel)
-    with np.errstate(over="ignore"):
-        span = far - near
-    smooth = span <= 2.0 * _STEEPEST * pixel + 4.0 * noise
+    smooth = ~on_depth_edge(depth, pixel, noise)
     half_width = float(cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3).max())
     border = 0 if half_width < 4 else 1 if half_width < 15 or step > 1 else 2
     inner = cv2.erode(mask.astype(np.uint8), kernel, iterations=border, borderValue=1) > 0 if border else mask
