@@ -190,6 +190,8 @@ def run_nodes(factories: Sequence[Callable[[], Node]], args: Sequence[str] | Non
     stop.wait()
     executor.create_task(close)
     spinner.join()
+    if not closed.is_set():
+        close()  # nobody waits for the entities any more: the executor's thread has died
     executor.shutdown()
     for node in nodes:
         node.destroy_node()

@@ -192,6 +192,8 @@ class ObjectThreads:
             self._listener.failed("reconstruction", error, traceback.format_exc())
             with self._condition:
                 self._condition.wait_for(lambda: self._stopping, timeout=RETRY_PAUSE)
+                # Requests that came meanwhile were not taken down: the newest frame asks again.
+                self._look_again = True
 
     def _fill(self, order: Order) -> None:
         newest = self._newest
