@@ -12,7 +12,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from sam3d_ros.perception.reconstructors import RECONSTRUCTORS
+from sam3d_ros.reconstruction.reconstructors import RECONSTRUCTORS
 
 INPUTS = {
     "image": "In: colour image (sensor_msgs/Image); with image_transport:=compressed its /compressed sibling is read.",

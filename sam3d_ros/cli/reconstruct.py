@@ -45,7 +45,7 @@ class _Answer:
 
 def add_verb(verbs: argparse._SubParsersAction[Any]) -> None:
     """Add the verb to the command line."""
-    from sam3d_ros.perception.reconstructors import RECONSTRUCTORS
+    from sam3d_ros.reconstruction.reconstructors import RECONSTRUCTORS
 
     parser = verbs.add_parser(
         "reconstruct",
@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> None:
     ids = _object_ids(folder, frame)
     with output_folder(arguments.out, is_own=_is_own) as work:
         from sam3d_ros.perception.pipeline import ObjectPipeline
-        from sam3d_ros.perception.reconstructors import make_reconstructor
+        from sam3d_ros.reconstruction.reconstructors import make_reconstructor
 
         pipeline = ObjectPipeline(make_reconstructor(arguments.reconstructor))
         answers = _reconstruct(pipeline, frame, ids)

@@ -12,7 +12,7 @@ from sam3d_ros.perception.geometric.config import GeometricConfig
 from sam3d_ros.perception.geometric.reconstructor import GeometricReconstructor
 from sam3d_ros.perception.pipeline import PipelineConfig
 from sam3d_ros.perception.reconstructor import Reconstructor
-from sam3d_ros.perception.reconstructors import RECONSTRUCTORS
+from sam3d_ros.reconstruction.reconstructors import RECONSTRUCTORS
 from sam3d_ros.ros.frame_assembler import AssemblerConfig
 from sam3d_ros.ros.frame_builder import FrameBuilderConfig
 from sam3d_ros.ros.parameters import declare, parameter, with_values

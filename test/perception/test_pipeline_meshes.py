@@ -19,8 +19,8 @@ from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.frame_folder import read_frame_folder
 from sam3d_ros.perception.pipeline import ObjectPipeline, PipelineConfig
 from sam3d_ros.perception.reconstructor import Progress
-from sam3d_ros.perception.reconstructors import make_reconstructor
 from sam3d_ros.perception.versions import ReconstructionReason, VersionConfig
+from sam3d_ros.reconstruction.reconstructors import make_reconstructor
 
 
 class Quarters(TrueReconstructor):

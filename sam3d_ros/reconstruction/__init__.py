@@ -1,0 +1,1 @@
+"""Which reconstructor there is, and how frames and the networks meet."""
