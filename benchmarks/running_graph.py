@@ -19,13 +19,14 @@ END_PATIENCE = 20.0
 
 
 def use_domain(domain: int) -> None:
-    """Keep this process and its children to themselves, with the Fast DDS profile of the package."""
+    """Keep this process and its children to themselves, in the environment that perception.launch.py sets."""
     profile = str(Path(get_package_share_directory("sam3d_ros")) / "config" / "fastdds.xml")
     os.environ.update(
         ROS_DOMAIN_ID=str(domain),
         ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
         FASTRTPS_DEFAULT_PROFILES_FILE=profile,
         FASTDDS_DEFAULT_PROFILES_FILE=profile,
+        OPENBLAS_NUM_THREADS="1",
     )
 
 
