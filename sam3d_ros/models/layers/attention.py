@@ -91,6 +91,8 @@ class CrossAttention(nn.Module):
         if isinstance(context, Tensor):
             context = self.keys_values(context)
         conditional = context.keys.shape[0]
+        if conditional == 0:
+            return self.unconditional().expand_as(x)
         queries = self.to_q(x[:conditional]).unflatten(-1, (self.heads, -1))
         answer = self.to_out(attend(queries, context.keys, context.values))
         if x.shape[0] == conditional:

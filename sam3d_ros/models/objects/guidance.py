@@ -31,39 +31,53 @@ def _halves(latents: Latents) -> tuple[Latents, Latents]:
 class ConditionedFlow:
     """A flow model with the condition of a batch.
 
-    With reuse, keys and values of the condition are projected once, and both velocities of a guided step come
-    from one batch whose unconditional half skips cross attention: its condition is zero, so that every layer
-    answers with a constant. Without reuse, each step projects the condition, and zeros stand for its absence.
-    Both give the same velocities.
+    With reuse, keys and values of the condition are projected once, and the unconditional velocity skips cross
+    attention: its condition is zero, so that every layer answers with a constant. Without reuse, each step
+    projects the condition, and zeros stand for its absence. Both give the same velocities.
 
     Args:
         evaluate: the model.
-        project: makes the condition reusable; None for no reuse.
         tokens: (B, S, C) condition.
+        project: makes the condition reusable; None for no reuse.
+        stacked: compute both velocities in one batch, with reuse. By default on all devices but the CPU, where
+            twice the batch only strains the caches.
     """
 
     def __init__(
-        self, evaluate: Evaluate, tokens: Tensor, project: Callable[[Tensor], Sequence[Any]] | None
+        self,
+        evaluate: Evaluate,
+        tokens: Tensor,
+        project: Callable[[Tensor], Sequence[Any]] | None,
+        stacked: bool | None = None,
     ) -> None:
         self._evaluate = evaluate
         self._tokens = tokens
         self._projected = project(tokens) if project else None
+        self._nothing = project(tokens[:0]) if project else None
+        self._stacked = tokens.device.type != "cpu" if stacked is None else stacked
 
     @staticmethod
-    def of_geometry(model: GeometryModel, tokens: Tensor, *, reuse: bool = True) -> ConditionedFlow:
+    def of_geometry(
+        model: GeometryModel, tokens: Tensor, *, reuse: bool = True, stacked: bool | None = None
+    ) -> ConditionedFlow:
         """Stage 1."""
-        return ConditionedFlow(model, tokens, model.context if reuse else None)
+        return ConditionedFlow(model, tokens, model.context if reuse else None, stacked)
 
     @staticmethod
     def of_refinement(
-        model: RefinementModel, tokens: Tensor, voxels: VoxelSet, *, reuse: bool = True
+        model: RefinementModel,
+        tokens: Tensor,
+        voxels: VoxelSet,
+        *,
+        reuse: bool = True,
+        stacked: bool | None = None,
     ) -> ConditionedFlow:
         """Stage 2, whose only latent is named `voxels`."""
 
         def evaluate(latents: Latents, t: Tensor, _step: Tensor, context: Any) -> Latents:
             return {VOXELS: model(latents[VOXELS], t, context, voxels)}
 
-        return ConditionedFlow(evaluate, tokens, model.context if reuse else None)
+        return ConditionedFlow(evaluate, tokens, model.context if reuse else None, stacked)
 
     def _at(self, latents: Latents, t: float, step: float, context: Any) -> Latents:
         rows = len(next(iter(latents.values())))
@@ -82,7 +96,9 @@ class ConditionedFlow:
 
     def both(self, latents: Latents, t: float, step: float) -> tuple[Latents, Latents]:
         """Velocities under the condition, and under a condition of zeros."""
-        if self._projected is not None:
+        if self._projected is None:
+            nothing = torch.zeros_like(self._tokens)
+            return self._at(latents, t, step, self._tokens), self._at(latents, t, step, nothing)
+        if self._stacked:
             return _halves(self._at(_doubled(latents), t, step, self._projected))
-        nothing = torch.zeros_like(self._tokens)
-        return self._at(latents, t, step, self._tokens), self._at(latents, t, step, nothing)
+        return self._at(latents, t, step, self._projected), self._at(latents, t, step, self._nothing)

@@ -63,15 +63,15 @@ def test_velocity_parity(golden):
         data.check(f"uncond_d.{name}", nothing[name])
 
 
-@pytest.mark.parametrize("reuse", [True, False])
-def test_sampler_parity(golden, reuse):
+@pytest.mark.parametrize(("reuse", "stacked"), [(True, True), (True, False), (False, False)])
+def test_sampler_parity(golden, reuse, stacked):
     data = golden("shortcut_generator")
     model = loaded(
         lambda: GeometryModel(geometry_config(data.config["backbone"])),
         without_prefix(data.weights, "reverse_fn.backbone."),
     )
     noise = {name: data.given(f"noise.{name}") for name in model.config.latent_shapes}
-    flow = ConditionedFlow.of_geometry(model, data.given("cond"), reuse=reuse)
+    flow = ConditionedFlow.of_geometry(model, data.given("cond"), reuse=reuse, stacked=stacked)
     low, high = data.config["cfgmod"]["interval"]
     assert low == 0
     for run in data.config["runs"]:
@@ -120,12 +120,13 @@ def _noise(model: GeometryModel, *, batch: int = 1, seed: int = 3):
     return draw_noise(model.config.latent_shapes, torch.Generator().manual_seed(seed), batch=batch)
 
 
-def test_reuse_changes_nothing():
+@pytest.mark.parametrize("stacked", [True, False])
+def test_reuse_changes_nothing(stacked):
     model = random_model()
     tokens = torch.randn(2, 11, model.config.context_width)
     noise = _noise(model, batch=2)
     schedule = Schedule.geometry(steps=6)
-    reused = sample(ConditionedFlow.of_geometry(model, tokens), noise, schedule)
+    reused = sample(ConditionedFlow.of_geometry(model, tokens, stacked=stacked), noise, schedule)
     plain = sample(ConditionedFlow.of_geometry(model, tokens, reuse=False), noise, schedule)
     for name in noise:
         torch.testing.assert_close(reused[name], plain[name], rtol=1e-5, atol=1e-5)

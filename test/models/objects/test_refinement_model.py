@@ -66,8 +66,8 @@ def test_sampler_parity(golden):
     data.check("t_seq", torch.from_numpy(schedule.times))
     voxels = VoxelSet(data.given("coords")[:, 1:])
     noise = {VOXELS: data.given("noise")}
-    for reuse in (True, False):
-        flow = ConditionedFlow.of_refinement(model, data.given("cond"), voxels, reuse=reuse)
+    for reuse, stacked in ((True, True), (True, False), (False, False)):
+        flow = ConditionedFlow.of_refinement(model, data.given("cond"), voxels, reuse=reuse, stacked=stacked)
         x = noise[VOXELS]
         for index, (t, until) in enumerate(zip(schedule.times[:-1], schedule.times[1:], strict=True)):
             guided = schedule.is_guided(t)
