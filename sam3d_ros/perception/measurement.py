@@ -17,8 +17,8 @@ Array = NDArray[np.float64]
 #: Structured light: sigma = 1.425e-3 z^2 metres (Khoshelham and Elberink 2012), here with a floor of 1 mm.
 _DEPTH_NOISE_FLOOR = 0.001
 _DEPTH_NOISE_GROWTH = 0.001425
-#: Range noise of a spinning LiDAR, metres, at any distance (data sheets state 2 to 3 cm).
-_LIDAR_NOISE = 0.02
+#: Range noise of a LiDAR, metres, at any distance: the repeatability of usual scanners (their accuracy is 2 to 3 cm).
+_LIDAR_NOISE = 0.01
 
 #: The rim around a mask, as a share of the longer side of its box, and its least width in pixels.
 _RIM_SHARE = 0.15

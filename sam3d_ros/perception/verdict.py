@@ -31,8 +31,8 @@ _SCALE_SOURCES = {
     PointsSource.LIDAR: ScaleSource.LIDAR,
     PointsSource.NONE: ScaleSource.PRIOR,
 }
-#: Reasons that reject at once, whoever found them.
-_FATAL = frozenset({"no_mesh", "no_points"})
+#: Reasons that reject at once, whoever found them; the last two mean that the mesh is a mere box.
+_FATAL = frozenset({"no_mesh", "no_points", "mask_too_small", "empty_shape"})
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class VerdictThresholds:
         max_rays: pixels of the silhouette looked at; 500 to 100000.
     """
 
-    min_points: int = 30
+    min_points: int = 50
     accept_mask_iou: float = 0.75
     reject_mask_iou: float = 0.4
     accept_residual: float = 0.02
@@ -78,10 +78,10 @@ def judge(frame: Frame, estimate: ObjectEstimate, thresholds: VerdictThresholds 
         ValueError: the instance has no pixel in this frame.
     """
     thresholds = thresholds or VerdictThresholds()
-    scale_source = _SCALE_SOURCES[frame.points_source]
     reasons = [reason for reason in estimate.verdict.reasons if reason not in FIGURE_REASONS]
     measurement = measure(frame, estimate.instance_id, max_points=thresholds.max_points)
     count = measurement.count
+    scale_source = _SCALE_SOURCES[frame.points_source] if count else ScaleSource.PRIOR
     if len(estimate.mesh.triangles) == 0:
         return Verdict(
             VerdictState.REJECTED, ("no_mesh", *reasons), np.nan, np.nan, np.nan, count, scale_source

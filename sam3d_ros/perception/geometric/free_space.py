@@ -18,6 +18,8 @@ Floats = NDArray[np.float32]
 _LEAST_COSINE = 0.2
 #: A surface faces the camera when the cosine of its angle to the ray is at least this.
 _FACING = 0.5
+#: Half the width of holes in the measured depth that count as seen, pixels.
+_HOLE = 3
 #: `cv2.remap` takes maps of fewer than 2^15 rows and columns.
 _REMAP_COLUMNS = 4096
 #: Points nearer to the camera than this, metres, are projected as if they were there.
@@ -150,11 +152,12 @@ def _maps(frame: Frame, segment: Segment) -> Floats:
 
 
 def _reliable(segment: Segment) -> NDArray[np.bool_]:
-    """Pixels of the mask that are measured, next to such, or surrounded by such."""
+    """Pixels of the mask that are measured, next to such, or surrounded by such; all of it where few are measured."""
+    if segment.is_sparse:
+        return segment.mask
     kernel = np.ones((3, 3), np.uint8)
-    size = 2 if segment.measured.sum() > 0.5 * segment.mask.sum() else 8
-    measured = cv2.dilate(segment.measured.astype(np.uint8), kernel, iterations=size + 1)
-    return np.asarray(segment.mask & (cv2.erode(measured, kernel, iterations=size, borderValue=1) > 0))
+    measured = cv2.dilate(segment.measured.astype(np.uint8), kernel, iterations=_HOLE + 1)
+    return np.asarray(segment.mask & (cv2.erode(measured, kernel, iterations=_HOLE, borderValue=1) > 0))
 
 
 def _cosines(segment: Segment) -> Floats:

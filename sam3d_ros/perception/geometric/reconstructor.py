@@ -77,7 +77,7 @@ class GeometricReconstructor:
         for index, (instance_id, segment) in enumerate(zip(instance_ids, segments, strict=True)):
             report("complete", 0.2 + 0.8 * index / len(instance_ids))
             if segment is None:
-                answers.append(_unmeasured(frame, instance_id))
+                answers.append(unmeasured(frame, instance_id))
             else:
                 answers.append(_estimate(frame, segment, complete(frame, segment, plane, self._config)))
         report("done", 1.0)
@@ -129,7 +129,7 @@ def _canonical(solid: Solid, colors: NDArray[np.uint8]) -> tuple[Mesh, Similarit
     return mesh, Similarity(rotation, rotation @ center, np.full(3, scale))
 
 
-def _unmeasured(frame: Frame, instance_id: int) -> ObjectEstimate:
+def unmeasured(frame: Frame, instance_id: int) -> ObjectEstimate:
     """A box of made-up size on the ray of the mask's middle: an answer where nothing was measured."""
     rows, columns = np.nonzero(frame.mask(instance_id))
     if len(rows) == 0:

@@ -65,8 +65,17 @@ class Segment:
     normals: NDArray[np.float32]
     noise: float
 
+    @property
+    def is_sparse(self) -> bool:
+        """Whether most of the mask is not measured."""
+        return bool(np.count_nonzero(self.measured) < _DENSE * np.count_nonzero(self.mask))
+
     def points(self, count: int) -> Array:
-        """(N, 3) a regular sample of at most `count` measured points in the optical frame."""
+        """(N, 3) a regular sample of at most `count` points of the surface in the optical frame.
+
+        Measured points; but where these are sparse, pixels of the whole mask with their filled depth, for sparse
+        points do not reach the outline.
+        """
         index = self._sample(count)
         rays = self.rays.reshape(-1, 3)[index].astype(np.float64)
         return rays * self.depth.ravel()[index, None].astype(np.float64)
@@ -76,7 +85,7 @@ class Segment:
         return self.normals.reshape(-1, 3)[self._sample(count)].astype(np.float64)
 
     def _sample(self, count: int) -> NDArray[np.intp]:
-        index = np.flatnonzero(self.measured)
+        index = np.flatnonzero(self.mask if self.is_sparse else self.measured)
         if len(index) > count:
             index = index[np.linspace(0, len(index) - 1, count).astype(int)]
         return index
