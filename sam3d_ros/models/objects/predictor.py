@@ -260,7 +260,7 @@ class SAM3DObjects:
                 for index, subject in enumerate(group):
                     subject.latents = {name: x[index] for name, x in done.items()}
 
-            _in_batches(len(run.subjects), self.max_batch, run_group)
+            in_batches(len(run.subjects), self.max_batch, run_group)
 
     def _decode_structure(self, subjects: Sequence[Subject]) -> None:
         with self.parts.use(Part.STRUCTURE) as decoder:
@@ -356,7 +356,7 @@ def _groups(items: Sequence[Subject], size: int) -> Iterator[Sequence[Subject]]:
         yield items[start : start + size]
 
 
-def _in_batches(count: int, size: int, run: Callable[[slice], None]) -> None:
+def in_batches(count: int, size: int, run: Callable[[slice], None]) -> None:
     """Run over `count` items; where the GPU has too little memory, halve the size of the batches."""
     start = 0
     while start < count:

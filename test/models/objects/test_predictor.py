@@ -11,7 +11,7 @@ from sam3d_ros.models.objects.dinov2 import DinoEncoder
 from sam3d_ros.models.objects.part_store import Memory, PartStore, RandomSource
 from sam3d_ros.models.objects.parts import ObjectsConfig, Part
 from sam3d_ros.models.objects.prediction import ObjectPrediction
-from sam3d_ros.models.objects.predictor import SAM3DObjects
+from sam3d_ros.models.objects.predictor import SAM3DObjects, in_batches
 from sam3d_ros.models.objects.sampling import Schedule
 
 GEOMETRY = Schedule.geometry(4)
@@ -228,3 +228,35 @@ def test_wrong_inputs_are_refused(tiny, scene, change, message):
 def test_no_masks_no_objects(tiny, scene):
     image, masks, points = scene
     assert tiny(image, masks[:0], points, geometry=GEOMETRY) == []
+
+
+def test_batches_shrink_where_memory_runs_out():
+    done: list[int] = []
+    tried: list[int] = []
+
+    def run(chosen: slice) -> None:
+        tried.append(chosen.stop - chosen.start)
+        if chosen.stop - chosen.start > 2:
+            raise torch.cuda.OutOfMemoryError
+        done.extend(range(chosen.start, chosen.stop))
+
+    in_batches(7, 5, run)
+    assert done == list(range(7))
+    assert tried == [5, 3, 2, 2, 2, 1]
+
+    def hopeless(chosen: slice) -> None:
+        raise torch.cuda.OutOfMemoryError
+
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        in_batches(2, 2, hopeless)
+
+
+def test_networks_can_be_released_and_come_back(scene):
+    image, masks, points = scene
+    own = predictor()
+    options = {"seed": 0, "geometry": Schedule.geometry_shortcut(1), "outputs": ()}
+    (before,) = own(image, masks[:1], points, **options)
+    own.parts.release()
+    own.parts.preload(Part.GEOMETRY)
+    (after,) = own(image, masks[:1], points, **options)
+    assert_same(before, after)

@@ -90,6 +90,18 @@ def test_pose_tokens_round_trip(seed):
     np.testing.assert_allclose(pose.apply(point), row_form * [-1, -1, 1], atol=1e-5)
 
 
+def test_a_thinned_object_is_as_large_as_before():
+    tokens = {
+        "6drotation_normalized": standardised_rotation(np.eye(3)),
+        "translation": torch.tensor([0.1, 0.2, 1.0]),
+        "scale": torch.log(torch.full((3,), 0.25)),
+    }
+    whole, half = (decode_pose(tokens, SceneScale.unit(), factor) for factor in (1, 2))
+    np.testing.assert_allclose(whole.scale, 0.25, rtol=1e-6)
+    np.testing.assert_allclose(half.scale, 0.5, rtol=1e-6)
+    np.testing.assert_array_equal(half.translation, whole.translation)
+
+
 def test_crop_extends_beyond_the_image_with_zeros():
     mask = torch.zeros(1, 10, 12)
     mask[0, 0:8, 0:4] = 1
