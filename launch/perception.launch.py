@@ -12,7 +12,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from sam3d_ros.reconstruction.reconstructors import RECONSTRUCTORS
+from sam3d_ros.reconstruction.network_config import RECONSTRUCTORS
 
 INPUTS = {
     "image": "In: colour image (sensor_msgs/Image); with image_transport:=compressed its /compressed sibling is read.",
@@ -130,6 +130,7 @@ def generate_launch_description() -> LaunchDescription:
         namespace=LaunchConfiguration("namespace"),
         output="log",
         arguments=["-d", LaunchConfiguration("rviz_config")],
+        remappings=[(topic, LaunchConfiguration(_argument(topic))) for topic in INPUTS],
         parameters=[{"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}],
         condition=IfCondition(LaunchConfiguration("rviz")),
     )

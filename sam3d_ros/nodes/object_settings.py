@@ -12,7 +12,7 @@ from sam3d_ros.perception.geometric.config import GeometricConfig
 from sam3d_ros.perception.geometric.reconstructor import GeometricReconstructor
 from sam3d_ros.perception.pipeline import PipelineConfig
 from sam3d_ros.perception.reconstructor import Reconstructor
-from sam3d_ros.reconstruction.reconstructors import RECONSTRUCTORS
+from sam3d_ros.reconstruction.network_config import RECONSTRUCTORS
 from sam3d_ros.ros.frame_assembler import AssemblerConfig
 from sam3d_ros.ros.frame_builder import FrameBuilderConfig
 from sam3d_ros.ros.parameters import declare, parameter, with_values
@@ -75,6 +75,10 @@ class Settings:
         """
         groups = {f.name: with_values(getattr(self, f.name), values, _prefix(f.name)) for f in fields(self)}
         return Settings(**groups)
+
+    def groups(self) -> list[tuple[Any, str]]:
+        """The dataclasses with the prefix of their parameters."""
+        return [(getattr(self, f.name), _prefix(f.name)) for f in fields(self)]
 
     def reconstructor(self) -> Reconstructor:
         """A new reconstructor of the kind that is asked for.

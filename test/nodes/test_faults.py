@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
@@ -84,12 +84,17 @@ class Feed:
 
     def fault_count(self, name: str) -> int:
         """How often the node has named a fault so far, by its newest diagnostics."""
+        status = self.status("faults")
+        counts = {} if status is None else {pair.key: pair.value for pair in status.values}
+        return int(re.match(r"(\d+) x", counts[name])[1]) if name in counts else 0
+
+    def status(self, name: str) -> DiagnosticStatus | None:
+        """The newest status of a kind, such as `inputs`."""
         for message in reversed(self.diagnostics):
             for status in message.status:
-                if status.name == f"{NODE[1:]}: faults":
-                    counts = {pair.key: pair.value for pair in status.values}
-                    return int(re.match(r"(\d+) x", counts[name])[1]) if name in counts else 0
-        return 0
+                if status.name == f"{NODE[1:]}: {name}":
+                    return status
+        return None
 
     def answered(self, stamp: int) -> ObjectArray | None:
         """The ObjectArray of a stamp that shows all objects."""
@@ -217,6 +222,22 @@ def test_bad_input_is_named_and_the_next_good_frame_works(feed: Feed, case: Case
     if case.answered:
         assert wait_for(lambda: feed.answered(stamp) or feed.answered(feed.send(case.spoil)))
     assert wait_for(lambda: feed.answered(feed.send())), "good input is not answered any more"
+
+
+def test_diagnostics_tell_rates_drops_and_latencies_and_silence(feed: Feed, wait_for: Any) -> None:
+    assert wait_for(lambda: feed.answered(feed.send()))
+    assert wait_for(lambda: feed.send() and feed.status("inputs").level == DiagnosticStatus.OK)
+    rates = {pair.key: pair.value for pair in feed.status("inputs").values}
+    assert {"/image", "/labels", "/camera_info", "/depth", "/points"} <= set(rates)
+    assert re.fullmatch(r"[\d.]+ Hz, [\d.]+ s ago", rates["/image"])
+    assert rates["/points"] == "nothing yet"
+    stages = {pair.key for pair in feed.status("latency").values}
+    assert {"wait", "decode", "track", "publish", "reconstruct", "stamp to objects"} <= stages
+    assert feed.status("unused messages") is not None
+    assert "active" in feed.status("state").message
+    # Nothing is sent any more.
+    assert wait_for(lambda: feed.status("inputs").level == DiagnosticStatus.ERROR)
+    assert "/image" in feed.status("inputs").message
 
 
 def test_camera_info_that_never_comes_is_named(feed: Feed, call: Any, wait_for: Any) -> None:
