@@ -1,0 +1,104 @@
+"""How the `sam3d` reconstructor runs, and where its weights are; free of PyTorch, which may not be there."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+#: Values of the parameter `reconstructor`; `auto` is `sam3d` where its weights are, and `geometric` elsewhere.
+RECONSTRUCTORS = ("auto", "geometric", "sam3d")
+#: Values of the field `dtype`; `auto` is bfloat16 on a GPU and float32 elsewhere.
+DTYPES = ("auto", "bfloat16", "float32")
+#: Values of the field `memory`.
+MEMORY = ("low", "balanced", "high")
+#: Values that the field `outputs` may hold.
+OUTPUTS = ("mesh",)
+#: The file that tells a folder of converted weights.
+MANIFEST = "sam3d_objects.json"
+#: Names the folder of the weights where nobody says otherwise.
+FOLDER_VARIABLE = "SAM3D_CHECKPOINT_DIR"
+#: Stage 1 is distilled to so many steps and fewer: they need no guidance.
+SHORTCUT_STEPS = 4
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Parameters of the `sam3d` reconstructor.
+
+    Attributes:
+        checkpoint: folder of the converted weights; empty = $SAM3D_CHECKPOINT_DIR, or
+            ~/.local/share/sam3d_ros/objects.
+        device: where the networks run: auto (a GPU if there is one), cpu, cuda or cuda:1.
+        dtype: of weights and activations; auto = bfloat16 on a GPU, float32 elsewhere.
+        memory: where networks are while they are not used: low (on disk), balanced (in the memory of the host) or
+            high (on the device).
+        steps: of the shape and the pose; 25 as in the official pipeline, or 1 to 4 distilled ones, which take a
+            tenth of the time.
+        refinement_steps: of the details and colours; 25 as in the official pipeline, 12 lose little.
+        hypotheses: poses drawn for each object, of which the measured points choose; more cost next to nothing.
+        outputs: what is made beside the pose: mesh. Empty = the pose and a coarse mesh of voxels, in half the time.
+        max_triangles: larger meshes are simplified to so many triangles; 100 to 1000000.
+        seed: of the noise that objects are drawn from; the same seed and frame give the same objects.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    checkpoint: str = ""
+    device: str = "auto"
+    dtype: str = "auto"
+    memory: str = "balanced"
+    steps: int = 25
+    refinement_steps: int = 25
+    hypotheses: int = 4
+    outputs: tuple[str, ...] = ("mesh",)
+    max_triangles: int = 50000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, choices in (("dtype", DTYPES), ("memory", MEMORY)):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} is {getattr(self, name)!r}: use one of {', '.join(choices)}")
+        if unknown := set(self.outputs) - set(OUTPUTS):
+            raise ValueError(f"outputs holds {sorted(unknown)}: choose of {', '.join(OUTPUTS)}")
+        limits = {
+            "steps": (1, 1000),
+            "refinement_steps": (1, 1000),
+            "hypotheses": (1, 64),
+            "max_triangles": (100, 1_000_000),
+            "seed": (0, 2**31 - 1),
+        }
+        for name, (low, high) in limits.items():
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name} is {getattr(self, name)}: give {low} to {high}")
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the converted weights."""
+        return Path(self.checkpoint).expanduser() if self.checkpoint else default_folder()
+
+    def obstacle(self) -> str:
+        """What keeps the networks from running here, with the remedy; empty where nothing is seen to.
+
+        Looks only: nothing is read or imported.
+        """
+        if not (self.folder / MANIFEST).is_file():
+            return (
+                f"no SAM 3D Objects weights in {self.folder}: get them with `sam3d-ros checkpoints download "
+                f"{self.folder}` and `sam3d-ros checkpoints convert {self.folder}`, or name their folder as "
+                "checkpoint"
+            )
+        missing = [name for name in ("torch", "safetensors") if find_spec(name) is None]
+        if missing:
+            return f"{' and '.join(missing)} not installed: pip install {' '.join(missing)}"
+        return ""
+
+
+def default_folder() -> Path:
+    """Where weights are looked for when nobody names a folder."""
+    if named := os.environ.get(FOLDER_VARIABLE):
+        return Path(named).expanduser()
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data) / "sam3d_ros" / "objects"
