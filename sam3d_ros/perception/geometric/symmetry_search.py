@@ -7,6 +7,7 @@ pass, the most symmetric and the tightest wins.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -110,8 +111,13 @@ def find_symmetry(
     angle = smallest_rectangle(points[:, :2]).angle
     best = Symmetry(SymmetryKind.NONE, angle, points[:, :2].mean(axis=0), 0.0, False)
     best_cost = _GROUP_COST[best.kind] + _stretch_cost(abs(np.log(expected / seen[0])))
-    for kind, hypotheses in _hypotheses(evidence, low, high, angle).items():
-        at, cost = _refined(kind, hypotheses, evidence, best_cost)
+    hypotheses = _Hypotheses(evidence, low, high, angle)
+    for kind, generate in hypotheses.by_kind.items():
+        # A group never costs less than its own price.
+        if _GROUP_COST[kind] >= best_cost:
+            continue
+        parameters = _best(kind, generate(), evidence.thinned(_voters(kind)))
+        at, cost = _refined(kind, parameters, evidence, best_cost)
         if cost >= best_cost:
             continue
         pushed = at + np.array([0.0, _PUSH * span, 0.0])
@@ -123,37 +129,49 @@ def find_symmetry(
     return best
 
 
-def _hypotheses(evidence: _Evidence, low: Array, high: Array, angle: float) -> dict[SymmetryKind, Array]:
-    """For each group (K, 3) promising parameters: angle, center x, center y."""
-    seen = high - low
-    coarse, few = evidence.thinned(_COARSE_POINTS), evidence.thinned(_REVOLVED_POINTS)
-    reach = 0.75 * max(evidence.expected_depth, seen[0], 0.5 * evidence.width)
-    xs = np.linspace(low[0] + 0.2 * seen[0], low[0] + reach, _CENTERS)
-    ys = np.linspace(low[1] + 0.25 * seen[1], high[1] - 0.25 * seen[1], _CENTERS)
-    centers = np.stack(np.meshgrid(xs, ys, indexing="ij"), axis=-1).reshape(-1, 2)
-    turning = np.column_stack([np.full(len(centers), angle), centers])
-    half_turns = _best(SymmetryKind.HALF_TURN, turning, coarse)
-    revolutions = _best(SymmetryKind.REVOLUTION, turning, few)
+class _Hypotheses:
+    """Where each group may stand: (H, 3) angle, center x, center y, made only when asked for."""
 
-    angles = angle + np.arange(_MIRROR_ANGLES) * np.pi / _MIRROR_ANGLES
-    middle = np.array([low[0] + 0.5 * reach, 0.5 * (low[1] + high[1])])
-    span = 0.5 * float(np.linalg.norm(seen[:2])) + 0.5 * reach
-    offsets = np.linspace(-0.6, 0.6, _OFFSETS) * span
-    at_angle, at_offset = (grid.ravel() for grid in np.meshgrid(angles, offsets, indexing="ij"))
-    normals = np.column_stack([np.cos(at_angle), np.sin(at_angle)])
-    mirrors = np.column_stack([at_angle, middle + at_offset[:, None] * normals])
+    def __init__(self, evidence: _Evidence, low: Array, high: Array, angle: float) -> None:
+        self._evidence, self._low, self._high, self._angle = evidence, low, high, angle
+        self._reach = 0.75 * max(evidence.expected_depth, high[0] - low[0], 0.5 * evidence.width)
+        self._angles = angle + np.arange(_MIRROR_ANGLES) * np.pi / _MIRROR_ANGLES
+        #: The larger groups first: when one of them explains the view, the smaller ones need no look.
+        self.by_kind: dict[SymmetryKind, Callable[[], Array]] = {
+            SymmetryKind.REVOLUTION: self._axes,
+            SymmetryKind.TWO_MIRRORS: self._pairs_of_mirrors,
+            SymmetryKind.HALF_TURN: self._axes,
+            SymmetryKind.MIRROR: self._mirrors,
+        }
 
-    # Two mirrors make a half turn: they stand where that is cheap, at any angle of a quarter turn.
-    quarter = angles[: _MIRROR_ANGLES // 2]
-    pairs = np.column_stack(
-        [np.repeat(quarter, len(half_turns)), np.tile(half_turns[:, 1:], (len(quarter), 1))]
-    )
-    return {
-        SymmetryKind.REVOLUTION: revolutions,
-        SymmetryKind.TWO_MIRRORS: _best(SymmetryKind.TWO_MIRRORS, pairs, coarse),
-        SymmetryKind.HALF_TURN: half_turns,
-        SymmetryKind.MIRROR: _best(SymmetryKind.MIRROR, mirrors, coarse),
-    }
+    def _axes(self) -> Array:
+        """A grid from the near part of the object to behind it."""
+        low, high = self._low, self._high
+        xs = np.linspace(low[0] + 0.2 * (high[0] - low[0]), low[0] + self._reach, _CENTERS)
+        ys = np.linspace(0.75 * low[1] + 0.25 * high[1], 0.25 * low[1] + 0.75 * high[1], _CENTERS)
+        centers = np.stack(np.meshgrid(xs, ys, indexing="ij"), axis=-1).reshape(-1, 2)
+        return np.column_stack([np.full(len(centers), self._angle), centers])
+
+    def _pairs_of_mirrors(self) -> Array:
+        """Two mirrors make a half turn: they stand where that is cheap, at any angle of a quarter turn."""
+        axes = _best(SymmetryKind.HALF_TURN, self._axes(), self._evidence.thinned(_COARSE_POINTS))
+        quarter = self._angles[: _MIRROR_ANGLES // 2]
+        return np.column_stack([np.repeat(quarter, len(axes)), np.tile(axes[:, 1:], (len(quarter), 1))])
+
+    def _mirrors(self) -> Array:
+        """Mirrors at all angles, at offsets around the expected middle."""
+        low, high = self._low, self._high
+        middle = np.array([low[0] + 0.5 * self._reach, 0.5 * (low[1] + high[1])])
+        span = 0.5 * float(np.linalg.norm(high[:2] - low[:2])) + 0.5 * self._reach
+        offsets = np.linspace(-0.6, 0.6, _OFFSETS) * span
+        angle, offset = (grid.ravel() for grid in np.meshgrid(self._angles, offsets, indexing="ij"))
+        normals = np.column_stack([np.cos(angle), np.sin(angle)])
+        return np.column_stack([angle, middle + offset[:, None] * normals])
+
+
+def _voters(kind: SymmetryKind) -> int:
+    """Points that vote in the coarse search."""
+    return _REVOLVED_POINTS if kind is SymmetryKind.REVOLUTION else _COARSE_POINTS
 
 
 def _best(kind: SymmetryKind, parameters: Array, evidence: _Evidence) -> Array:
@@ -171,9 +189,7 @@ def _refined(
     turns = sides if kind in (SymmetryKind.MIRROR, SymmetryKind.TWO_MIRRORS) else (0.0,)
     pattern = np.array([(a, x, y) for a in turns for x in sides for y in sides])
     steps = np.array([np.pi / _MIRROR_ANGLES / 2.0, 0.08 * evidence.span, 0.08 * evidence.span])
-    spins = kind is SymmetryKind.REVOLUTION
-    coarse = evidence.thinned(_REVOLVED_POINTS if spins else _COARSE_POINTS)
-    fine = evidence.thinned(2 * _REVOLVED_POINTS) if spins else evidence
+    coarse, fine = evidence.thinned(_voters(kind)), evidence.thinned(2 * _voters(kind))
     start_costs = _cost(kind, parameters, coarse)
     at, cost = parameters[int(np.argmin(start_costs))], float(start_costs.min())
     if cost > cost_to_beat + _GAIN:
