@@ -11,7 +11,7 @@ from sam3d_ros.models.body.rotations import wrapped
 
 # Range of twist (x), bend (z) and sideways bend (y) of a wrist, radians; constants of the official release.
 _LOWEST = (-2.2, -2.2, -1.2)
-_HIGHEST = (1.0, 1.5, 1.2)
+_HIGHEST = (1.0, 1.5, 1.5)
 
 
 def within_reach(angles: Tensor) -> Tensor:

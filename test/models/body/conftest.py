@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from sam3d_ros.models.body.rig import Rig
+from sam3d_ros.models.body.rig_files import build_rig, transform_from_state
 from sam3d_ros.models.weights import without_prefix
 
 
@@ -41,9 +44,17 @@ class BodySet:
 
 
 @pytest.fixture(scope="session")
-def body_folder(golden_folder: Path) -> Path:
-    """The folder of the parity sets."""
-    return golden_folder / "body"
+def body_folder() -> Path:
+    """The folder of the parity sets: `body` in SAM3D_GOLDEN_DIR, by default in ../shared/golden beside the
+    repository."""
+    default = Path(__file__).resolve().parents[4] / "shared" / "golden"
+    folder = Path(os.environ.get("SAM3D_GOLDEN_DIR", default)) / "body"
+    if not folder.is_dir():
+        message = f"{folder} is missing: set SAM3D_GOLDEN_DIR to the folder that holds body"
+        if os.environ.get("CI") == "true" or "SAM3D_GOLDEN_DIR" in os.environ:
+            pytest.fail(message)
+        pytest.skip(message)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -75,3 +86,38 @@ def assert_near() -> Callable[[Tensor, Tensor, float], None]:
 def _inference() -> Any:
     with torch.inference_mode():
         yield
+
+
+def _rig_state(rig: dict[str, Tensor], identity: int) -> dict[str, Tensor]:
+    """The state of our rig from a set that keeps the bind pose and not its inverse."""
+    bind = transform_from_state(rig["bind_state"])
+    inverse = torch.linalg.inv(bind[..., :3])
+    return {
+        "skeleton.parents": rig["parents"],
+        "skeleton.offsets": rig["offsets_cm"],
+        "skeleton.prerotations": rig["prerot_quat_xyzw"],
+        "skeleton.parameter_transform": rig["param_transform"],
+        "skin.base": rig["rest_vertices_cm"],
+        "skin.identity": rig["blendshapes_cm"][:identity],
+        "skin.expression": rig["blendshapes_cm"][identity:],
+        "skin.weights": rig["skin_weights"],
+        "skin.joint_from_rest": torch.cat([inverse, -inverse @ bind[..., 3:]], dim=-1),
+        "triangles": rig["faces"].long(),
+    }
+
+
+@pytest.fixture(scope="session")
+def rig_of(body_set) -> Callable[[str], Rig]:
+    """The rig of a set."""
+
+    def build(name: str) -> Rig:
+        data = body_set(name)
+        return build_rig(_rig_state(data.load("rig"), data.config["identity"]))
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def mapping(body_set) -> Tensor:
+    """(308, V + J) keypoints of the small rig."""
+    return body_set("mhr_rig_lod6").load("keypoint_map")["keypoint_mapping"]

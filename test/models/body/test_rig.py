@@ -1,0 +1,228 @@
+"""The rig: kinematics, skin, files, and the keypoints on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from sam3d_ros.models.body.keypoints import JOINT_OF_KEYPOINT, LINKS, NAMES, KeypointReader
+from sam3d_ros.models.body.pose_code import hand_angles
+from sam3d_ros.models.body.rig import JOINTS, PARAMETERS, PoseCorrectives, Rig, RigConfig
+from sam3d_ros.models.body.rig_files import (
+    RigError,
+    build_rig,
+    read_rig,
+    rig_from_official,
+    transform_from_state,
+    write_rig,
+)
+from sam3d_ros.models.body.rotations import matrix_from_quaternion
+from sam3d_ros.models.weights import loaded
+
+CENTIMETRES = 1e-4
+METRES = 1e-6
+
+
+def random_rig(seed: int = 0, scale: float = 0.05) -> Rig:
+    """A rig of a random tree."""
+    generator = torch.Generator().manual_seed(seed)
+    rig = Rig(RigConfig.tiny())
+    for value in rig.state_dict().values():
+        if value.is_floating_point():
+            value.copy_(scale * torch.randn(value.shape, generator=generator))
+    rig.skeleton.parents.copy_(
+        torch.tensor([-1, *(int(torch.randint(i, (), generator=generator)) for i in range(1, JOINTS))])
+    )
+    rig.skeleton.prerotations[:, 3] += 1.0
+    assert rig.skin is not None
+    rig.skin.weights.copy_(torch.softmax(100 * rig.skin.weights, dim=1))
+    return rig
+
+
+def test_forward_parity(body_set, rig_of, assert_near):
+    forward = body_set("mhr_forward_lod6")
+    data, rig = forward.load(), rig_of(forward.config["rig"])
+    assert_near(rig.skeleton.joint_parameters(data["model_params"]), data["joint_params"], CENTIMETRES)
+    states = rig.skeleton(data["model_params"])
+    assert_near(states.rig_from_joint, transform_from_state(data["skel_state"]), CENTIMETRES)
+    vertices = rig.skin(states, data["identity"], data["expression"])
+    assert_near(vertices, data["vertices_cm"], CENTIMETRES)
+    assert_near(PoseCorrectives.features(states.angles), data["corrective_features"], 1e-6)
+
+
+def test_released_outputs(body_set, rig_of, assert_near):
+    """Joints that the released model gave for four people, by its parameters."""
+    data, rig = body_set("official_outputs_4subjects").load(), rig_of("mhr_rig_lod6")
+    names = body_set("mhr_rig_lod6").config["joint_names"]
+    flip = torch.tensor([1.0, -1.0, -1.0])
+    for person in sorted({key.split(".")[0] for key in data if key.startswith("s")}):
+        given_ = {key.split(".", 1)[1]: value for key, value in data.items() if key.startswith(person)}
+        states = rig.skeleton(given_["mhr_model_params"][None])
+        positions = flip * states.positions[0] / 100
+        assert_near(positions, given_["pred_joint_coords"], METRES)
+        # The release does not refresh the rotations of hands that it refined.
+        fresh = [i for i, name in enumerate(names) if name[:2] not in ("l_", "r_")]
+        assert_near(states.rotations[0, fresh], given_["pred_global_rots"][fresh], METRES)
+        for keypoint, joint in JOINT_OF_KEYPOINT.items():
+            expected = given_["pred_keypoints_3d"][NAMES.index(keypoint)]
+            assert_near(positions[names.index(joint)], expected, 2e-5)
+
+
+def test_hand_decode_parity(body_set, assert_near):
+    hand = body_set("hand_decode")
+    data, params = hand.load(), body_set("mhr_rig_lod6").config["param_names"]
+    for side, code in zip(("left", "right"), data["hand_pose_params"].chunk(2, dim=1), strict=True):
+        decoded = hand_angles(data["hand_pose_mean_recovered"] + code)
+        assert_near(decoded, data[f"{side}_params"], 2e-7)
+        names = [params[i] for i in hand.config[f"hand_joint_idxs_{side}"]]
+        expected = [f"{side[0]}{name[1:]}" for name in hand.config["param_names_left"]]
+        assert names == expected
+
+
+def test_a_keypoint_costs_its_own_vertices_alone(body_set, rig_of, mapping, assert_near):
+    data, rig = body_set("mhr_forward_lod6").load(), rig_of("mhr_rig_lod6")
+    states = rig.skeleton(data["model_params"])
+    both = torch.cat([rig.skin(states, data["identity"]), states.positions], dim=1)
+    reader = KeypointReader(mapping, rig)
+    assert_near(reader(states, data["identity"]), mapping[:70] @ both, CENTIMETRES)
+    assert reader.skin is not None and len(reader.skin.base) < rig.config.vertices
+    hand = KeypointReader(mapping, rig, slice(21, 42))(states, data["identity"])
+    assert_near(hand[:, 21:42], (mapping[:70] @ both)[:, 21:42], CENTIMETRES)
+    assert not hand[:, :21].any() and not hand[:, 42:].any()
+    bare = KeypointReader(mapping, rig.joints_only())(states, data["identity"])
+    known = bare.isfinite().all(dim=-1)[0]
+    assert {NAMES[i] for i in known.nonzero()[:, 0]} == set(JOINT_OF_KEYPOINT)
+    assert_near(bare[:, known], (mapping[:70] @ both)[:, known], CENTIMETRES)
+
+
+def test_keypoint_tables():
+    assert len(set(NAMES)) == 70 and len(JOINT_OF_KEYPOINT) == 48 and len(set(LINKS)) == 65
+    assert NAMES[41] == "right_wrist" and NAMES[62] == "left_wrist" and NAMES[69] == "neck"
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=10, deadline=None)
+def test_a_turned_root_turns_everything(seed):
+    generator = torch.Generator().manual_seed(seed)
+    rig, parameters = random_rig(seed), torch.randn(2, PARAMETERS, generator=generator)
+    states = rig.skeleton(parameters)
+    turn = torch.nn.functional.normalize(torch.randn(4, generator=generator), dim=0)
+    before = matrix_from_quaternion(rig.skeleton.prerotations[0])
+    rotation = matrix_from_quaternion(turn)
+    rig.skeleton.prerotations[0] = turn
+    turned = rig.skeleton(parameters)
+    rotation = rotation @ before.T
+    origin = states.positions[:, :1]
+    expected = origin + (states.positions - origin) @ rotation.T
+    torch.testing.assert_close(turned.positions, expected, atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(turned.rotations, rotation @ states.rotations, atol=1e-4, rtol=0)
+    identity = torch.randn(2, 45, generator=generator)
+    skin = rig.skin(states, identity)
+    torch.testing.assert_close(
+        rig.skin(turned, identity), origin + (skin - origin) @ rotation.T, atol=1e-3, rtol=1e-4
+    )
+
+
+def test_a_rig_survives_its_file(tmp_path):
+    rig = random_rig()
+    write_rig(tmp_path / "rig.safetensors", rig)
+    again = read_rig(tmp_path / "rig.safetensors")
+    assert again.config == rig.config
+    for key, value in rig.state_dict().items():
+        assert torch.equal(again.state_dict()[key], value), key
+
+
+class _Buffers(nn.Module):
+    """Buffers under dotted names, which TorchScript keeps as attributes of modules."""
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        super().__init__()
+        heads: dict[str, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            head, _, rest = key.partition(".")
+            if rest:
+                heads.setdefault(head, {})[rest] = value
+            else:
+                self.register_buffer(head, value)
+        for head, rest in heads.items():
+            self.add_module(head, _Buffers(rest))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+def official_buffers(rig: Rig) -> dict[str, Tensor]:
+    """What `mhr_model.pt` would hold for a rig whose bind pose has neither rotation nor scale."""
+    skin, correctives = rig.skin, rig.skin.correctives
+    vertex, joint = skin.weights.nonzero().unbind(1)
+    row, column = correctives.hidden.weight.nonzero().unbind(1)
+    bind = torch.cat([skin.joint_from_rest[:, :, 3], torch.tensor([0.0, 0, 0, 1, 1]).expand(JOINTS, 5)], 1)
+    predictor, skinning = (
+        "pose_correctives_model.pose_dirs_predictor",
+        "character_torch.linear_blend_skinning",
+    )
+    return {
+        "character_torch.blend_shape.base_shape": skin.base,
+        "character_torch.blend_shape.shape_vectors": skin.identity,
+        "face_expressions_model.shape_vectors": skin.expression,
+        f"{predictor}.0.sparse_indices": torch.stack([row, column]),
+        f"{predictor}.0.sparse_weight": correctives.hidden.weight[row, column],
+        f"{predictor}.2.weight": correctives.offsets.weight,
+        "character_torch.skeleton.joint_translation_offsets": rig.skeleton.offsets,
+        "character_torch.skeleton.joint_prerotations": rig.skeleton.prerotations,
+        "character_torch.skeleton.joint_parents": rig.skeleton.parents.int(),
+        f"{skinning}.inverse_bind_pose": bind,
+        f"{skinning}.skin_indices_flattened": joint.int(),
+        f"{skinning}.skin_weights_flattened": skin.weights[vertex, joint],
+        f"{skinning}.vert_indices_flattened": vertex.int(),
+        "character_torch.mesh.faces": rig.triangles.int(),
+        "character_torch.parameter_transform.parameter_transform": torch.nn.functional.pad(
+            rig.skeleton.parameter_transform, (0, 45)
+        ),
+    }
+
+
+def test_the_official_file_is_read(tmp_path, assert_near):
+    rig = random_rig()
+    rig.skin.joint_from_rest[:, :, :3] = torch.eye(3)
+    path = tmp_path / "mhr_model.pt"
+    with torch.inference_mode(False), torch.no_grad():
+        buffers = {key: value.detach().clone() for key, value in official_buffers(rig).items()}
+        torch.jit.script(_Buffers(buffers)).save(path)
+    again = read_rig(path)
+    parameters, identity = 0.3 * torch.ones(1, PARAMETERS), torch.ones(1, 45)
+    states = rig.skeleton(parameters)
+    assert_near(
+        again.skin(again.skeleton(parameters), identity), rig.skin(states, identity, None), CENTIMETRES
+    )
+    assert torch.equal(again.triangles, rig.triangles)
+    del buffers["character_torch.mesh.faces"]
+    with pytest.raises(KeyError, match="faces"):
+        rig_from_official(buffers)
+
+
+def test_damaged_files_are_named(tmp_path):
+    with pytest.raises(RigError, match="is missing"):
+        read_rig(tmp_path / "mhr_model.pt")
+    for name in ("mhr_model.pt", "rig.safetensors"):
+        (tmp_path / name).write_bytes(b"no rig at all")
+        with pytest.raises(RigError, match=name):
+            read_rig(tmp_path / name)
+    state: dict[str, Any] = dict(random_rig().state_dict())
+    del state["skin.weights"]
+    with pytest.raises(RigError, match=r"skin\.weights"):
+        build_rig(state)
+
+
+def test_released_sizes():
+    with torch.device("meta"):
+        rig = Rig(RigConfig.released())
+    assert rig.skin.correctives.offsets.weight.shape == (55317, 3000)
+    assert rig.triangles.shape == (36874, 3)
+    bare = loaded(lambda: Rig(RigConfig.tiny()), random_rig().state_dict()).joints_only()
+    assert bare.skin is None and bare.config.vertices == 0
