@@ -15,7 +15,7 @@ from sam3d_ros.perception.estimates import ObjectEstimate
 
 BACKGROUND = np.array((40, 44, 52), dtype=np.uint8)
 #: Turn of the view about the middle of the objects, radians: around it, and upwards.
-SIDE_TURN, UP_TURN = 0.9, 0.45
+SIDE_TURN, LIFT_TURN = 0.7, 0.15
 #: Brightness of a surface that is seen edge-on.
 AMBIENT = 0.35
 
@@ -37,7 +37,10 @@ def view_from_beside(
     picture = np.broadcast_to(BACKGROUND, rgb.shape).copy()
     if not objects:
         return picture
-    view_from_camera = _turned_about(np.mean([thing.center for thing in objects], axis=0))
+    view_from_camera = _moved_around(
+        center=np.mean([thing.center for thing in objects], axis=0),
+        upwards=np.mean([thing.camera_from_object.rotation[:, 2] for thing in objects], axis=0),
+    )
     scene = RayScene([(thing.mesh, view_from_camera @ thing.camera_from_object) for thing in objects])
     hits = scene.cast(np.nan_to_num(camera.rays()))
     for index, thing in enumerate(objects):
@@ -58,9 +61,9 @@ def view_from_beside(
     return picture
 
 
-def _turned_about(center: NDArray[np.float64]) -> Similarity:
-    """`view_from_camera` of a camera that was moved around a point, to the side and up, and still faces it."""
-    side, _ = cv2.Rodrigues(np.array((0.0, SIDE_TURN, 0.0)))
-    up, _ = cv2.Rodrigues(np.array((UP_TURN, 0.0, 0.0)))
-    rotation = np.asarray(up @ side, dtype=np.float64)
+def _moved_around(center: NDArray[np.float64], upwards: NDArray[np.float64]) -> Similarity:
+    """`view_from_camera` of a camera that was carried around a point and lifted, and still faces it, upright."""
+    around, _ = cv2.Rodrigues(-SIDE_TURN * upwards / max(float(np.linalg.norm(upwards)), 1e-6))
+    lifted, _ = cv2.Rodrigues(np.array((LIFT_TURN, 0.0, 0.0)))
+    rotation = np.asarray(lifted @ around, dtype=np.float64)
     return Similarity(rotation, center - rotation @ center)
