@@ -34,23 +34,34 @@ def closed(vertices: NDArray[np.floating], triangles: Indices) -> tuple[NDArray[
     known = np.sort(forward)
     found = np.minimum(np.searchsorted(known, backward), len(known) - 1)
     is_open = known[found] != backward
-    following = dict(zip(start[is_open].tolist(), end[is_open].tolist(), strict=True))
     middles: list[NDArray[np.float64]] = []
     fans: list[tuple[int, int, int]] = []
-    while following:
-        first, at = following.popitem()
-        loop = [first]
-        while at != first and at in following:
-            loop.append(at)
-            at = following.pop(at)
-        if at != first or len(loop) < 3:
-            continue
+    for loop in _loops(start[is_open].tolist(), end[is_open].tolist()):
         middle = count + len(middles)
         middles.append(vertices[loop].mean(axis=0))
         fans += [(b, a, middle) for a, b in zip(loop, loop[1:] + loop[:1], strict=True)]
     if not fans:
         return np.asarray(vertices, np.float64), triangles
     return np.concatenate([vertices, middles]), np.concatenate([triangles, np.array(fans, np.int64)])
+
+
+def _loops(starts: list[int], ends: list[int]) -> list[list[int]]:
+    """Directed edges as simple loops of vertices; loops that touch at a vertex are told apart there."""
+    following: dict[int, list[int]] = {}
+    for a, b in zip(starts, ends, strict=True):
+        following.setdefault(a, []).append(b)
+    loops: list[list[int]] = []
+    for first in list(following):
+        while following[first]:
+            path = [first]
+            while following.get(path[-1]):
+                at = following[path[-1]].pop()
+                if at in path:
+                    loops.append(path[path.index(at) :])
+                    del path[path.index(at) + 1 :]
+                else:
+                    path.append(at)
+    return [loop for loop in loops if len(loop) > 2]
 
 
 def _edges(triangles: Indices) -> tuple[Indices, Indices]:

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+#: One percent of asymmetry weighs as much as so many percent of area.
+_ASYMMETRY_COST = 4.0
+
 
 @dataclass(frozen=True, eq=False)
 class Rectangle:
@@ -47,13 +50,46 @@ def smallest_rectangle(points: Array) -> Rectangle:
     across = np.stack([-along[:, 1], along[:, 0]], axis=1)
     a, b = hull @ along.T, hull @ across.T
     sides = np.stack([np.ptp(a, axis=0), np.ptp(b, axis=0)], axis=1)
-    best = int(np.argmin(sides.prod(axis=1)))
-    center = along[best] * (a[:, best].min() + a[:, best].max()) / 2.0
-    center = center + across[best] * (b[:, best].min() + b[:, best].max()) / 2.0
-    angle, side = float(angles[best]), sides[best]
-    if side[0] < side[1]:
-        angle, side = angle + np.pi / 2.0, side[::-1]
-    return Rectangle(float((angle + np.pi / 2.0) % np.pi - np.pi / 2.0), center, side)
+    return _rectangle(hull, float(angles[int(np.argmin(sides.prod(axis=1)))]))
+
+
+def natural_rectangle(points: Array) -> Rectangle:
+    """The small rectangle around (N, 2) points that lies along a mirror axis of their outline, as far as there is one.
+
+    The smallest rectangle around a mug stands askew to its handle; its mirror axis does not. Of all angles the one
+    with the least sum of area (against the smallest) and asymmetry (against the size, weighted) is taken.
+    """
+    hull = convex_hull(points)
+    smallest = smallest_rectangle(points)
+    # Support function: how far the outline reaches in each direction, one a degree.
+    direction = np.arange(360) * np.pi / 180.0
+    reach = (hull @ np.stack([np.cos(direction), np.sin(direction)])).max(axis=0)
+    width = reach[:180] + reach[180:]
+    # A mirror at angle a takes direction d to 2 a - d. Its offset along the normal is fitted.
+    axis, turn = np.arange(180)[:, None], np.arange(360)[None]
+    difference = reach[turn] - reach[(2 * axis - turn) % 360]
+    normal = np.sin(direction)[(turn - axis) % 360]
+    offset = (difference * normal).sum(axis=1, keepdims=True) / (normal**2).sum(axis=1, keepdims=True)
+    difference = difference - offset * normal
+    asymmetry = np.abs(difference).mean(axis=1) / max(float(width.mean()), 1e-12)
+    area = width[:90] * width[90:] / max(float(smallest.sides.prod()), 1e-12)
+    cost = area + _ASYMMETRY_COST * np.minimum(asymmetry[:90], asymmetry[90:])
+    best = int(np.argmin(cost))
+    at_smallest = round(float(np.rad2deg(smallest.angle))) % 90
+    if 1.0 + cost[at_smallest] - area[at_smallest] <= cost[best]:
+        return smallest
+    return _rectangle(hull, float(np.deg2rad(best)))
+
+
+def _rectangle(hull: Array, angle: float) -> Rectangle:
+    """The rectangle around a hull with a side at an angle."""
+    along, across = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
+    a, b = hull @ along, hull @ across
+    center = along * (a.min() + a.max()) / 2.0 + across * (b.min() + b.max()) / 2.0
+    sides = np.array([np.ptp(a), np.ptp(b)])
+    if sides[0] < sides[1]:
+        angle, sides = angle + np.pi / 2.0, sides[::-1]
+    return Rectangle(float((angle + np.pi / 2.0) % np.pi - np.pi / 2.0), center, sides)
 
 
 def depth_inside_hull(points: Array, hull: Array) -> Array:

@@ -14,7 +14,7 @@ from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.geometric.coloring import vertex_colors
 from sam3d_ros.perception.geometric.completion import Completion, complete
 from sam3d_ros.perception.geometric.config import GeometricConfig
-from sam3d_ros.perception.geometric.footprint import smallest_rectangle
+from sam3d_ros.perception.geometric.footprint import natural_rectangle
 from sam3d_ros.perception.geometric.occupancy import Solid, box_solid
 from sam3d_ros.perception.geometric.rectification import rectified
 from sam3d_ros.perception.geometric.segment import Segment, segment_instance
@@ -118,8 +118,8 @@ def _estimate(frame: Frame, segment: Segment, completion: Completion) -> ObjectE
 
 
 def _canonical(solid: Solid, colors: NDArray[np.uint8]) -> tuple[Mesh, Similarity]:
-    """The mesh in the canonical cube, z up, x along the longer side of its footprint; and `ground_from_object`."""
-    angle = smallest_rectangle(solid.vertices[:, :2]).angle
+    """The mesh in the canonical cube, z up, x along its footprint; and `ground_from_object`."""
+    angle = natural_rectangle(solid.vertices[:, :2]).angle
     c, s = np.cos(angle), np.sin(angle)
     rotation = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
     turned = solid.vertices @ rotation
