@@ -101,10 +101,7 @@ class PartStore:
         if self.memory is Memory.LOW:
             yield self.source.load(part, self.device, self.dtype)
             return
-        resting = self.device if self.memory is Memory.HIGH else torch.device("cpu")
-        if part not in self._kept:
-            self._kept[part] = self.source.load(part, resting, self.dtype)
-        module = self._kept[part]
+        module = self._resting(part)
         at_rest = module.state_dict()
         # Weights do not change: afterwards the tensors at rest are put back, and nothing is copied from the device.
         module.load_state_dict({key: x.to(self.device) for key, x in at_rest.items()}, assign=True)
@@ -113,12 +110,17 @@ class PartStore:
         finally:
             module.load_state_dict(at_rest, assign=True)
 
+    def _resting(self, part: Part) -> nn.Module:
+        if part not in self._kept:
+            place = self.device if self.memory is Memory.HIGH else torch.device("cpu")
+            self._kept[part] = self.source.load(part, place, self.dtype)
+        return self._kept[part]
+
     def preload(self, *parts: Part) -> None:
         """Fetch networks now, so that the first use does not wait; without effect where none are kept."""
-        for part in parts:
-            if self.memory is not Memory.LOW:
-                with self.use(part):
-                    pass
+        if self.memory is not Memory.LOW:
+            for part in parts:
+                self._resting(part)
 
     def release(self) -> None:
         """Forget all networks and give their memory back. They are fetched anew when used."""
