@@ -14,9 +14,16 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from sam3d_ros.models.body.rig import Rig
+from sam3d_ros.models.body.branch import Reader
+from sam3d_ros.models.body.config import BodyConfig
+from sam3d_ros.models.body.decoder import DecoderConfig
+from sam3d_ros.models.body.dinov3 import DinoV3Config
+from sam3d_ros.models.body.keypoints import KEYPOINTS, RIGHT_HAND, KeypointReader
+from sam3d_ros.models.body.network import BodyNetwork, own_state
+from sam3d_ros.models.body.rig import Rig, RigConfig
 from sam3d_ros.models.body.rig_files import build_rig, transform_from_state
-from sam3d_ros.models.weights import without_prefix
+from sam3d_ros.models.body.vit import VitConfig
+from sam3d_ros.models.weights import loaded, on_meta, without_prefix
 
 
 @dataclass(frozen=True)
@@ -121,3 +128,60 @@ def rig_of(body_set) -> Callable[[str], Rig]:
 def mapping(body_set) -> Tensor:
     """(308, V + J) keypoints of the small rig."""
     return body_set("mhr_rig_lod6").load("keypoint_map")["keypoint_mapping"]
+
+
+_SWIGLU = 2 / 3
+
+
+def _body_config(config: dict[str, Any], rig: RigConfig) -> BodyConfig:
+    encoder, decoder = config["backbone"], config["decoder"]
+    size, width = config["IMAGE_SIZE"][0], encoder["embed"]
+    dinov3 = vit = None
+    if encoder["kind"] == "dinov3":
+        hidden = -(-int(width * encoder["ffn_ratio"] * _SWIGLU) // 8) * 8
+        dinov3 = DinoV3Config(
+            width=width,
+            depth=encoder["depth"],
+            heads=encoder["heads"],
+            hidden=hidden,
+            registers=encoder["n_storage"],
+        )
+    else:
+        rows = size // 16
+        vit = VitConfig(
+            width=width, depth=encoder["depth"], heads=encoder["heads"], rows=rows, columns=rows * 3 // 4
+        )
+    sizes = DecoderConfig(
+        width=decoder["DIM"],
+        context_width=width,
+        depth=decoder["DEPTH"],
+        heads=decoder["HEADS"],
+        head_width=decoder["DIM_HEAD"],
+        hidden=decoder["MLP_DIM"],
+    )
+    return BodyConfig(dinov3, vit, sizes, rig, size)
+
+
+@pytest.fixture(scope="session")
+def tiny_body(body_set, rig_of, mapping) -> Callable[..., tuple[BodyNetwork, Reader, Rig]]:
+    """The network of an end-to-end set, with a reader of keypoints for one of its branches, and the rig.
+
+    The sets leave out the keypoints and triangles, which the rig has, and one leaves out the branch of hands.
+    """
+
+    def build(name: str, *, hand: bool = False) -> tuple[BodyNetwork, Reader, Rig]:
+        e2e, rig = body_set(name), rig_of("mhr_rig_lod6")
+        config = _body_config(e2e.config, rig.config)
+        official = e2e.load("state")
+        for head in ("head_pose", "head_pose_hand"):
+            official |= {f"{head}.keypoint_mapping": mapping, f"{head}.faces": rig.triangles}
+        state = own_state(official, config)
+        for key, value in on_meta(lambda: BodyNetwork(config)).state_dict().items():
+            if key not in state:
+                assert key.startswith("hand"), f"{name} lacks {key}"
+                state[key] = torch.zeros(value.shape, dtype=value.dtype)
+        rows = RIGHT_HAND if hand else slice(0, KEYPOINTS)
+        network = loaded(lambda: BodyNetwork(config), state)
+        return network, Reader(rig.skeleton, KeypointReader(mapping, rig, rows)), rig
+
+    return build
