@@ -112,11 +112,10 @@ def surface_of_cubes(features: Tensor, coords: Tensor, resolution: int) -> Surfa
     cube_codes = _Codes(resolution, device)
     places = cube_codes.place(cube_codes.enumerate(cube_codes.of(around)))
 
-    corner_codes = _Codes(resolution + 1, device)
-    known_codes = corner_codes.of(known.place)
-    corners = places[:, None] + offsets
-    distinct = corner_codes.enumerate(corner_codes.of(corners))
-    number = corner_codes.number(known_codes)
+    lattice = _Codes(resolution + 1, device)
+    codes = torch.stack([lattice.of(places + offset) for offset in offsets], dim=1)
+    distinct = lattice.enumerate(codes)
+    number = lattice.number(lattice.of(known.place))
     values = features.new_zeros(len(distinct), known.values.shape[1])
     values[:, 0] = _OUTSIDE
     values[number[number >= 0]] = known.values[number >= 0]
@@ -126,9 +125,7 @@ def surface_of_cubes(features: Tensor, coords: Tensor, resolution: int) -> Surfa
     weights[own[own >= 0]] = features.split(_SPLIT, dim=1)[2][own >= 0]
 
     distance, deformation, color = values.split([1, 3, _COLOR_CHANNELS], dim=1)
-    positions = (corner_codes.place(distinct) + _DEFORMATION * deformation.tanh()) / resolution - 0.5
-    grid = Grid(
-        positions, distance[:, 0], color.sigmoid(), corner_codes.number(corner_codes.of(corners)), places
-    )
+    positions = (lattice.place(distinct) + _DEFORMATION * deformation.tanh()) / resolution - 0.5
+    grid = Grid(positions, distance[:, 0], color.sigmoid(), lattice.number(codes), places)
     beta, alpha, gamma = weights.split([12, 8, 1], dim=1)
     return dual_surface(grid, CubeWeights(beta, alpha, gamma[:, 0]))
