@@ -12,7 +12,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from sam3d_ros.reconstruction.network_config import RECONSTRUCTORS
+from sam3d_ros.reconstruction.network_config import DTYPES, MEMORY, RECONSTRUCTORS
 
 INPUTS = {
     "image": "In: colour image (sensor_msgs/Image); with image_transport:=compressed its /compressed sibling is read.",
@@ -31,13 +31,24 @@ OUTPUTS = {
 }
 
 SETTINGS = {
-    "reconstructor": "What turns a mask into a mesh. geometric: no weights, runs anywhere.",
+    "reconstructor": "What turns a mask into a mesh. geometric: no weights, runs anywhere; sam3d: the networks; auto: "
+    "sam3d where its weights are.",
+    "checkpoint": "Folder of the converted weights of sam3d.",
+    "device": "Where the networks run: auto, cpu, cuda, cuda:1.",
+    "dtype": "Of the weights and activations of the networks.",
+    "memory": "Where networks wait while they are not used: low = on disk, balanced = host, high = on the device.",
+    "steps": "Of the networks for shape and pose: 25, or 1 to 4 distilled ones.",
+    "hypotheses": "Poses that the networks draw for each object.",
     "target_frame": "Fixed TF frame that objects are tracked in, needed when the camera moves.",
     "image_transport": "Transport of the colour image.",
     "depth_transport": "Transport of the depth image.",
 }
+#: Settings that are no text.
+TYPES = {"steps": int, "hypotheses": int}
 CHOICES = {
     "reconstructor": ["", *RECONSTRUCTORS],
+    "dtype": ["", *DTYPES],
+    "memory": ["", *MEMORY],
     "image_transport": ["", "raw", "compressed"],
     "depth_transport": ["", "raw", "compressedDepth"],
 }
@@ -51,7 +62,9 @@ def _argument(topic: str) -> str:
 def _perception(context: LaunchContext) -> list[Node]:
     """The process of the graph, with the settings that were given: an empty one must not override the file."""
     given = {name: LaunchConfiguration(name).perform(context) for name in SETTINGS}
-    parameters = {name: ParameterValue(value, value_type=str) for name, value in given.items() if value}
+    parameters = {
+        name: ParameterValue(value, value_type=TYPES.get(name, str)) for name, value in given.items() if value
+    }
     use_sim_time = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
     return [
         Node(

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,3 +23,45 @@ def data_dir() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_weights_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """`auto` must not find the weights that somebody keeps where the package looks for them."""
+    os.environ["SAM3D_CHECKPOINT_DIR"] = str(tmp_path_factory.mktemp("no_weights"))
+
+
+@pytest.fixture(scope="session")
+def official_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as the release has it, in all but size: names, nesting, prefixes, stray keys and training state."""
+    torch = pytest.importorskip("torch", reason="requirements/models.txt is not installed")
+    from sam3d_ros.models.objects.part_store import RandomSource
+    from sam3d_ros.models.objects.parts import OFFICIAL_FILES, ObjectsConfig
+
+    folder = tmp_path_factory.mktemp("official")
+    (folder / "checkpoints").mkdir()
+    source = RandomSource(ObjectsConfig.tiny(), seed=4)
+    for file in OFFICIAL_FILES:
+        state = {}
+        for prefix, part in file.parts.items():
+            module = source.load(part, torch.device("cpu"), torch.float32)
+            state.update({prefix + key: value for key, value in module.state_dict().items()})
+        content: dict[str, Any] = state
+        if file.nested:
+            state["_base_models.ss_decoder.input_layer.weight"] = torch.zeros(2, 2)
+            state["_base_models.tokenizer.mean"] = torch.zeros(3)
+            content = {"state_dict": state, "epoch": 7, "hyper_parameters": {"lr": 1e-4}}
+        torch.save(content, folder / "checkpoints" / file.name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(official_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, converted by the command line as a user would."""
+    folder = tmp_path_factory.mktemp("tiny") / "weights"
+    shutil.copytree(official_checkpoint, folder)
+    command = [sys.executable, "-m", "sam3d_ros.cli.main", "checkpoints", "convert", str(folder)]
+    options = ["--size", "tiny", "--any-version", "--dtype", "float32"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import NoReturn
 
 from sam3d_ros import __version__
-from sam3d_ros.cli import reconstruct
+from sam3d_ros.cli import benchmark, checkpoints, reconstruct
 from sam3d_ros.cli.errors import InputError
 
 #: Exit codes: bad input, and the shell's 128 + SIGINT.
@@ -32,7 +32,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_OneLineParser)
-    reconstruct.add_verb(verbs)
+    for verb in (reconstruct, checkpoints, benchmark):
+        verb.add_verb(verbs)
+    parser.set_defaults(left_behind="nothing was written")
     return parser
 
 
@@ -55,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"sam3d-ros {arguments.verb}: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print(f"sam3d-ros {arguments.verb}: interrupted, nothing was written", file=sys.stderr)
+        print(f"sam3d-ros {arguments.verb}: interrupted, {arguments.left_behind}", file=sys.stderr)
         return INTERRUPTED
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import re
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sam3d_ros.cli.errors import InputError
+from sam3d_ros.cli.network_options import add_network_options, network_config
 from sam3d_ros.cli.output_folder import output_folder
 from sam3d_ros.cli.progress import ProgressLine
+from sam3d_ros.reconstruction.errors import FullMemoryError, MissingWeightsError
+from sam3d_ros.reconstruction.network_config import RECONSTRUCTORS, default_folder
 
 if TYPE_CHECKING:
     from sam3d_ros.perception.estimates import ObjectEstimate
     from sam3d_ros.perception.frame import Frame
     from sam3d_ros.perception.frame_folder import FrameFolder
     from sam3d_ros.perception.pipeline import ObjectPipeline
+    from sam3d_ros.perception.reconstructor import Reconstructor
 
 OBJECTS_FILE, SCENE_FILE, OVERLAY_FILE = "objects.json", "scene.glb", "overlay.png"
 _MESH_FILE = re.compile(r"object_\d+\.ply")
@@ -45,8 +50,6 @@ class _Answer:
 
 def add_verb(verbs: argparse._SubParsersAction[Any]) -> None:
     """Add the verb to the command line."""
-    from sam3d_ros.reconstruction.reconstructors import RECONSTRUCTORS
-
     parser = verbs.add_parser(
         "reconstruct",
         help="meshes, poses and a picture from a recorded frame",
@@ -65,8 +68,15 @@ def add_verb(verbs: argparse._SubParsersAction[Any]) -> None:
         "--reconstructor",
         choices=RECONSTRUCTORS,
         default=RECONSTRUCTORS[0],
-        help="how meshes are made (default: %(default)s)",
+        help="how meshes are made; auto = sam3d where its weights are, else geometric (default: %(default)s)",
     )
+    parser.add_argument(
+        "--checkpoint", metavar="DIR", type=Path, help=f"weights of sam3d (default: {default_folder()})"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the noise that sam3d begins with (default: 0)"
+    )
+    add_network_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -87,13 +97,29 @@ def run(arguments: argparse.Namespace) -> None:
     ids = _object_ids(folder, frame)
     with output_folder(arguments.out, is_own=_is_own) as work:
         from sam3d_ros.perception.pipeline import ObjectPipeline
-        from sam3d_ros.reconstruction.reconstructors import make_reconstructor
 
-        pipeline = ObjectPipeline(make_reconstructor(arguments.reconstructor))
-        answers = _reconstruct(pipeline, frame, ids)
+        pipeline = ObjectPipeline(_reconstructor(arguments))
+        try:
+            answers = _reconstruct(pipeline, frame, ids)
+        except (MissingWeightsError, FullMemoryError) as error:
+            raise InputError(str(error)) from error
         _write(work, folder, frame, answers)
     print(_table(answers))
     print(f"wrote {arguments.out}")
+
+
+def _reconstructor(arguments: argparse.Namespace) -> Reconstructor:
+    from sam3d_ros.reconstruction.reconstructors import select
+
+    network = network_config(arguments, checkpoint=arguments.checkpoint, seed=arguments.seed)
+    try:
+        selection = select(arguments.reconstructor, network=network)
+        if selection.weights is not None:
+            selection.weights.load()
+    except (ValueError, FullMemoryError) as error:
+        raise InputError(str(error)) from error
+    print(f"reconstructor {selection.reconstructor.name} ({selection.note})", file=sys.stderr)
+    return selection.reconstructor
 
 
 def _object_ids(folder: FrameFolder, frame: Frame) -> list[int]:
@@ -113,21 +139,36 @@ def _object_ids(folder: FrameFolder, frame: Frame) -> list[int]:
 
 
 def _reconstruct(pipeline: ObjectPipeline, frame: Frame, ids: Sequence[int]) -> list[_Answer]:
-    answers = []
+    """Objects one by one, or, where they share work, all at once."""
+    if pipeline.reconstructor.name == "geometric":
+        batches = [[instance_id] for instance_id in ids]
+    else:
+        batches = [list(ids)]
+    answers: list[_Answer] = []
     with ProgressLine(len(ids)) as line:
-        for done, instance_id in enumerate(ids):
-            name = f"object {instance_id} {frame.label(instance_id)}".rstrip()
+        for batch in batches:
+            subject = _named(frame, batch[0]) if len(batch) == 1 else f"{len(batch)} objects"
 
-            def show(stage: str, share: float, done: int = done, name: str = name) -> None:
-                line.update(done, share, f"{name}: {stage}")
+            def show(stage: str, share: float, count: int = len(batch), subject: str = subject) -> None:
+                done, rest = divmod(share * count, 1.0)
+                line.update(len(answers) + int(done), rest, f"{subject}: {stage}")
 
             start = time.perf_counter()
-            (estimate,) = pipeline.reconstruct(frame, [instance_id], progress=show)
-            answers.append(_Answer(estimate, time.perf_counter() - start))
-            verdict = estimate.verdict
-            reasons = f" ({', '.join(verdict.reasons)})" if verdict.reasons else ""
-            line.finish(done + 1, f"{name}: {verdict.state.name}{reasons}, {answers[-1].seconds:.2f} s")
+            estimates = pipeline.reconstruct(frame, batch, progress=show)
+            seconds = (time.perf_counter() - start) / len(batch)
+            for estimate in estimates:
+                answers.append(_Answer(estimate, seconds))
+                verdict = estimate.verdict
+                reasons = f" ({', '.join(verdict.reasons)})" if verdict.reasons else ""
+                text = (
+                    f"{_named(frame, estimate.instance_id)}: {verdict.state.name}{reasons}, {seconds:.2f} s"
+                )
+                line.finish(len(answers), text)
     return answers
+
+
+def _named(frame: Frame, instance_id: int) -> str:
+    return f"object {instance_id} {frame.label(instance_id)}".rstrip()
 
 
 def _write(folder: Path, source: FrameFolder, frame: Frame, answers: Sequence[_Answer]) -> None:

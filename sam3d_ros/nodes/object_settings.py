@@ -9,10 +9,9 @@ from typing import Any
 from rclpy.node import Node
 
 from sam3d_ros.perception.geometric.config import GeometricConfig
-from sam3d_ros.perception.geometric.reconstructor import GeometricReconstructor
 from sam3d_ros.perception.pipeline import PipelineConfig
-from sam3d_ros.perception.reconstructor import Reconstructor
-from sam3d_ros.reconstruction.network_config import RECONSTRUCTORS
+from sam3d_ros.reconstruction.network_config import NetworkConfig
+from sam3d_ros.reconstruction.reconstructors import Selection, select
 from sam3d_ros.ros.frame_assembler import AssemblerConfig
 from sam3d_ros.ros.frame_builder import FrameBuilderConfig
 from sam3d_ros.ros.parameters import declare, parameter, with_values
@@ -24,7 +23,12 @@ class NodeSettings:
     """Parameters of the node itself."""
 
     reconstructor: str = parameter(
-        "geometric", f"What turns a mask into a mesh: {', '.join(RECONSTRUCTORS)}."
+        "auto",
+        "What turns a mask into a mesh: geometric (no weights, runs anywhere), sam3d (the networks), or auto: sam3d "
+        "where its weights are, geometric elsewhere.",
+    )
+    release_on_deactivate: bool = parameter(
+        False, "Give the memory of the weights back while the node is inactive; activation reads them again."
     )
     image_transport: str = parameter(
         "raw", "Read the topic image, or its sibling image/compressed.", choices=("raw", "compressed")
@@ -59,6 +63,7 @@ class Settings:
         assembler: which messages belong together; `assembler.*`.
         pipeline: tracking, versions of meshes, refinement and verdict; `tracker.*`, `versions.*` and so on.
         geometric: the reconstructor of that name; `geometric.*`.
+        network: the reconstructor `sam3d`.
     """
 
     node: NodeSettings = field(default_factory=NodeSettings)
@@ -66,6 +71,7 @@ class Settings:
     assembler: AssemblerConfig = field(default_factory=AssemblerConfig)
     pipeline: PipelineConfig = field(default_factory=PipelineConfig)
     geometric: GeometricConfig = field(default_factory=GeometricConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
 
     def with_values(self, values: Mapping[str, Any]) -> Settings:
         """A copy with some parameters changed, by their full names; names of no parameter are passed over.
@@ -80,18 +86,9 @@ class Settings:
         """The dataclasses with the prefix of their parameters."""
         return [(getattr(self, f.name), _prefix(f.name)) for f in fields(self)]
 
-    def reconstructor(self) -> Reconstructor:
-        """A new reconstructor of the kind that is asked for.
-
-        Raises:
-            ValueError: there is none of that name.
-        """
-        if self.node.reconstructor == "geometric":
-            return GeometricReconstructor(self.geometric)
-        raise ValueError(
-            f"reconstructor is {self.node.reconstructor!r}: set it to one of {', '.join(RECONSTRUCTORS)} "
-            "and configure the node again"
-        )
+    def reconstructor(self) -> Selection:
+        """A new reconstructor of the kind that is asked for; raises as `select` does."""
+        return select(self.node.reconstructor, geometric=self.geometric, network=self.network)
 
 
 def declare_settings(node: Node) -> Settings:

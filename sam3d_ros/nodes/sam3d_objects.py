@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import SetParametersResult
@@ -17,6 +19,8 @@ from sam3d_ros.nodes.object_settings import declare_settings
 from sam3d_ros.nodes.object_threads import ObjectThreads
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.pipeline import ObjectPipeline, Observation
+from sam3d_ros.reconstruction.errors import MissingWeightsError
+from sam3d_ros.reconstruction.reconstructors import Selection
 from sam3d_ros.ros.diagnostics import (
     LatencyMeter,
     count_status,
@@ -56,6 +60,7 @@ class Sam3dObjects(AutostartNode):
         self._faults = FaultLog()
         self._latencies = LatencyMeter()
         self._target_frame = ""
+        self._selection: Selection | None = None
         self._pipeline: ObjectPipeline | None = None
         self._inputs: ObjectInputs | None = None
         self._outputs: ObjectOutputs | None = None
@@ -69,18 +74,25 @@ class Sam3dObjects(AutostartNode):
     def configure(self) -> None:
         settings = self._settings
         self._target_frame = settings.frames.target_frame
-        self._pipeline = ObjectPipeline(settings.reconstructor(), settings.pipeline)
+        with _named_faults():
+            self._selection = settings.reconstructor()
+            if self._selection.weights is not None:
+                self._selection.weights.load()
+        self._pipeline = ObjectPipeline(self._selection.reconstructor, settings.pipeline)
         self._threads = ObjectThreads(self._pipeline, self)
         self._inputs = ObjectInputs(self, settings, self._faults, self._latencies)
         self._outputs = ObjectOutputs(self, settings.pipeline.tracker.max_objects)
         self._requests = ObjectRequests(self, self._target_frame)
         self.get_logger().info(
-            f"reconstructor {settings.node.reconstructor}, objects tracked in "
+            f"reconstructor {self._selection.reconstructor.name} ({self._selection.note}), objects tracked in "
             f"{self._target_frame or 'the frame of the image'}"
         )
 
     def activate(self) -> None:
         assert self._inputs is not None and self._threads is not None and self._requests is not None
+        if self._selection is not None and self._selection.weights is not None:
+            with _named_faults():
+                self._selection.weights.load()
         self._inputs.open()
         self._threads.start()
         self._requests.serve(self._threads)
@@ -91,6 +103,8 @@ class Sam3dObjects(AutostartNode):
         self._inputs.close()
         self._threads.stop()
         self._take_back(self._threads)
+        if self._settings.node.release_on_deactivate:
+            self._release_weights()
 
     def cleanup(self) -> None:
         if self._inputs is not None:
@@ -99,7 +113,9 @@ class Sam3dObjects(AutostartNode):
             self._outputs.close()
         if self._requests is not None:
             self._requests.close()
+        self._release_weights()
         self._inputs = self._outputs = self._threads = self._requests = self._pipeline = None
+        self._selection = None
 
     def refused(self, error: ValueError | OSError) -> None:
         if isinstance(error, FaultError):
@@ -135,7 +151,11 @@ class Sam3dObjects(AutostartNode):
 
     def failed(self, stage: str, error: Exception, details: str) -> None:
         """See `Listener`."""
-        fault = Fault.OUT_OF_MEMORY if isinstance(error, MemoryError) else Fault.INTERNAL_ERROR
+        fault = Fault.INTERNAL_ERROR
+        if isinstance(error, MemoryError):
+            fault = Fault.OUT_OF_MEMORY
+        elif isinstance(error, MissingWeightsError):
+            fault = Fault.MISSING_WEIGHTS
         self._faults.report(fault, f"{stage}: {type(error).__name__}: {error}")
         self.get_logger().error(f"{stage} failed, the frame is passed over:\n{details}")
 
@@ -158,6 +178,10 @@ class Sam3dObjects(AutostartNode):
         if threads.newest is not None and self._outputs is not None:
             frame, observation = threads.newest
             self._outputs.clear(observation.stamp, self._frame_of(frame))
+
+    def _release_weights(self) -> None:
+        if self._selection is not None and self._selection.weights is not None:
+            self._selection.weights.release()
 
     def _diagnose(self) -> None:
         records = self._faults.records()
@@ -184,14 +208,30 @@ class Sam3dObjects(AutostartNode):
         threads = self._threads
         newest = None if threads is None else threads.newest
         count = 0 if newest is None else len(newest[1].objects)
-        reconstructor = "" if self._pipeline is None else self._pipeline.reconstructor.name
-        values = {"lifecycle": self.state, "objects": str(count), "reconstructor": reconstructor}
+        chosen = self._selection
+        values = {
+            "lifecycle": self.state,
+            "objects": str(count),
+            "reconstructor": "" if chosen is None else chosen.reconstructor.name,
+            "reconstructor note": "" if chosen is None else chosen.note,
+        }
         return DiagnosticStatus(
             name=f"{name}: state",
             level=DiagnosticStatus.OK,
             message=f"{self.state}, {count} objects",
             values=[KeyValue(key=key, value=value) for key, value in values.items()],
         )
+
+
+@contextmanager
+def _named_faults() -> Iterator[None]:
+    """What keeps a reconstructor from being ready, as faults that the user can mend."""
+    try:
+        yield
+    except MissingWeightsError as error:
+        raise FaultError(Fault.MISSING_WEIGHTS, str(error)) from error
+    except MemoryError as error:
+        raise FaultError(Fault.OUT_OF_MEMORY, str(error)) from error
 
 
 def main() -> int:

@@ -36,9 +36,9 @@ class NetworkConfig:
             high (on the device).
         steps: of the shape and the pose; 25 as in the official pipeline, or 1 to 4 distilled ones, which take a
             tenth of the time.
-        refinement_steps: of the details and colours; 25 as in the official pipeline, 12 lose little.
+        refinement_steps: of the details and colours; 25 as in the official pipeline; fewer are faster.
         hypotheses: poses drawn for each object, of which the measured points choose; more cost next to nothing.
-        outputs: what is made beside the pose: mesh. Empty = the pose and a coarse mesh of voxels, in half the time.
+        outputs: what is made beside the pose: mesh. Empty = the pose and a coarse mesh of voxels, without stage 2.
         max_triangles: larger meshes are simplified to so many triangles; 100 to 1000000.
         seed: of the noise that objects are drawn from; the same seed and frame give the same objects.
 

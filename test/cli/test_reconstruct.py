@@ -227,7 +227,10 @@ def test_bad_input_is_one_line_and_leaves_nothing(frame: Path, tmp_path: Path, n
         ((), "required: VERB"),
         (("reconstruct",), "required: FRAME_DIR, --out"),
         (("reconstruct", "nowhere", "--out", "out"), "nowhere does not exist"),
-        (("reconstruct", "x", "--out", "out", "--reconstructor", "magic"), "choose from geometric"),
+        (
+            ("reconstruct", "x", "--out", "out", "--reconstructor", "magic"),
+            "choose from auto, geometric, sam3d",
+        ),
         (("make-coffee",), "invalid choice"),
         (("reconstruct", "x", "--out", "out", "--fast"), "--fast"),
     ],

@@ -1,0 +1,271 @@
+"""The `sam3d` reconstructor: from a frame to the networks and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from sam3d_ros.geometry.mesh_simplify import simplified
+from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.models.devices import chosen_device, give_back_cached_memory, is_out_of_memory
+from sam3d_ros.models.objects.checkpoints import DTYPES, CheckpointError
+from sam3d_ros.models.objects.hypotheses import spread
+from sam3d_ros.models.objects.part_store import Memory
+from sam3d_ros.models.objects.parts import Part
+from sam3d_ros.models.objects.prediction import ObjectPrediction
+from sam3d_ros.models.objects.predictor import OUTPUTS, SAM3DObjects
+from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
+from sam3d_ros.perception.frame import Frame, PointsSource
+from sam3d_ros.perception.geometric.reconstructor import unmeasured
+from sam3d_ros.perception.geometric.rectification import rectified
+from sam3d_ros.perception.reconstructor import Progress
+from sam3d_ros.reconstruction.errors import FullMemoryError, MissingWeightsError
+from sam3d_ros.reconstruction.network_config import NetworkConfig
+from sam3d_ros.reconstruction.schedules import geometry_schedule, refinement_schedule
+from sam3d_ros.reconstruction.voxel_mesh import voxel_mesh
+
+Array = NDArray[np.float64]
+
+_SCALE_SOURCES = {PointsSource.DEPTH: ScaleSource.DEPTH, PointsSource.LIDAR: ScaleSource.LIDAR}
+#: The networks cut a square around the mask, which has to span so many rows and columns.
+_LEAST_SPAN = 3
+#: Standard deviations of a pose that nothing was refined on: of the position as a share of the object's diameter, where
+#: points were given, or of its distance, where not; of the rotation in radians. Orders of magnitude, not calibrated.
+_POSITION_SHARE, _DISTANCE_SHARE, _ROTATION = 0.05, 0.5, 0.2
+#: Another hypothesis explains the measurement as well when its score is this near to the best one,
+_EQUAL_SCORE = 0.02
+#: and says something else when its surface is this far away in the median, as a share of the diameter.
+_OTHER_SURFACE = 0.05
+_SURFACE_POINTS = 2000
+
+
+class Sam3dReconstructor:
+    """Runs SAM 3D Objects on all instances of a call at once.
+
+    Args:
+        predictor: the networks.
+        config: how they run.
+    """
+
+    def __init__(self, predictor: SAM3DObjects, config: NetworkConfig | None = None) -> None:
+        self.predictor = predictor
+        self.config = config or NetworkConfig()
+        self._is_loaded = False
+
+    @staticmethod
+    def from_checkpoint(config: NetworkConfig) -> Sam3dReconstructor:
+        """Find the weights; `load` reads them.
+
+        Raises:
+            MissingWeightsError: they are missing or damaged.
+            ValueError: the device cannot be used.
+        """
+        device = chosen_device(config.device)
+        dtype = None if config.dtype == "auto" else DTYPES[config.dtype]
+        with _named_errors():
+            predictor = SAM3DObjects.from_checkpoint(
+                config.folder, device, dtype, memory=Memory(config.memory)
+            )
+        return Sam3dReconstructor(predictor, config)
+
+    @property
+    def name(self) -> str:
+        """`sam3d`."""
+        return "sam3d"
+
+    @property
+    def is_metric(self) -> bool:
+        """False: sizes are predicted, and refinement fits them to what was measured."""
+        return False
+
+    @property
+    def description(self) -> str:
+        """Where and how the networks run, in a few words."""
+        parts, config = self.predictor.parts, self.config
+        dtype = str(parts.dtype).removeprefix("torch.")
+        return f"{parts.device} in {dtype}, memory {config.memory}, {config.steps} + {config.refinement_steps} steps"
+
+    def load(self) -> None:
+        """Read the weights now, so that the first objects do not wait; where they are kept already, nothing is done.
+
+        With memory `low` they are never kept.
+
+        Raises:
+            MissingWeightsError: they are damaged.
+            FullMemoryError: they do not fit.
+        """
+        parts = [Part.GEOMETRY_CONDITION, Part.GEOMETRY, Part.STRUCTURE]
+        if self.config.outputs:
+            parts += [Part.REFINEMENT_CONDITION, Part.REFINEMENT, *(OUTPUTS[o] for o in self.config.outputs)]
+        if not self._is_loaded:
+            with _named_errors():
+                self.predictor.parts.preload(*parts)
+            self._is_loaded = True
+
+    def release(self) -> None:
+        """Give back the memory of the weights; they are read again when they are needed."""
+        self.predictor.parts.release()
+        self._is_loaded = False
+
+    def reconstruct(
+        self, frame: Frame, instance_ids: Sequence[int], *, progress: Progress | None = None
+    ) -> list[ObjectEstimate]:
+        """Reconstruct instances; see the protocol `Reconstructor`.
+
+        Reasons that it leaves in a verdict: "no_points" (no depth in the mask: the size is a guess), "mask_too_small"
+        and "empty_shape" (the mesh is a box), "ambiguous_pose" (another pose fits what was measured as well).
+
+        Raises:
+            MissingWeightsError: the weights are damaged.
+            FullMemoryError: not even one object fits into memory.
+        """
+        seen = rectified(frame)
+        masks = {i: seen.mask(i) for i in instance_ids if _spans_enough(seen.mask(i))}
+        # Whoever's mask is too small has an answer at once, and an id without a pixel an error before the work begins.
+        answers = {i: _boxed(frame, i, "mask_too_small") for i in instance_ids if i not in masks}
+        if masks:
+            predictions = self._predict(seen, np.stack(list(masks.values())), progress or _silent)
+            for instance_id, prediction in zip(masks, predictions, strict=True):
+                answers[instance_id] = self._estimate(seen, frame, instance_id, prediction)
+        return [answers[instance_id] for instance_id in instance_ids]
+
+    def _predict(self, frame: Frame, masks: NDArray[np.bool_], progress: Progress) -> list[ObjectPrediction]:
+        """All masks in one call; where memory is short, in smaller and smaller ones."""
+        config = self.config
+        geometry, refinement = geometry_schedule(config), refinement_schedule(config)
+        points = frame.points if np.isfinite(frame.points).any() else None
+        size, done = len(masks), 0
+        predictions: list[ObjectPrediction] = []
+        while done < len(masks):
+            batch = masks[done : done + size]
+
+            def report(stage: str, share: float, done: int = done, count: int = len(batch)) -> None:
+                progress(stage, (done + count * share) / len(masks))
+
+            try:
+                with _named_errors():
+                    predictions += self.predictor(
+                        frame.rgb,
+                        batch,
+                        points,
+                        seed=config.seed,
+                        geometry=geometry,
+                        refinement=refinement,
+                        hypotheses=config.hypotheses,
+                        outputs=config.outputs,
+                        progress=report,
+                    )
+            except FullMemoryError:
+                if len(batch) == 1:
+                    raise
+                size = math.ceil(len(batch) / 2)
+            else:
+                done += len(batch)
+                continue
+            give_back_cached_memory()  # not before the exception is gone, which holds tensors
+        return predictions
+
+    def _estimate(
+        self, seen: Frame, frame: Frame, instance_id: int, prediction: ObjectPrediction
+    ) -> ObjectEstimate:
+        if prediction.mesh is None and len(prediction.voxels) == 0:
+            return _boxed(frame, instance_id, "empty_shape")
+        mask = seen.mask(instance_id)
+        mesh = prediction.mesh
+        if mesh is None:
+            color = np.median(seen.rgb[mask], axis=0).astype(np.uint8)
+            mesh = voxel_mesh(prediction.voxels, prediction.resolution, color)
+        mesh = _in_cube(simplified(mesh, self.config.max_triangles))
+        winner = prediction.hypotheses[prediction.chosen]
+        reasons = [] if prediction.metric else ["no_points"]
+        if is_ambiguous(prediction):
+            reasons.append("ambiguous_pose")
+        return ObjectEstimate(
+            instance_id=instance_id,
+            label=frame.label(instance_id),
+            mesh=mesh,
+            camera_from_object=winner.camera_from_object,
+            covariance=covariance_of(prediction, mesh),
+            verdict=Verdict(
+                VerdictState.UNCERTAIN if prediction.metric else VerdictState.REJECTED,
+                tuple(reasons),
+                winner.silhouette,
+                winner.depth_residual,
+                np.nan,
+                int(np.count_nonzero(mask & np.isfinite(seen.points).all(axis=-1))),
+                _SCALE_SOURCES[seen.points_source] if prediction.metric else ScaleSource.PRIOR,
+            ),
+        )
+
+
+def covariance_of(prediction: ObjectPrediction, mesh: Mesh) -> Array:
+    """(6, 6) covariance of the chosen pose before refinement: a prior, and the spread of the other hypotheses."""
+    pose = prediction.camera_from_object
+    low, high = mesh.bounds.astype(np.float64)
+    position = _POSITION_SHARE * float(np.linalg.norm((high - low) * pose.scale))
+    if not prediction.metric:
+        position = max(position, _DISTANCE_SHARE * float(np.linalg.norm(pose.translation)))
+    prior = np.diag([position**2] * 3 + [_ROTATION**2] * 3)
+    return np.asarray(prior + spread(prediction.hypotheses, prediction.chosen))
+
+
+def is_ambiguous(prediction: ObjectPrediction) -> bool:
+    """Whether another hypothesis explains the measurement as well and puts the surface elsewhere.
+
+    The turns of a symmetric object are no ambiguity: they leave its surface where it is.
+    """
+    winner = prediction.hypotheses[prediction.chosen]
+    rivals = [
+        h
+        for h in prediction.hypotheses
+        if h is not winner and np.isfinite(h.score) and h.score >= winner.score - _EQUAL_SCORE
+    ]
+    if not rivals or len(prediction.voxels) == 0:
+        return False
+    surface = (prediction.voxels + 0.5) / prediction.resolution - 0.5
+    surface = surface[:: math.ceil(len(surface) / _SURFACE_POINTS)]
+    chosen = winner.camera_from_object.apply(surface)
+    diameter = float(np.linalg.norm(np.ptp(chosen, axis=0)))
+    tree = cKDTree(chosen)
+    gaps = [np.median(tree.query(rival.camera_from_object.apply(surface))[0]) for rival in rivals]
+    return bool(max(gaps) > _OTHER_SURFACE * diameter)
+
+
+def _spans_enough(mask: NDArray[np.bool_]) -> bool:
+    rows, columns = np.nonzero(mask)
+    return len(rows) > 0 and min(np.ptp(rows), np.ptp(columns)) + 1 >= _LEAST_SPAN
+
+
+def _boxed(frame: Frame, instance_id: int, reason: str) -> ObjectEstimate:
+    """A box of made-up size where the networks have no answer."""
+    box = unmeasured(frame, instance_id)
+    return replace(box, verdict=replace(box.verdict, reasons=(reason,)))
+
+
+def _in_cube(mesh: Mesh) -> Mesh:
+    """The decoder may leave the canonical cube by a fraction of a voxel."""
+    return replace(mesh, vertices=mesh.vertices.clip(-0.5, 0.5))
+
+
+@contextmanager
+def _named_errors() -> Iterator[None]:
+    """The errors of the networks as those of this room."""
+    try:
+        yield
+    except CheckpointError as error:
+        raise MissingWeightsError(str(error)) from error
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        first = str(error).splitlines()[0]
+        raise FullMemoryError(f"{first} Set memory:=low, lower hypotheses, or use another device.") from error
+
+
+def _silent(stage: str, share: float) -> None:
+    """Progress for nobody."""
