@@ -203,7 +203,7 @@ def _measure(frame: Frame, instance_id: int, max_points: int) -> Measurement:
     window = window_of(whole)
     rows, columns = window.slices
     mask, points = whole[rows, columns], frame.points[rows, columns]
-    measured = mask & np.isfinite(points[..., 2])
+    measured = mask & np.isfinite(points[..., 2]) & (points[..., 2] > 0)
     inner = measured & (cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=2) > 0)
     chosen = inner if np.count_nonzero(inner) >= _ERODE_FROM else measured
     if frame.points_source is PointsSource.DEPTH and chosen.any():

@@ -109,7 +109,8 @@ def test_a_box_on_a_box_does_not_reach_the_table() -> None:
 def test_an_object_in_the_air_is_not_extended_to_the_table() -> None:
     hanging = (box(0.1, 0.08, 0.06), placed(0, 0, 25, z=0.22))
     _, (estimate,) = reconstructed({1: hanging})
-    assert estimate.size[2] < 0.12
+    assert estimate.size[2] < 0.08
+    assert box_iou(found_box(estimate), true_box(*hanging)) > 0.6
 
 
 def test_without_a_table_the_verdict_says_that_up_is_guessed() -> None:
@@ -207,7 +208,7 @@ TINY = Camera(48, 36, 40.0, 40.0, 23.5, 17.5)
 SMALL = GeometricReconstructor(GeometricConfig(resolution=16))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=st.integers(0, 2**32 - 1), known=st.sampled_from([0.0, 0.01, 0.1, 0.6, 1.0]), blobs=st.integers(1, 4)
 )

@@ -25,6 +25,8 @@ _HULL_POINTS = 1500
 _MARGIN_PIXELS = 2.0
 #: A completed object that is less deep than this share of what is expected is pushed back.
 _THIN = 0.75
+#: An object that far above its support, against its own visible height, may hang in the air.
+_HANGING = 1.0
 #: Thickness of a floor in voxels that a grid holds; cosine of a floor against up; share of the points that makes one.
 _LEAST_FLOOR, _FACING_UP, _FLOOR_SHARE = 1.5, 0.7, 0.04
 #: Thinner shells than this, in voxels, tear when the field is smoothed.
@@ -65,24 +67,25 @@ def complete(frame: Frame, segment: Segment, plane: SupportPlane, config: Geomet
     free_space = FreeSpace(frame, segment, to_camera)
     pixel = float(np.median(segment.depth[segment.mask])) / segment.camera.fx
     margin = _MARGIN_PIXELS * pixel
+    points = to_camera.apply_inverse(segment.points(_HULL_POINTS))
+    base = _in_the_air(points, ground.base, free_space, margin + segment.noise)
     symmetry = find_symmetry(
         to_camera.apply_inverse(segment.points(config.search_points)),
         segment.sampled_normals(config.search_points) @ to_camera.rotation,
-        ground.base,
+        base,
         free_space,
         noise=segment.noise,
         margin=margin,
         config=config,
     )
-    points = to_camera.apply_inverse(segment.points(_HULL_POINTS))
     normals = segment.sampled_normals(_HULL_POINTS) @ to_camera.rotation
-    behind = _pushed_back(points, ground.base, symmetry, config)
+    behind = _pushed_back(points, base, symmetry, config)
     spread = np.concatenate([points, behind])
     extent = np.ptp(spread, axis=0)
     diameter = max(float(np.linalg.norm(extent)), pixel)
     voxel = max(float(extent.max()), pixel) / config.resolution
     shell = max(config.shell_share * diameter, 2.0 * segment.noise, _LEAST_SHELL * voxel)
-    base = _below_thin_floors(points, normals, ground.base, voxel)
+    base = _below_thin_floors(points, normals, base, voxel)
 
     solid, resolution = None, config.resolution
     while resolution >= _LEAST_RESOLUTION:
@@ -105,6 +108,17 @@ def complete(frame: Frame, segment: Segment, plane: SupportPlane, config: Geomet
         solid = box_solid(low - margin, high + margin)
     named = tuple(name for name, applies in reasons.items() if applies)
     return Completion(solid, ground, symmetry, free_space, diameter, named)
+
+
+def _in_the_air(points: Array, base: float, free_space: FreeSpace, tolerance: float) -> float:
+    """The base, raised to the lowest point of an object that the view sees past below."""
+    low, high = np.percentile(points[:, 2], (1.0, 99.0))
+    if low - base < _HANGING * (high - low):
+        return base
+    foot = points[points[:, 2] <= low + 0.15 * (high - low)]
+    below = foot - np.array([0.0, 0.0, 0.25 * (low - base)])
+    seen_past = free_space.depth_inside(below, doubt=True) < -tolerance
+    return float(low) - tolerance if seen_past.mean() > 0.5 else base
 
 
 def _below_thin_floors(points: Array, normals: Array, base: float, voxel: float) -> float:

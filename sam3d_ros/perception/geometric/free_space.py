@@ -129,7 +129,7 @@ class FreeSpace:
             du *= np.where(du < 0, np.float32(left), np.float32(right))
         if not (top and bottom):
             dv *= np.where(dv < 0, np.float32(top), np.float32(bottom))
-        return z, _sampled(maps, inside_u, inside_v), np.asarray(cv2.magnitude(du, dv)).ravel()
+        return z, _sampled(maps, inside_u, inside_v), np.sqrt(du * du + dv * dv)
 
 
 def _maps(frame: Frame, segment: Segment) -> Floats:
@@ -183,7 +183,9 @@ def _signed_pixels(possible: NDArray[np.bool_], goes_on: tuple[bool, bool, bool,
 def _sampled(maps: Floats, u: Floats, v: Floats) -> list[Floats]:
     """C times (N,) bilinear samples of (h, w, C) maps inside their bounds."""
     count = len(u)
-    rows = max(1, -(-count // _REMAP_COLUMNS))
+    if count == 0:
+        return [np.zeros(0, np.float32) for _ in range(maps.shape[2])]
+    rows = -(-count // _REMAP_COLUMNS)
     columns = -(-count // rows)
     at = np.zeros((2, rows * columns), np.float32)
     at[0, :count], at[1, :count] = u, v

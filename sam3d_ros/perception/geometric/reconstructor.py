@@ -68,18 +68,20 @@ class GeometricReconstructor:
         """
         report = progress or _silent
         report("segment", 0.0)
-        frame = rectified(frame)
-        segments = [segment_instance(frame, instance_id) for instance_id in instance_ids]
+        flat = rectified(frame)
+        # At the rim of a strong lens a mask may have no pixel left without the distortion.
+        kept = set(flat.instance_ids())
+        segments = [segment_instance(flat, i) if i in kept else None for i in instance_ids]
         usable = [segment for segment in segments if segment is not None]
         report("support", 0.1)
-        plane = find_support(frame, usable, self._config)
+        plane = find_support(flat, usable, self._config)
         answers = []
         for index, (instance_id, segment) in enumerate(zip(instance_ids, segments, strict=True)):
             report("complete", 0.2 + 0.8 * index / len(instance_ids))
             if segment is None:
                 answers.append(unmeasured(frame, instance_id))
             else:
-                answers.append(_estimate(frame, segment, complete(frame, segment, plane, self._config)))
+                answers.append(_estimate(flat, segment, complete(flat, segment, plane, self._config)))
         report("done", 1.0)
         return answers
 

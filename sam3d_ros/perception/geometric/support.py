@@ -53,12 +53,10 @@ class Ground:
     Attributes:
         camera_from_ground: z up, x away from the camera along the ground; the origin lies in the plane.
         base: metres above the plane where the object ends below.
-        resting: whether something was seen that carries it.
     """
 
     camera_from_ground: Similarity
     base: float
-    resting: bool
 
 
 def find_support(frame: Frame, segments: Sequence[Segment], config: GeometricConfig) -> SupportPlane:
@@ -97,8 +95,7 @@ def find_support(frame: Frame, segments: Sequence[Segment], config: GeometricCon
 def place_on_ground(plane: SupportPlane, segment: Segment, frame: Frame) -> Ground:
     """The ground frame under one object, and where the object ends below.
 
-    What is seen right below the object tells: the plane itself, another thing it rests on, or nothing (an object
-    in the air, which is not extended down).
+    What is seen right below the object tells: the plane itself, or another thing it rests on.
     """
     points = segment.points(400)
     up = plane.normal
@@ -118,17 +115,17 @@ def place_on_ground(plane: SupportPlane, segment: Segment, frame: Frame) -> Grou
     low, high = np.percentile((own - origin) @ up, (1.0, 99.0))
     size = max(high - low, float(np.linalg.norm(np.ptp(points, axis=0))) / 3.0, 1e-3)
     if not plane.found:
-        return Ground(camera_from_ground, float(low), False)
+        return Ground(camera_from_ground, float(low))
     around, carried = _seen_below(segment, frame, camera_from_ground, float(low), float(low + 0.25 * size))
     # The plane may be bent or a little off: follow what is seen of it nearby, but no other thing on it.
     local = around[np.abs(around) < 2.0 * segment.noise]
     level = float(np.median(local)) if len(local) >= 30 else 0.0
     reach = 0.12 * size + 3.0 * segment.noise
     if low - level < reach:
-        return Ground(camera_from_ground, min(level, float(low) + reach), True)
+        return Ground(camera_from_ground, min(level, float(low) + reach))
     if carried > 0.4:
-        return Ground(camera_from_ground, float(low), True)
-    return Ground(camera_from_ground, level, True)
+        return Ground(camera_from_ground, float(low))
+    return Ground(camera_from_ground, level)
 
 
 def _background(frame: Frame) -> Array:

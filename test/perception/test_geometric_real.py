@@ -1,0 +1,71 @@
+"""The geometric reconstructor on real frames, against their annotated truth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sam3d_ros.geometry.boxes import OrientedBox, box_iou
+from sam3d_ros.geometry.mesh_files import read_mesh
+from sam3d_ros.geometry.surfaces import diameter, surface_distance, transformed
+from sam3d_ros.perception.estimates import ObjectEstimate, VerdictState
+from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.frame_folder import FrameFolder, read_frame_folder
+from sam3d_ros.perception.geometric.reconstructor import GeometricReconstructor
+from sam3d_ros.perception.measurement import measure
+from sam3d_ros.perception.refinement import distances, refine
+from sam3d_ros.perception.verdict import judge
+from sam3d_ros.perception.visible_surface import VisibleSurface
+
+
+def answered(folder: FrameFolder) -> tuple[Frame, dict[int, ObjectEstimate]]:
+    """All instances of a frame: reconstructed, refined and judged."""
+    frame = folder.frame()
+    estimates = GeometricReconstructor().reconstruct(frame, frame.instance_ids())
+    refined = [refine(frame, estimate, metric=True) for estimate in estimates]
+    return frame, {e.instance_id: replace(e, verdict=judge(frame, e)) for e in refined}
+
+
+def test_household_objects_on_a_table(data_dir: Path) -> None:
+    """Means over three objects: residual to 3 mm, surface to 10 % of the diameter, box overlap from 0.6."""
+    folder = read_frame_folder(data_dir / "ycbv_a" / "000001")
+    frame, estimates = answered(folder)
+    residuals, surfaces, boxes = [], [], []
+    for thing in folder.objects:
+        assert thing.mesh_path is not None and thing.camera_from_object is not None
+        estimate, mesh = estimates[thing.instance_id], read_mesh(thing.mesh_path, unit=thing.mesh_unit)
+        truth = transformed(mesh, thing.camera_from_object)
+        posed = transformed(estimate.mesh, estimate.camera_from_object)
+        surfaces.append(surface_distance(posed, truth) / diameter(truth))
+        found = OrientedBox.of_mesh(estimate.mesh, estimate.camera_from_object)
+        boxes.append(box_iou(found, OrientedBox.of_mesh(mesh, thing.camera_from_object)))
+        points = measure(frame, thing.instance_id, max_points=1000).points
+        off = distances(VisibleSurface.of(estimate.mesh), estimate.camera_from_object, points)
+        residuals.append(off.mean())
+        assert estimate.verdict.state is VerdictState.ACCEPTED
+    assert len(boxes) == 3
+    assert np.mean(residuals) < 0.003
+    assert np.mean(surfaces) < 0.1
+    assert np.mean(boxes) > 0.6
+
+
+def test_a_pedestrian_seen_by_lidar(data_dir: Path) -> None:
+    folder = read_frame_folder(data_dir / "kitti_a" / "000000")
+    _, estimates = answered(folder)
+    (thing,) = folder.objects
+    assert thing.camera_from_object is not None
+    estimate = estimates[thing.instance_id]
+    assert np.linalg.norm(estimate.center - thing.camera_from_object.translation) < 0.25
+
+
+@pytest.mark.parametrize("name", ["mosd_a/learn35", "mosd_a/test45", "mosd_a/test57", "arc2017/0"])
+def test_every_mask_is_answered_with_a_verdict(data_dir: Path, name: str) -> None:
+    frame, estimates = answered(read_frame_folder(data_dir / name))
+    assert sorted(estimates) == frame.instance_ids()
+    for estimate in estimates.values():
+        assert estimate.mesh.is_watertight()
+        assert (estimate.verdict.state is VerdictState.ACCEPTED) == (estimate.verdict.reasons == ())
+        assert np.isfinite(estimate.verdict.mask_iou) and np.isfinite(estimate.verdict.depth_residual)
