@@ -1,0 +1,224 @@
+"""The networks in the graph: perception.launch.py on a checkpoint of the official layout, seen from another process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import launch_pytest
+import numpy as np
+import pytest
+from ament_index_python.packages import get_package_share_directory
+from diagnostic_msgs.msg import DiagnosticArray
+from launch import LaunchDescription
+from launch.actions import IncludeLaunchDescription, SetEnvironmentVariable
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch_ros.actions import Node
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+
+from sam3d_ros.msg import ObjectArray, ObjectMesh, Verdict
+from sam3d_ros.ros.object_messages import mesh_from_message
+from sam3d_ros.ros.qos import qos_profile
+
+pytest.importorskip("torch", reason="requirements/models.txt is not installed")
+
+NODE = "/sam3d_objects"
+RELIABLE, LATCHED = qos_profile("reliable"), qos_profile("latched", depth=100)
+#: Loading PyTorch takes long on a busy machine, seconds.
+PATIENCE = 60.0
+
+
+@pytest.fixture(scope="module")
+def frame_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two squares before a wall."""
+    root = tmp_path_factory.mktemp("frames") / "squares"
+    root.mkdir()
+    labels = np.zeros((120, 160), np.uint8)
+    labels[20:60, 20:60] = 3
+    labels[50:100, 90:140] = 8
+    rgb = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
+    cv2.imwrite(str(root / "rgb.png"), rgb)
+    cv2.imwrite(str(root / "labels.png"), labels)
+    cv2.imwrite(str(root / "depth.png"), np.where(labels > 0, 900, 1000).astype(np.uint16))
+    camera = {"width": 160, "height": 120, "fx": 140.0, "fy": 140.0, "cx": 80.0, "cy": 60.0}
+    (root / "camera.json").write_text(json.dumps(camera))
+    return root
+
+
+@launch_pytest.fixture(scope="module")
+def graph(own_domain: None, tiny_checkpoint: Path, frame_folder: Path) -> LaunchDescription:
+    """The launch file as a user includes it; its `auto` has to find the weights that `checkpoint` names."""
+    launch_file = Path(get_package_share_directory("sam3d_ros")) / "launch" / "perception.launch.py"
+    arguments = {
+        "checkpoint": str(tiny_checkpoint),
+        "device": "cpu",
+        "dtype": "float32",
+        "memory": "high",
+        "steps": "2",
+        "hypotheses": "3",
+    }
+    player = Node(
+        package="sam3d_ros",
+        executable="frame_player",
+        parameters=[{"frames": str(frame_folder), "rate": 5.0}],
+    )
+    source = PythonLaunchDescriptionSource(str(launch_file))
+    return LaunchDescription(
+        [
+            SetEnvironmentVariable("OMP_NUM_THREADS", "1"),
+            IncludeLaunchDescription(source, launch_arguments=arguments.items()),
+            player,
+        ]
+    )
+
+
+class Heard:
+    """What the node said since this listener was made."""
+
+    def __init__(self, probe: Any) -> None:
+        self.objects = probe.hear(ObjectArray, f"{NODE}/objects", RELIABLE)
+        self.meshes = probe.hear(ObjectMesh, f"{NODE}/meshes", LATCHED)
+        self.diagnostics = probe.hear(DiagnosticArray, "/diagnostics", 10)
+
+    def values(self, kind: str) -> dict[str, str]:
+        """What the newest status of a kind says."""
+        for message in reversed(self.diagnostics):
+            for status in message.status:
+                if status.name == f"{NODE[1:]}: {kind}":
+                    return {pair.key: pair.value for pair in status.values}
+        return {}
+
+    def newest(self, count: int) -> ObjectArray | None:
+        """The newest message, if it has so many objects."""
+        return self.objects[-1] if self.objects and len(self.objects[-1].objects) == count else None
+
+
+@pytest.fixture(scope="module")
+def heard(probe: Any) -> Heard:
+    return Heard(probe)
+
+
+@pytest.fixture
+def transition(call: Any) -> Any:
+    """Asks for transitions; whether all succeeded."""
+
+    def change(*transitions: int) -> bool:
+        answers = [
+            call(ChangeState, f"{NODE}/change_state", ChangeState.Request(transition=Transition(id=t)))
+            for t in transitions
+        ]
+        return all(answer.success for answer in answers)
+
+    return change
+
+
+def set_parameter(call: Any, name: str, value: ParameterValue) -> None:
+    request = SetParameters.Request(parameters=[Parameter(name=name, value=value)])
+    result = call(SetParameters, f"{NODE}/set_parameters", request).results[0]
+    assert result.successful, result.reason
+
+
+def text(value: str) -> ParameterValue:
+    return ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=value)
+
+
+@pytest.mark.launch(fixture=graph)
+@pytest.mark.timeout(200)
+def test_the_networks_make_the_meshes(heard: Heard, wait_for: Any, tiny_checkpoint: Path) -> None:
+    message = wait_for(lambda: heard.newest(2), PATIENCE)
+    assert message, f"{len(heard.objects)} arrays came; {heard.values('faults')}"
+    state = wait_for(lambda: heard.values("state"))
+    assert state["reconstructor"] == "sam3d"
+    assert state["reconstructor note"].startswith(f"auto: weights in {tiny_checkpoint}, on cpu in float32")
+    assert "2 + 25 steps" in state["reconstructor note"]
+    assert wait_for(lambda: {m.id for m in heard.meshes} == {thing.id for thing in message.objects})
+    for mesh_message in heard.meshes:
+        mesh = mesh_from_message(mesh_message)
+        assert len(mesh.triangles) > 0
+        assert np.abs(mesh.vertices).max() <= 0.5
+        assert len(np.unique(mesh.colors, axis=0)) > 1
+    for thing in message.objects:
+        assert thing.verdict.scale_source == Verdict.DEPTH
+        assert thing.verdict.point_count > 100
+
+
+@pytest.mark.launch(fixture=graph)
+@pytest.mark.timeout(200)
+def test_weights_may_leave_while_the_node_rests(
+    heard: Heard, call: Any, wait_for: Any, transition: Any
+) -> None:
+    yes = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=True)
+    set_parameter(call, "release_on_deactivate", yes)
+    assert transition(Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP)
+    heard.objects.clear()
+    assert transition(
+        Transition.TRANSITION_CONFIGURE,
+        Transition.TRANSITION_ACTIVATE,
+        Transition.TRANSITION_DEACTIVATE,
+        Transition.TRANSITION_ACTIVATE,
+    )
+    assert wait_for(lambda: heard.newest(2), PATIENCE)
+
+
+@pytest.mark.launch(fixture=graph)
+@pytest.mark.timeout(200)
+def test_missing_weights_are_a_fault_with_the_remedy(
+    heard: Heard, call: Any, wait_for: Any, transition: Any, tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    set_parameter(call, "reconstructor", text("sam3d"))
+    set_parameter(call, "checkpoint", text(str(tmp_path)))
+    assert transition(Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP)
+    assert not transition(Transition.TRANSITION_CONFIGURE)
+    fault = wait_for(lambda: heard.values("faults").get("missing_weights"))
+    assert fault
+    assert f"sam3d-ros checkpoints download {tmp_path}" in fault
+    # With auto the graph works without weights, and says what it does.
+    set_parameter(call, "reconstructor", text("auto"))
+    heard.objects.clear()
+    assert transition(Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
+    assert wait_for(lambda: heard.newest(2), PATIENCE)
+    assert wait_for(lambda: heard.values("state").get("reconstructor") == "geometric")
+    assert "checkpoints download" in heard.values("state")["reconstructor note"]
+    # And the weights are taken when they have come.
+    set_parameter(call, "checkpoint", text(str(tiny_checkpoint)))
+    assert transition(
+        Transition.TRANSITION_DEACTIVATE,
+        Transition.TRANSITION_CLEANUP,
+        Transition.TRANSITION_CONFIGURE,
+        Transition.TRANSITION_ACTIVATE,
+    )
+    assert wait_for(lambda: heard.values("state").get("reconstructor") == "sam3d")
+
+
+@pytest.mark.launch(fixture=graph)
+@pytest.mark.timeout(200)
+def test_weights_that_break_while_the_node_runs_are_named(
+    heard: Heard, call: Any, wait_for: Any, transition: Any, tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    """With memory `low` they are read anew for each batch; the graph goes on when they are whole again."""
+    for path in tiny_checkpoint.glob("sam3d_objects*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    set_parameter(call, "checkpoint", text(str(tmp_path)))
+    set_parameter(call, "memory", text("low"))
+    assert transition(
+        Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP, Transition.TRANSITION_CONFIGURE
+    )
+    file = tmp_path / "sam3d_objects_structure.safetensors"
+    whole = file.read_bytes()
+    file.write_bytes(b"\xff" * len(whole))
+    heard.objects.clear()
+    heard.diagnostics.clear()
+    assert transition(Transition.TRANSITION_ACTIVATE)
+    fault = wait_for(
+        lambda: "structure.safetensors" in (f := heard.values("faults").get("missing_weights", "")) and f,
+        PATIENCE,
+    )
+    assert fault, heard.values("faults")
+    assert "checkpoints convert" in fault
+    file.write_bytes(whole)
+    assert wait_for(lambda: heard.newest(2), PATIENCE)
