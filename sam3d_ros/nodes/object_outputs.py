@@ -17,8 +17,14 @@ from sam3d_ros.ros.object_messages import detection_array, object_array, object_
 from sam3d_ros.ros.qos import qos_profile
 from sam3d_ros.ros.stamps import header_message
 
-#: Meshes kept for those who join late, for each object that may be tracked.
-VERSIONS_KEPT = 4
+#: Meshes kept for those who join late, beyond one for each object. The middleware holds memory for the largest mesh
+#: ever sent in every place of its history, so the history is short, and old meshes are sent again in time.
+SPARE_MESHES = 16
+
+
+#: Marker messages kept: those of a frame with so many new objects but one. A mesh marker takes a megabyte, and a viewer
+#: that misses one gets it again soon.
+MARKER_MESSAGES = 9
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +50,10 @@ class ObjectOutputs:
 
     def __init__(self, node: LifecycleNode, max_objects: int) -> None:
         self._node = node
-        self._history = VERSIONS_KEPT * max_objects
+        self._history = max_objects + SPARE_MESHES
         reliable = qos_profile("reliable")
         meshes = qos_profile("latched", depth=self._history)
-        # A frame with new objects has a message for each mesh; none may be pushed out before it is delivered.
-        markers = qos_profile("latched", depth=max_objects + 1)
+        markers = qos_profile("latched", depth=MARKER_MESSAGES)
         self._objects = node.create_lifecycle_publisher(ObjectArray, "~/objects", reliable)
         self._meshes = node.create_lifecycle_publisher(ObjectMesh, "~/meshes", meshes)
         self._detections = node.create_lifecycle_publisher(Detection3DArray, "~/detections", reliable)
@@ -100,9 +105,9 @@ class ObjectOutputs:
             if sent is None or sent.version != tracked.mesh_version:
                 header = header_message(mesh_stamps[tracked.track_id], frame_id)
                 self._send_mesh(tracked.track_id, tracked.mesh_version, object_mesh(tracked, header))
-        # Each object may send one more before the next look.
-        for track_id, sent in list(self._sent.items()):
-            if self._sent_count - sent.number >= self._history - len(objects):
+        # The oldest first: what is sent again makes the others older.
+        for track_id, sent in sorted(self._sent.items(), key=lambda item: item[1].number):
+            if self._sent_count - sent.number >= self._history:
                 self._send_mesh(track_id, sent.version, sent.message)
 
     def _send_mesh(self, track_id: int, version: int, message: ObjectMesh) -> None:
