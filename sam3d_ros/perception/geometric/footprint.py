@@ -32,9 +32,11 @@ class Rectangle:
 def convex_hull(points: Array) -> Array:
     """(K, 2) corners of the convex hull of (N, 2) points, counter-clockwise; K < 3 where they are in line."""
     origin = points.mean(axis=0)
-    # OpenCV works in float32: keep the numbers small.
-    hull = cv2.convexHull((points - origin).astype(np.float32), clockwise=False)
-    return hull.reshape(-1, 2).astype(np.float64) + origin
+    # OpenCV works in float32, so the numbers are kept small; it knows no hull of points that coincide there.
+    distinct = np.unique((points - origin).astype(np.float32), axis=0)
+    if len(distinct) < 3:
+        return distinct.astype(np.float64) + origin
+    return cv2.convexHull(distinct, clockwise=False).reshape(-1, 2).astype(np.float64) + origin
 
 
 def smallest_rectangle(points: Array) -> Rectangle:
