@@ -27,6 +27,7 @@ OUTPUTS = {
     "~/objects": "Out: pose, size and verdict of every object at every image (sam3d_ros/ObjectArray).",
     "~/meshes": "Out: every version of every mesh, once (sam3d_ros/ObjectMesh, latched).",
     "~/detections": "Out: the same objects as boxes (vision_msgs/Detection3DArray).",
+    "~/gaussians": "Out: objects as Gaussian splats, if outputs asks for them (sensor_msgs/PointCloud2, latched).",
     "~/markers": "Out: the same objects for RViz (visualization_msgs/MarkerArray, latched).",
 }
 

@@ -9,7 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from sam3d_ros.perception.reconstructor import Reconstructor
 
 OBJECTS_FILE, SCENE_FILE, OVERLAY_FILE = "objects.json", "scene.glb", "overlay.png"
-_MESH_FILE = re.compile(r"object_\d+\.ply")
+_MESH_FILE = re.compile(r"object_\d+(_splats)?\.ply")
 
 _DESCRIPTION = """\
 Reconstruct the objects of one frame and write, all in canonical coordinates or metres:
   objects.json     pose, scale and verdict of each object: p_camera = R (s * p) + t
   object_<id>.ply  its mesh in canonical coordinates
+  object_<id>_splats.ply  the same as Gaussian splats, with --gaussians
   scene.glb        all objects as the camera sees them (y up)
   overlay.png      the image with outlines, axes and ids
 FRAME_DIR holds rgb.png or rgb.jpg, camera.json, labels.png (instance ids), and depth.png or lidar.npz.
@@ -76,6 +77,7 @@ def add_verb(verbs: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the noise that sam3d begins with (default: 0)"
     )
+    parser.add_argument("--gaussians", action="store_true", help="write Gaussian splats, too (sam3d alone)")
     add_network_options(parser)
     parser.set_defaults(run=run)
 
@@ -112,6 +114,8 @@ def _reconstructor(arguments: argparse.Namespace) -> Reconstructor:
     from sam3d_ros.reconstruction.reconstructors import select
 
     network = network_config(arguments, checkpoint=arguments.checkpoint, seed=arguments.seed)
+    if arguments.gaussians:
+        network = replace(network, outputs=("mesh", "gaussians"))
     try:
         selection = select(arguments.reconstructor, network=network)
         if selection.weights is not None:
@@ -175,11 +179,15 @@ def _write(folder: Path, source: FrameFolder, frame: Frame, answers: Sequence[_A
     import cv2
 
     from sam3d_ros.geometry.mesh_files import write_ply
+    from sam3d_ros.geometry.splats import write_splats
     from sam3d_ros.perception.overlay import draw_overlay
     from sam3d_ros.perception.scene import write_camera_scene
 
     for answer in answers:
-        write_ply(folder / _mesh_name(answer.estimate), answer.estimate.mesh)
+        estimate = answer.estimate
+        write_ply(folder / _mesh_name(estimate), estimate.mesh)
+        if estimate.splats is not None:
+            write_splats(folder / f"object_{estimate.instance_id}_splats.ply", estimate.splats)
     objects = [(answer.estimate.instance_id, answer.estimate) for answer in answers]
     write_camera_scene(folder / SCENE_FILE, objects)
     picture = draw_overlay(frame.rgb, frame.camera, objects)

@@ -11,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 
+from sam3d_ros.nodes.gaussian_output import GaussianOutput
 from sam3d_ros.nodes.lifecycle import AutostartNode, run_nodes
 from sam3d_ros.nodes.object_inputs import ObjectInputs
 from sam3d_ros.nodes.object_outputs import ObjectOutputs
@@ -64,6 +65,7 @@ class Sam3dObjects(AutostartNode):
         self._pipeline: ObjectPipeline | None = None
         self._inputs: ObjectInputs | None = None
         self._outputs: ObjectOutputs | None = None
+        self._gaussians: GaussianOutput | None = None
         self._threads: ObjectThreads | None = None
         self._requests: ObjectRequests | None = None
         self._told_at = 0.0
@@ -82,6 +84,8 @@ class Sam3dObjects(AutostartNode):
         self._threads = ObjectThreads(self._pipeline, self)
         self._inputs = ObjectInputs(self, settings, self._faults, self._latencies)
         self._outputs = ObjectOutputs(self, settings.pipeline.tracker.max_objects)
+        if any(output.startswith("gaussians") for output in settings.network.outputs):
+            self._gaussians = GaussianOutput(self)
         self._requests = ObjectRequests(self, self._target_frame)
         self.get_logger().info(
             f"reconstructor {self._selection.reconstructor.name} ({self._selection.note}), objects tracked in "
@@ -111,11 +115,13 @@ class Sam3dObjects(AutostartNode):
             self._inputs.destroy()
         if self._outputs is not None:
             self._outputs.close()
+        if self._gaussians is not None:
+            self._gaussians.close()
         if self._requests is not None:
             self._requests.close()
         self._release_weights()
         self._inputs = self._outputs = self._threads = self._requests = self._pipeline = None
-        self._selection = None
+        self._selection = self._gaussians = None
 
     def refused(self, error: ValueError | OSError) -> None:
         if isinstance(error, FaultError):
@@ -135,6 +141,8 @@ class Sam3dObjects(AutostartNode):
         self._outputs.publish(
             observation.stamp, self._frame_of(frame), observation.objects, self._threads.mesh_stamps
         )
+        if self._gaussians is not None:
+            self._gaussians.publish(observation.stamp, observation.objects)
         self._latencies.add("publish", 1e3 * (time.perf_counter() - began))
         for stage, milliseconds in observation.milliseconds.items():
             self._latencies.add("track" if stage == "total" else stage, milliseconds)
@@ -178,6 +186,8 @@ class Sam3dObjects(AutostartNode):
         if threads.newest is not None and self._outputs is not None:
             frame, observation = threads.newest
             self._outputs.clear(observation.stamp, self._frame_of(frame))
+        if self._gaussians is not None:
+            self._gaussians.clear()
 
     def _release_weights(self) -> None:
         if self._selection is not None and self._selection.weights is not None:

@@ -66,6 +66,7 @@ def _with_axes(estimate: ObjectEstimate, old_from_new: Array) -> ObjectEstimate:
     return replace(
         estimate,
         mesh=Mesh(mesh.vertices @ old_from_new.astype(np.float32), mesh.triangles, mesh.colors),
+        splats=None if estimate.splats is None else estimate.splats.turned(old_from_new),
         camera_from_object=Similarity(
             orthonormalized(pose.rotation @ old_from_new),
             pose.translation,
@@ -109,10 +110,14 @@ def _spun(estimate: ObjectEstimate, old_from_new: Array) -> ObjectEstimate:
     # The turn acts on metric coordinates; the two scales across the axis differ by little and become one.
     vertices = (mesh.vertices * pose.scale) @ old_from_new
     scale = np.maximum(pose.scale, np.abs(vertices).max(axis=0) / _HALF_CUBE)
+    splats = estimate.splats
+    if splats is not None:
+        splats = splats.turned(old_from_new, float(pose.scale.mean() / scale.mean()))
     return replace(
         estimate,
         mesh=Mesh(
             (vertices / scale).astype(np.float32).clip(-_HALF_CUBE, _HALF_CUBE), mesh.triangles, mesh.colors
         ),
+        splats=splats,
         camera_from_object=Similarity(orthonormalized(pose.rotation @ old_from_new), pose.translation, scale),
     )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.geometry.splats import Splats
 
 
 class VerdictState(Enum):
@@ -64,6 +65,7 @@ class ObjectEstimate:
         covariance: (6, 6) float64 of the pose in the optical frame, order x y z rotX rotY rotZ (REP-103),
             metres and radians.
         verdict: how far to trust it.
+        splats: the object as Gaussian splats in the canonical frame; None where they were not asked for.
     """
 
     instance_id: int
@@ -72,6 +74,7 @@ class ObjectEstimate:
     camera_from_object: Similarity
     covariance: NDArray[np.float64]
     verdict: Verdict
+    splats: Splats | None = None
 
     @property
     def size(self) -> NDArray[np.float64]:

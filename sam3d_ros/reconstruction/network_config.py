@@ -14,7 +14,7 @@ DTYPES = ("auto", "bfloat16", "float32")
 #: Values of the field `memory`.
 MEMORY = ("low", "balanced", "high")
 #: Values that the field `outputs` may hold.
-OUTPUTS = ("mesh",)
+OUTPUTS = ("mesh", "gaussians", "gaussians_4")
 #: The file that tells a folder of converted weights.
 MANIFEST = "sam3d_objects.json"
 #: Names the folder of the weights where nobody says otherwise.
@@ -38,7 +38,8 @@ class NetworkConfig:
             tenth of the time.
         refinement_steps: of the details and colours; 25 as in the official pipeline; fewer are faster.
         hypotheses: poses drawn for each object, of which the measured points choose; more cost next to nothing.
-        outputs: what is made beside the pose: mesh. Empty = the pose and a coarse mesh of voxels, without stage 2.
+        outputs: what is made beside the pose: mesh, and gaussians (32 splats a voxel) or gaussians_4 (4 a voxel).
+            Empty = the pose and a coarse mesh of voxels, without stage 2.
         max_triangles: larger meshes are simplified to so many triangles; 100 to 1000000.
         seed: of the noise that objects are drawn from; the same seed and frame give the same objects.
 

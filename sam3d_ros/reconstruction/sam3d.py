@@ -201,6 +201,7 @@ class Sam3dReconstructor:
                 int(np.count_nonzero(mask & np.isfinite(seen.points).all(axis=-1))),
                 _SCALE_SOURCES[seen.points_source] if prediction.metric else ScaleSource.PRIOR,
             ),
+            splats=prediction.splats.get("gaussians", prediction.splats.get("gaussians_4")),
         )
 
 

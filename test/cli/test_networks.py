@@ -127,7 +127,10 @@ def test_weights_become_objects(tiny_checkpoint: Path, frame: Path, tmp_path: Pa
         mesh = read_mesh(tmp_path / "first" / first["mesh"])
         assert len(mesh.triangles) > 0
         assert np.abs(mesh.vertices).max() <= 0.5
-    done = run(*arguments[:-1], "4", "--reconstructor", "sam3d", "--out", tmp_path / "third")
+    done = run(*arguments[:-1], "4", "--reconstructor", "sam3d", "--gaussians", "--out", tmp_path / "third")
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in (tmp_path / "third").iterdir()}
+    assert {"object_3_splats.ply", "object_8_splats.ply", "object_3.ply"} <= names
     other = json.loads((tmp_path / "third" / "objects.json").read_text())["objects"]
     assert other[0]["rotation"] != contents[0][0]["rotation"]
 

@@ -20,10 +20,12 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
+from sensor_msgs.msg import PointCloud2
 
 from sam3d_ros.msg import ObjectArray, ObjectMesh, Verdict
 from sam3d_ros.ros.object_messages import mesh_from_message
 from sam3d_ros.ros.qos import qos_profile
+from sam3d_ros.ros.splat_clouds import SPLAT_FIELDS
 
 pytest.importorskip("torch", reason="requirements/models.txt is not installed")
 
@@ -83,6 +85,7 @@ class Heard:
     def __init__(self, probe: Any) -> None:
         self.objects = probe.hear(ObjectArray, f"{NODE}/objects", RELIABLE)
         self.meshes = probe.hear(ObjectMesh, f"{NODE}/meshes", LATCHED)
+        self.gaussians = probe.hear(PointCloud2, f"{NODE}/gaussians", LATCHED)
         self.diagnostics = probe.hear(DiagnosticArray, "/diagnostics", 10)
 
     def values(self, kind: str) -> dict[str, str]:
@@ -149,11 +152,15 @@ def test_the_networks_make_the_meshes(heard: Heard, wait_for: Any, tiny_checkpoi
 
 @pytest.mark.launch(fixture=graph)
 @pytest.mark.timeout(200)
-def test_weights_may_leave_while_the_node_rests(
+def test_weights_may_leave_while_the_node_rests_and_splats_are_an_option(
     heard: Heard, call: Any, wait_for: Any, transition: Any
 ) -> None:
     yes = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=True)
     set_parameter(call, "release_on_deactivate", yes)
+    outputs = ParameterValue(
+        type=ParameterType.PARAMETER_STRING_ARRAY, string_array_value=["mesh", "gaussians_4"]
+    )
+    set_parameter(call, "outputs", outputs)
     assert transition(Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP)
     heard.objects.clear()
     assert transition(
@@ -162,7 +169,13 @@ def test_weights_may_leave_while_the_node_rests(
         Transition.TRANSITION_DEACTIVATE,
         Transition.TRANSITION_ACTIVATE,
     )
-    assert wait_for(lambda: heard.newest(2), PATIENCE)
+    message = wait_for(lambda: heard.newest(2), PATIENCE)
+    assert message
+    frames = {f"object_{thing.id}" for thing in message.objects}
+    assert wait_for(lambda: frames <= {cloud.header.frame_id for cloud in heard.gaussians})
+    for cloud in heard.gaussians:
+        assert cloud.width > 0
+        assert [field.name for field in cloud.fields] == list(SPLAT_FIELDS)
 
 
 @pytest.mark.launch(fixture=graph)

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sam3d_ros.geometry.splats import Splats
 from sam3d_ros.models.layers.norms import layer_norm
 from sam3d_ros.models.layers.voxels import VoxelSet
 from sam3d_ros.models.objects.latent_decoder import LatentDecoder, LatentDecoderConfig
-from sam3d_ros.models.objects.splats import Splats
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.geometry.splats import Splats
 from sam3d_ros.models.objects.flexicubes import Surface
 from sam3d_ros.models.objects.hypotheses import Hypothesis
-from sam3d_ros.models.objects.splats import Splats
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sam3d_ros.geometry.frames import optical_from_pytorch3d
 from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.geometry.splats import Splats
 from sam3d_ros.models.layers.voxels import VoxelSet
 from sam3d_ros.models.objects.checkpoints import CheckpointSource
 from sam3d_ros.models.objects.conditioning import ConditionConfig, ConditionEncoder
@@ -29,7 +30,6 @@ from sam3d_ros.models.objects.point_maps import SceneScale
 from sam3d_ros.models.objects.pose import decode_pose
 from sam3d_ros.models.objects.prediction import ObjectPrediction, mesh_of
 from sam3d_ros.models.objects.sampling import OnStep, Schedule, draw_noise, sample
-from sam3d_ros.models.objects.splats import Splats
 from sam3d_ros.models.objects.views import box_around, full_view, image_views, point_views
 
 #: Called with the name of a stage and the share of the whole that is done, 0 to 1. What it raises ends the call.

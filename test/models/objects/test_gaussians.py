@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from sam3d_ros.geometry.splats import write_splats
 from sam3d_ros.models.layers.voxels import VoxelSet
 from sam3d_ros.models.objects.gaussians import GaussianConfig, GaussianDecoder, perturbation
 from sam3d_ros.models.objects.latent_decoder import LatentDecoderConfig
-from sam3d_ros.models.objects.splats import write_splats
 from sam3d_ros.models.weights import loaded
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 #: Value of the constant spherical harmonic.
 SH_DEGREE_0 = 0.28209479177387814
@@ -49,6 +50,22 @@ class Splats:
     def rgb(self) -> Array:
         """(N, 3) 0 to 1."""
         return np.clip(0.5 + SH_DEGREE_0 * self.color, 0.0, 1.0)
+
+    def turned(self, old_from_new: NDArray[np.float64], scale: float = 1.0) -> Splats:
+        """The same splats after the canonical axes are named anew.
+
+        Args:
+            old_from_new: (3, 3) rotation from new coordinates to old ones.
+            scale: new lengths over old ones.
+        """
+        turn = Rotation.from_matrix(old_from_new.T)
+        turned = turn * Rotation.from_quat(self.unit_rotation[:, [1, 2, 3, 0]])
+        return replace(
+            self,
+            position=(scale * self.position @ old_from_new).astype(np.float32),
+            sigma=(scale * self.sigma).astype(np.float32),
+            rotation=turned.as_quat()[:, [3, 0, 1, 2]].astype(np.float32),
+        )
 
 
 _PLY_FIELDS = (
