@@ -1,0 +1,152 @@
+"""What the reconstruction of people answers, and the protocol of whatever does it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.perception.estimates import Verdict
+from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.reconstructor import Progress
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Names of the points of a body; one instance for all bodies of a reconstructor.
+
+    Attributes:
+        keypoints: names in the order of `BodyEstimate.keypoints`.
+        links: pairs of indices of keypoints that a drawing joins by a line.
+        joints: names in the order of `BodyEstimate.joints`.
+    """
+
+    keypoints: tuple[str, ...]
+    links: tuple[tuple[int, int], ...]
+    joints: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class RigParameters:
+    """Parameters of the Momentum Human Rig: they make the surface and the joints again.
+
+    Attributes:
+        model: (204,) float32: root (decimetres, radians), 130 angles and lengths, 68 sizes of the skeleton.
+        shape: (45,) float32 coefficients of the surface.
+        root: (3,) float32 angles of the root about the fixed x, then y, then z of the rig, radians.
+        body: (133,) float32 angles of the body, radians, and six lengths; fingers and jaw are zero.
+        hands: (108,) float32 code of both hands' fingers, the left one first.
+        sizes: (28,) float32 coefficients of the skeleton's sizes.
+        camera: (3,) float32 size and place in the crop, as the network writes them.
+    """
+
+    model: NDArray[np.float32]
+    shape: NDArray[np.float32]
+    root: NDArray[np.float32]
+    body: NDArray[np.float32]
+    hands: NDArray[np.float32]
+    sizes: NDArray[np.float32]
+    camera: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class BodyEstimate:
+    """One person, metric.
+
+    Attributes:
+        instance_id: value of its pixels in `Frame.labels`.
+        label: class name, may be empty.
+        skeleton: names of keypoints and joints.
+        keypoints: (K, 3) float32 in the optical frame, metres; NaN = unknown.
+        confidences: (K,) float32 of the keypoints, 0 to 1; NaN = the reconstructor does not tell.
+        joints: (J, 3) float32 in the optical frame, metres.
+        joint_rotations: (J, 3, 3) float32 camera_from_joint; axes are those of the rig's joints.
+        camera_from_body: the body frame of REP-155 in the optical frame, scale one: origin between the hips, x out
+            of the chest, y to the left, z to the head.
+        mesh: surface in the body frame, metres; None if the rig has none or it was not asked for.
+        rig: parameters.
+        verdict: how far to trust it; its scale source says whether depth, LiDAR or the camera alone placed it.
+    """
+
+    instance_id: int
+    label: str
+    skeleton: Skeleton
+    keypoints: NDArray[np.float32]
+    confidences: NDArray[np.float32]
+    joints: NDArray[np.float32]
+    joint_rotations: NDArray[np.float32]
+    camera_from_body: Similarity
+    mesh: Mesh | None
+    rig: RigParameters
+    verdict: Verdict
+
+    def __post_init__(self) -> None:
+        count, joints = len(self.skeleton.keypoints), len(self.skeleton.joints)
+        expected = {
+            "keypoints": (count, 3),
+            "confidences": (count,),
+            "joints": (joints, 3),
+            "joint_rotations": (joints, 3, 3),
+        }
+        for name, shape in expected.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(
+                    f"{name} is {getattr(self, name).shape} but the skeleton names {count} keypoints and {joints} "
+                    f"joints: give {shape}"
+                )
+
+
+class BodyReconstructor(Protocol):
+    """Poses people of one frame; all of a call are one batch."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in diagnostics."""
+        ...
+
+    def reconstruct(
+        self, frame: Frame, instance_ids: Sequence[int], *, progress: Progress | None = None
+    ) -> list[BodyEstimate]:
+        """Pose instances.
+
+        Returns:
+            One estimate for each id, in the same order; one that cannot be trusted has a REJECTED verdict.
+
+        Raises:
+            ValueError: an id has no pixel in the frame.
+        """
+        ...
+
+
+def camera_from_body(skeleton: Skeleton, keypoints: NDArray[np.floating]) -> Similarity:
+    """The body frame of REP-155, from hips and shoulders.
+
+    Args:
+        skeleton: that names left_hip, right_hip, left_shoulder and right_shoulder.
+        keypoints: (K, 3) metres, in the frame that the body frame is wanted in.
+
+    Returns:
+        Origin between the hips, z to the middle of the shoulders, y to the left hip as far as that is across z, x out
+        of the chest; scale one.
+
+    Raises:
+        ValueError: one of the four is not named or not known, or they lie on one line.
+    """
+    wanted = ("left_hip", "right_hip", "left_shoulder", "right_shoulder")
+    missing = [name for name in wanted if name not in skeleton.keypoints]
+    if missing:
+        raise ValueError(f"the skeleton does not name {missing}: give one that has hips and shoulders")
+    points = keypoints[[skeleton.keypoints.index(name) for name in wanted]].astype(np.float64)
+    origin = (points[0] + points[1]) / 2
+    up = (points[2] + points[3]) / 2 - origin
+    forward = np.cross(points[0] - points[1], up)
+    lengths = np.linalg.norm(up), np.linalg.norm(forward)
+    if not (np.isfinite(points).all() and min(lengths) > 1e-9):
+        raise ValueError("hips and shoulders are unknown or on one line: they do not make a frame")
+    z, x = up / lengths[0], forward / lengths[1]
+    return Similarity(np.stack([x, np.cross(z, x), z], axis=1), origin)
