@@ -7,6 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from sam3d_ros.models.body.joints import JOINT_NAMES
 from sam3d_ros.models.body.rig import JOINTS, JointStates, Rig, Skin
 
 KEYPOINTS = 70
@@ -76,17 +77,34 @@ def _side_joints(side: str) -> dict[str, str]:
 JOINT_OF_KEYPOINT = _side_joints("left") | _side_joints("right")
 
 
+# Joints next to the keypoints that lie on the skin, for a rig without: within 3 cm for elbows, ankles, neck and
+# eyes, and within a hand's length for the others.
+_JOINT_NEAR_KEYPOINT = {
+    "nose": "c_head", "left_eye": "l_eye_null", "right_eye": "r_eye_null", "left_ear": "c_head",
+    "right_ear": "c_head", "neck": "c_neck",
+} | {
+    f"{side}_{keypoint}": f"{side[0]}_{joint}"
+    for side in ("left", "right")
+    for keypoint, joint in {
+        "elbow": "lowarm", "ankle": "talocrural", "big_toe_tip": "ball", "small_toe_tip": "ball",
+        "heel": "talocrural", "olecranon": "lowarm", "cubital_fossa": "lowarm", "acromion": "uparm",
+    }.items()
+}  # fmt: skip
+
+
 class KeypointReader(nn.Module):
     """Keypoints as weighted sums of vertices and joints, with no more of the skin computed than they need.
 
     Args:
         mapping: (N, V + J) weights of the vertices and then of the joints; its first 70 rows are used.
-        rig: with the same vertices, or of joints alone: then keypoints of the skin are NaN.
+        rig: with the same vertices, or of joints alone: then keypoints of the skin are those of a near joint,
+            and `exact` is False.
         rows: which keypoints are needed; the others are zero.
     """
 
     from_vertices: Tensor
     from_joints: Tensor
+    exact: Tensor
 
     def __init__(self, mapping: Tensor, rig: Rig, rows: slice = slice(0, KEYPOINTS)) -> None:
         super().__init__()
@@ -95,9 +113,10 @@ class KeypointReader(nn.Module):
         on_skin, on_joints = wanted[:, :-JOINTS], wanted[:, -JOINTS:]
         vertices = on_skin.ne(0).any(dim=0).nonzero()[:, 0]
         self.skin: Skin | None = None
+        exact = torch.ones(KEYPOINTS, dtype=torch.bool, device=mapping.device)
         if rig.skin is None:
-            unknown = on_skin.ne(0).any(dim=1)
-            on_joints = on_joints.masked_fill(unknown[:, None], float("nan"))
+            exact = ~on_skin.ne(0).any(dim=1)
+            on_joints = torch.where(exact[:, None], on_joints, _near_joints().to(on_joints))
         elif on_skin.shape[1] != rig.config.vertices:
             raise ValueError(
                 f"the keypoints are defined on {on_skin.shape[1]} vertices and the rig has "
@@ -107,6 +126,7 @@ class KeypointReader(nn.Module):
             self.skin = rig.skin.only(vertices)
         self.register_buffer("from_vertices", on_skin[:, vertices])
         self.register_buffer("from_joints", on_joints)
+        self.register_buffer("exact", exact)
 
     def forward(self, states: JointStates, identity: Tensor) -> Tensor:
         """Joints and the shape (B, 45) -> (B, 70, 3) keypoints in the rig frame, centimetres."""
@@ -114,3 +134,11 @@ class KeypointReader(nn.Module):
         if self.skin is not None:
             keypoints = keypoints + self.from_vertices @ self.skin(states, identity)
         return keypoints
+
+
+def _near_joints() -> Tensor:
+    """(70, J) weights that put a keypoint on a joint."""
+    weights = torch.zeros(KEYPOINTS, JOINTS)
+    for keypoint, joint in (_JOINT_NEAR_KEYPOINT | JOINT_OF_KEYPOINT).items():
+        weights[NAMES.index(keypoint), JOINT_NAMES.index(joint)] = 1.0
+    return weights

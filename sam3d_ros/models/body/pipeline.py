@@ -120,6 +120,11 @@ class Pipeline:
         hands, boxes = self._look_at_hands(scene, answer.hands, view)
         return self._with_hands(scene, features, view, body, hands, boxes, given)
 
+    @property
+    def exact_keypoints(self) -> Tensor:
+        """(70,) bool, which keypoints the rig has; the others are those of a near joint."""
+        return self._body.keypoints.exact
+
     def skin(self, estimate: Estimate) -> Tensor | None:
         """(N, V, 3) vertices of an estimate, metres along the axes of the camera from the place of the body;
         None for a rig of joints alone."""

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from scipy.spatial.transform import Rotation
+from torch import Tensor, nn
 
 from sam3d_ros.models.body.branch import Reader
 from sam3d_ros.models.body.config import BodyConfig
@@ -185,3 +186,73 @@ def tiny_body(body_set, rig_of, mapping) -> Callable[..., tuple[BodyNetwork, Rea
         return network, Reader(rig.skeleton, KeypointReader(mapping, rig, rows)), rig
 
     return build
+
+
+class _Buffers(nn.Module):
+    """Buffers under dotted names, which TorchScript keeps as attributes of modules."""
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        super().__init__()
+        heads: dict[str, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            head, _, rest = key.partition(".")
+            if rest:
+                heads.setdefault(head, {})[rest] = value
+            else:
+                self.register_buffer(head, value)
+        for head, rest in heads.items():
+            self.add_module(head, _Buffers(rest))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+def _official_buffers(rig: Rig) -> dict[str, Tensor]:
+    """What `mhr_model.pt` would hold for a rig."""
+    skin, correctives = rig.skin, rig.skin.correctives
+    vertex, joint = skin.weights.nonzero().unbind(1)
+    linear, scale = (
+        skin.joint_from_rest[:, :, :3],
+        torch.linalg.det(skin.joint_from_rest[:, :, :3]) ** (1 / 3),
+    )
+    turns = Rotation.from_matrix((linear / scale[:, None, None]).numpy()).as_quat()
+    parts = [skin.joint_from_rest[:, :, 3], torch.from_numpy(turns).float(), scale[:, None]]
+    skinning = "character_torch.linear_blend_skinning"
+    buffers = {
+        "character_torch.blend_shape.base_shape": skin.base,
+        "character_torch.blend_shape.shape_vectors": skin.identity,
+        "face_expressions_model.shape_vectors": skin.expression,
+        "character_torch.skeleton.joint_translation_offsets": rig.skeleton.offsets,
+        "character_torch.skeleton.joint_prerotations": rig.skeleton.prerotations,
+        "character_torch.skeleton.joint_parents": rig.skeleton.parents.int(),
+        f"{skinning}.inverse_bind_pose": torch.cat(parts, dim=1),
+        f"{skinning}.skin_indices_flattened": joint.int(),
+        f"{skinning}.skin_weights_flattened": skin.weights[vertex, joint],
+        f"{skinning}.vert_indices_flattened": vertex.int(),
+        "character_torch.mesh.faces": rig.triangles.int(),
+        "character_torch.parameter_transform.parameter_transform": torch.nn.functional.pad(
+            rig.skeleton.parameter_transform, (0, 45)
+        ),
+    }
+    if correctives is not None:
+        row, column = correctives.hidden.weight.nonzero().unbind(1)
+        predictor = "pose_correctives_model.pose_dirs_predictor"
+        buffers |= {
+            f"{predictor}.0.sparse_indices": torch.stack([row, column]),
+            f"{predictor}.0.sparse_weight": correctives.hidden.weight[row, column],
+            f"{predictor}.2.weight": correctives.offsets.weight,
+        }
+    return buffers
+
+
+@pytest.fixture(scope="session")
+def save_official_rig() -> Callable[[Rig, Path], dict[str, Tensor]]:
+    """Writes a rig as the TorchScript file of its release would have it; answers with the buffers."""
+
+    def save(rig: Rig, path: Path) -> dict[str, Tensor]:
+        with torch.inference_mode(False), torch.no_grad():
+            buffers = {key: value.detach().clone() for key, value in _official_buffers(rig).items()}
+            torch.jit.script(_Buffers(buffers)).save(path)
+        return buffers
+
+    return save

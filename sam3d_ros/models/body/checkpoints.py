@@ -1,0 +1,160 @@
+"""Weights of SAM 3D Body in folders: as officially released, and as converted to safetensors."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from sam3d_ros.models.body.config import BodyConfig
+from sam3d_ros.models.body.network import BodyNetwork, own_state
+from sam3d_ros.models.body.rig import Rig
+from sam3d_ros.models.body.rig_files import config_of, read_rig, write_rig
+from sam3d_ros.models.records import from_record, to_record
+from sam3d_ros.models.weights import loaded, on_meta
+
+#: Files of a converted folder.
+MANIFEST = "sam3d_body.json"
+WEIGHTS = "sam3d_body.safetensors"
+RIG = "rig.safetensors"
+#: Files of an official folder.
+OFFICIAL_WEIGHTS = "model.ckpt"
+OFFICIAL_RIG = "assets/mhr_model.pt"
+
+_FORMAT = 1
+_VITH_KEY = "backbone.pos_embed"
+# Not in the official files, and not used.
+_UNUSED = ("mask_token", "hand_pose_comps_ori")
+
+
+class BodyCheckpointError(RuntimeError):
+    """Weights are missing or cannot be used; the message is one line: which file, and what to do."""
+
+
+def read_checkpoint(
+    folder: Path, device: torch.device, dtype: torch.dtype, config: BodyConfig | None = None
+) -> tuple[BodyNetwork, Rig]:
+    """Read a network and its rig from a converted folder, or an official one.
+
+    Args:
+        folder: where the files are.
+        device: to put them on.
+        dtype: of the encoder.
+        config: sizes of an official network; those released by default.
+
+    Raises:
+        BodyCheckpointError: weights are missing, damaged or of other sizes.
+        RigError: the rig is missing or damaged.
+    """
+    if (folder / MANIFEST).is_file():
+        config, state = _read_converted(folder)
+        rig = read_rig(folder / RIG)
+    elif (folder / OFFICIAL_WEIGHTS).is_file():
+        config, state = read_official(folder / OFFICIAL_WEIGHTS, config)
+        rig = read_rig(folder / OFFICIAL_RIG)
+    else:
+        raise BodyCheckpointError(
+            f"{folder} holds neither {MANIFEST} nor {OFFICIAL_WEIGHTS}: "
+            "copy the files of facebook/sam-3d-body-dinov3 or facebook/sam-3d-body-vith there"
+        )
+    network = build_network(config, {key: value.to(device) for key, value in state.items()}, dtype)
+    return network, rig.to(device)
+
+
+def build_network(config: BodyConfig, state: Mapping[str, Tensor], dtype: torch.dtype) -> BodyNetwork:
+    """Make a network of its tensors, the encoder in `dtype` and the rest in float32.
+
+    Raises:
+        BodyCheckpointError: a tensor is missing or of another shape.
+    """
+    cast = {
+        key: value.to(_dtype_of(key, dtype)) if value.is_floating_point() else value
+        for key, value in state.items()
+    }
+    return _fitted(config, cast)
+
+
+def _fitted(config: BodyConfig, state: Mapping[str, Tensor]) -> BodyNetwork:
+    try:
+        return loaded(lambda: BodyNetwork(config), state)
+    except RuntimeError as error:
+        message = " ".join(str(error).split())
+        raise BodyCheckpointError(f"the weights do not fit the network: {message}") from error
+
+
+def _dtype_of(key: str, dtype: torch.dtype) -> torch.dtype:
+    # The smaller encoder computes its norms in float32, and its checkpoint keeps them so.
+    if not key.startswith("backbone.") or (not key.startswith("backbone.encoder.") and "norm" in key):
+        return torch.float32
+    return dtype
+
+
+def read_official(path: Path, config: BodyConfig | None = None) -> tuple[BodyConfig, dict[str, Tensor]]:
+    """Configuration and tensors of an official checkpoint, under the names of `BodyNetwork`.
+
+    Args:
+        path: `model.ckpt`.
+        config: sizes; those released by default.
+
+    Raises:
+        BodyCheckpointError: it cannot be read.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise BodyCheckpointError(f"{path} is no checkpoint, or damaged: download it again") from error
+    official = dict(content.get("state_dict", content))
+    if config is None:
+        config = BodyConfig.released("vith" if _VITH_KEY in official else "dinov3")
+    state = own_state(official, config)
+    for key, value in on_meta(lambda: BodyNetwork(config)).state_dict().items():
+        if key not in state and key.endswith(_UNUSED):
+            state[key] = torch.zeros(value.shape)
+    return config, state
+
+
+def convert(source: Path, target: Path, config: BodyConfig | None = None) -> None:
+    """Convert an official folder to safetensors; every tensor keeps its dtype.
+
+    Args:
+        source: holds `model.ckpt` and `assets/mhr_model.pt`.
+        target: is made where it is missing.
+        config: sizes; those released by default.
+
+    Raises:
+        BodyCheckpointError: weights are missing, damaged or of other sizes.
+        RigError: the rig is missing or damaged.
+    """
+    path = source / OFFICIAL_WEIGHTS
+    if not path.is_file():
+        raise BodyCheckpointError(f"{path} is missing: download the checkpoint")
+    rig = read_rig(source / OFFICIAL_RIG)
+    config, state = read_official(path, config)
+    if config.rig.vertices != config_of(rig.state_dict()).vertices:
+        raise BodyCheckpointError(f"{source / OFFICIAL_RIG} is not the rig of {path}: use the one beside it")
+    _fitted(config, state)
+    target.mkdir(parents=True, exist_ok=True)
+    # Both branches may share tensors, which the format does not.
+    save_file({key: value.clone().contiguous() for key, value in state.items()}, target / WEIGHTS)
+    write_rig(target / RIG, rig)
+    record = {"format": _FORMAT, "config": to_record(config)}
+    (target / MANIFEST).write_text(json.dumps(record, indent=2) + "\n")
+
+
+def _read_converted(folder: Path) -> tuple[BodyConfig, dict[str, Tensor]]:
+    again = "convert the official checkpoint again"
+    try:
+        record = json.loads((folder / MANIFEST).read_text())
+        if record["format"] != _FORMAT:
+            raise ValueError(f"format {record['format']} is unknown")
+        return from_record(BodyConfig, record["config"]), load_file(folder / WEIGHTS)
+    except (ValueError, KeyError, TypeError) as error:
+        raise BodyCheckpointError(f"{folder / MANIFEST} is damaged ({error}): {again}") from error
+    except (SafetensorError, FileNotFoundError) as error:
+        raise BodyCheckpointError(f"{folder / WEIGHTS} is missing or damaged: {again}") from error
