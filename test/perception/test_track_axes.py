@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
@@ -12,6 +14,7 @@ from tracking_world import mesh_of, wedge
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.geometry.splats import Splats
 from sam3d_ros.perception.canonical_axes import axis_rotations, with_axes_near
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
 
@@ -95,3 +98,23 @@ def test_a_prism_is_not_round(sides: int) -> None:
     rotation = Rotation.from_rotvec([0.0, 0.0, 0.3]).as_matrix()
     after = with_axes_near(estimate_of(prism, rotation, (0.2, 0.2, 0.2)), Similarity())
     np.testing.assert_allclose(after.camera_from_object.rotation, rotation, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "mesh", [wedge(), mesh_of(trimesh.creation.cylinder(0.3, 0.9))], ids=["wedge", "can"]
+)
+@settings(max_examples=20, deadline=None)
+@given(rotation=rotations, previous=rotations)
+def test_splats_stay_on_the_surface(mesh: Mesh, rotation: np.ndarray, previous: np.ndarray) -> None:
+    count = len(mesh.vertices)
+    splats = Splats(
+        position=mesh.vertices,
+        color=np.zeros((count, 3), np.float32),
+        sigma=np.full((count, 3), 0.01, np.float32),
+        rotation=np.tile(np.array([1, 0, 0, 0], np.float32), (count, 1)),
+        opacity_logit=np.zeros((count, 1), np.float32),
+    )
+    before = replace(estimate_of(mesh, rotation, (0.3, 0.3, 0.3)), splats=splats)
+    after = with_axes_near(before, Similarity(previous))
+    assert after.splats is not None
+    np.testing.assert_allclose(after.splats.position, after.mesh.vertices, atol=1e-3)
