@@ -37,7 +37,7 @@ def generate_launch_description() -> LaunchDescription:
             default_value="",
             description="Frame folder, or folder of frame folders, to play; empty = a procedural tabletop scene.",
         ),
-        DeclareLaunchArgument("seed", default_value="7", description="Seed of the procedural scene."),
+        DeclareLaunchArgument("seed", default_value="9", description="Seed of the procedural scene."),
         DeclareLaunchArgument(
             "object_count", default_value="5", description="Objects of the procedural scene."
         ),

@@ -47,7 +47,7 @@ class PlayerParameters:
     frames: str = parameter(
         "", "Frame folder, or folder of frame folders; empty = a procedural tabletop scene."
     )
-    seed: int = parameter(7, "Seed of the procedural scene.", minimum=0, maximum=2**31 - 1)
+    seed: int = parameter(9, "Seed of the procedural scene.", minimum=0, maximum=2**31 - 1)
     object_count: int = parameter(5, "Objects of the procedural scene.", minimum=1, maximum=30)
     camera_motion: str = parameter(
         "static", "Motion of the camera in the procedural scene.", choices=("static", "arc")
