@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -26,6 +27,7 @@ from sam3d_ros.models.body.network import BodyNetwork
 from sam3d_ros.models.body.prompts import NO_PROMPT
 from sam3d_ros.models.body.quirks import Quirks
 from sam3d_ros.models.body.rig import Rig
+from sam3d_ros.models.body.stages import DECODE, DECODE_AGAIN, DECODE_HANDS, ENCODE, ENCODE_HANDS
 
 #: Largest turn between the wrist of a body and that of its hand, radians, for the hand to be believed.
 WRIST_TURN = 1.4
@@ -104,20 +106,25 @@ class Pipeline:
         self._body = Reader(rig.skeleton, KeypointReader(body, rig, slice(0, KEYPOINTS)).to(device))
         self._hand = Reader(rig.skeleton, KeypointReader(hand, rig, RIGHT_HAND).to(device))
 
-    def __call__(self, scene: Scene, mode: Mode = Mode.FULL) -> People:
-        """Pose everybody in one batch."""
+    def __call__(
+        self, scene: Scene, mode: Mode = Mode.FULL, begin: Callable[[str], None] = lambda stage: None
+    ) -> People:
+        """Pose everybody in one batch; `begin` is told the stages, which `stages` names."""
         if mode is Mode.HAND:
-            return self._right_hands(scene)
+            return self._right_hands(scene, begin)
+        begin(ENCODE)
         view = self._view(scene.boxes, BODY_PADDING, scene.K)
         features = self.network.features(_images(cut(scene.image, view.crops)))
         features = self._with_masks(features, view.crops, scene)
         given = _prompts(scene.keypoints, view.crops)
+        begin(DECODE)
         answer = self.network.decode(self.network.body, features, view, self._body, given)
         body = answer.estimate
         if mode is Mode.BODY:
             none = torch.zeros(len(scene.boxes), 2, dtype=torch.bool, device=features.device)
             return People(body, body.states.rotations, none, None)
-        hands, boxes = self._look_at_hands(scene, answer.hands, view)
+        hands, boxes = self._look_at_hands(scene, answer.hands, view, begin)
+        begin(DECODE_AGAIN)
         return self._with_hands(scene, features, view, body, hands, boxes, given)
 
     @property
@@ -146,8 +153,11 @@ class Pipeline:
         scores = features.new_ones(count) if scene.scores is None else scene.scores
         return self.network.with_masks(features, masks, scores)
 
-    def _look_at_hands(self, scene: Scene, found: Tensor, view: View) -> tuple[Hands, Tensor]:
+    def _look_at_hands(
+        self, scene: Scene, found: Tensor, view: View, begin: Callable[[str], None]
+    ) -> tuple[Hands, Tensor]:
         """Both hands of everybody in one batch, and the squares that they were seen in."""
+        begin(ENCODE_HANDS)
         width = scene.image.shape[1]
         left, right = hand_boxes(found, view.crops).unbind(1)
         boxes = torch.cat([mirrored_boxes(left, width), right])
@@ -156,12 +166,13 @@ class Pipeline:
             K = torch.cat([mirrored_intrinsics(K[: len(left)], width), K[len(left) :]])
         crops = crops_of_boxes(boxes, HAND_PADDING, self.network.config.crop_size)
         pixels = [cut(scene.image.flip(1), crops[: len(left)]), cut(scene.image, crops[len(left) :])]
-        estimate = self._hands_in(_images(torch.cat(pixels)), View(crops, K))
+        estimate = self._hands_in(_images(torch.cat(pixels)), View(crops, K), begin)
         squares = torch.stack([mirrored_boxes(crops.boxes[: len(left)], width), crops.boxes[len(left) :]], 1)
         return hands_of(estimate, crops, self.network.hand.head_pose, width), squares
 
-    def _hands_in(self, images: Tensor, view: View) -> Estimate:
+    def _hands_in(self, images: Tensor, view: View, begin: Callable[[str], None]) -> Estimate:
         features = self._with_masks(self.network.features(images), view.crops, None)
+        begin(DECODE_HANDS)
         return self.network.decode(self.network.hand, features, view, self._hand).estimate
 
     def _with_hands(
@@ -196,9 +207,10 @@ class Pipeline:
         rotations = body.states.rotations if self.quirks.stale_rotations else final.states.rotations
         return People(final, rotations, used, boxes)
 
-    def _right_hands(self, scene: Scene) -> People:
+    def _right_hands(self, scene: Scene, begin: Callable[[str], None]) -> People:
+        begin(ENCODE_HANDS)
         view = self._view(scene.boxes, HAND_PADDING, scene.K)
-        estimate = self._hands_in(_images(cut(scene.image, view.crops)), view)
+        estimate = self._hands_in(_images(cut(scene.image, view.crops)), view, begin)
         used = torch.tensor([[False, True]], device=scene.boxes.device).expand(len(scene.boxes), 2)
         return People(estimate, estimate.states.rotations, used, None)
 

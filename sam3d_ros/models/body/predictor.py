@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +22,7 @@ from sam3d_ros.models.body.prediction import CAMERA_AXES_FROM_RIG, BodyPredictio
 from sam3d_ros.models.body.projection import default_intrinsics
 from sam3d_ros.models.body.quirks import Quirks
 from sam3d_ros.models.body.rig import Rig
+from sam3d_ros.models.body.stages import DEPTH, SURFACE, Progress, Stages
 
 
 class SAM3DBody:
@@ -97,6 +95,7 @@ class SAM3DBody:
         keypoints: ArrayLike | None = None,
         mode: Mode | str = Mode.FULL,
         surface: bool = True,
+        progress: Progress | None = None,
     ) -> list[BodyPrediction]:
         """Pose everybody.
 
@@ -110,6 +109,7 @@ class SAM3DBody:
                 index -1 for none.
             mode: `full` looks at hands from near, `body` does not, `hand` takes boxes as right hands.
             surface: whether to compute the mesh; joints and keypoints are the same without.
+            progress: told about the progress.
 
         Returns:
             One prediction for each box, in their order.
@@ -138,30 +138,37 @@ class SAM3DBody:
                 None,
                 None if prompts is None else self._tensor(prompts[rows]),
             )
-            found = self._predictions(scene, mode, surface or points is not None)
+            span = (start / len(boxes), min(1.0, (start + self.max_batch) / len(boxes)))
+            stages = Stages(self.device, progress, span)
+            found = self._predictions(scene, mode, surface or points is not None, stages)
             if points is not None and mode is not Mode.HAND:
+                stages.begin(DEPTH)
                 regions = [None] * len(found) if masks is None else list(masks[rows])
                 found = [
                     _placed(person, camera, points, region)
                     for person, region in zip(found, regions, strict=True)
                 ]
-            predictions += [person if surface else _bare(person) for person in found]
+            stages.end()
+            share = {stage: seconds / len(found) for stage, seconds in stages.seconds.items()}
+            for person in found:
+                # Measuring may have needed the surface where it was not asked for.
+                shown = person if surface else replace(person, vertices=None, triangles=None)
+                predictions.append(replace(shown, seconds=share))
         return predictions
 
     def _tensor(self, array: NDArray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
-    def _predictions(self, scene: Scene, mode: Mode, surface: bool) -> list[BodyPrediction]:
-        seconds: dict[str, float] = {}
-        with _timed(seconds, mode.value, self.device):
-            people = self.pipeline(scene, mode)
-        with _timed(seconds, "surface", self.device):
-            skin = self.pipeline.skin(people.estimate) if surface else None
-        share = {stage: value / len(scene.boxes) for stage, value in seconds.items()}
+    def _predictions(self, scene: Scene, mode: Mode, surface: bool, stages: Stages) -> list[BodyPrediction]:
+        people = self.pipeline(scene, mode, stages.begin)
+        skin = None
+        if surface:
+            stages.begin(SURFACE)
+            skin = self.pipeline.skin(people.estimate)
         triangles = _numpy(self.rig.triangles).astype(np.uint32)
         exact = _numpy(self.pipeline.exact_keypoints)
         return [
-            _prediction(people, skin, triangles, exact, scene.boxes, person, share)
+            _prediction(people, skin, triangles, exact, scene.boxes, person)
             for person in range(len(scene.boxes))
         ]
 
@@ -173,7 +180,6 @@ def _prediction(
     exact: NDArray[np.bool_],
     boxes: Tensor,
     row: int,
-    seconds: dict[str, float],
 ) -> BodyPrediction:
     estimate, parameters = people.estimate, people.estimate.parameters
     place = _numpy(estimate.place[row])
@@ -202,7 +208,7 @@ def _prediction(
         metric=None,
         hands_used=(left, right),
         hand_boxes=None if people.hand_boxes is None else _numpy(people.hand_boxes[row]),
-        seconds=seconds,
+        seconds={},
     )
 
 
@@ -228,10 +234,6 @@ def _placed(
         camera_from_body=Similarity(CAMERA_AXES_FROM_RIG, place, np.full(3, scale)),
         metric=metric,
     )
-
-
-def _bare(person: BodyPrediction) -> BodyPrediction:
-    return replace(person, vertices=None, triangles=None)
 
 
 def _numpy(tensor: Tensor) -> NDArray:
@@ -298,12 +300,3 @@ def _prompts(keypoints: ArrayLike | None, people: int) -> NDArray[np.float32] | 
     if (prompts[..., 2] >= KEYPOINTS).any():
         raise ValueError(f"a keypoint has an index beyond {KEYPOINTS - 1}")
     return prompts
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], stage: str, device: torch.device) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    seconds[stage] = time.perf_counter() - start
