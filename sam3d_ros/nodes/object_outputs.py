@@ -19,12 +19,12 @@ from sam3d_ros.ros.stamps import header_message
 
 #: Meshes kept for those who join late, beyond one for each object. The middleware holds memory for the largest mesh
 #: ever sent in every place of its history, so the history is short, and old meshes are sent again in time.
-SPARE_MESHES = 16
+SPARE_MESHES = 8
 
 
 #: Marker messages kept: those of a frame with so many new objects but one. A mesh marker takes a megabyte, and a viewer
 #: that misses one gets it again soon.
-MARKER_MESSAGES = 9
+MARKER_MESSAGES = 6
 
 
 @dataclass(frozen=True, eq=False)
