@@ -118,6 +118,8 @@ def _reconstructor(arguments: argparse.Namespace) -> Reconstructor:
         network = replace(network, outputs=("mesh", "gaussians"))
     try:
         selection = select(arguments.reconstructor, network=network)
+        if arguments.gaussians and selection.reconstructor.name != "sam3d":
+            raise InputError(f"--gaussians needs sam3d, but it would be geometric ({selection.note})")
         if selection.weights is not None:
             selection.weights.load()
     except (ValueError, FullMemoryError) as error:

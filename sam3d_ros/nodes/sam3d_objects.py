@@ -228,7 +228,7 @@ class Sam3dObjects(AutostartNode):
         return DiagnosticStatus(
             name=f"{name}: state",
             level=DiagnosticStatus.OK,
-            message=f"{self.state}, {count} objects",
+            message=f"{self.state}, {count} objects" + (f" by {chosen.reconstructor.name}" if chosen else ""),
             values=[KeyValue(key=key, value=value) for key, value in values.items()],
         )
 

@@ -141,6 +141,7 @@ def test_without_weights_auto_says_what_it_takes_instead(frame: Path, tmp_path: 
     assert done.returncode == 0, done.stderr
     assert "reconstructor geometric (auto: no SAM 3D Objects weights in" in done.stderr
     refused(run(*arguments, "--reconstructor", "sam3d"), "sam3d-ros checkpoints download")
+    refused(run(*arguments, "--gaussians"), "--gaussians needs sam3d")
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,15 @@ def test_the_geometric_way_needs_no_torch(name: str, torch: str) -> None:
     assert done.stdout.split() == ["geometric", "False"]
 
 
+@pytest.mark.parametrize("module", ["sam3d_ros.cli.main", "sam3d_ros.nodes.perception"])
+def test_programs_start_without_torch(module: str) -> None:
+    program = WITHOUT_TORCH.split("import numpy")[0] + f"import {module}"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "without"], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_without_weights_auto_says_how_to_get_them(tmp_path: Path) -> None:
     selection = select("auto", network=NetworkConfig(checkpoint=str(tmp_path)))
     assert selection.reconstructor.name == "geometric"
