@@ -16,6 +16,7 @@ from sam3d_ros.models.body.config import BodyConfig
 from sam3d_ros.models.body.network import BodyNetwork, own_state
 from sam3d_ros.models.body.rig import Rig
 from sam3d_ros.models.body.rig_files import config_of, read_rig, write_rig
+from sam3d_ros.models.objects.checkpoints import sha256_of
 from sam3d_ros.models.records import from_record, to_record
 from sam3d_ros.models.weights import loaded, on_meta
 
@@ -23,6 +24,7 @@ from sam3d_ros.models.weights import loaded, on_meta
 MANIFEST = "sam3d_body.json"
 WEIGHTS = "sam3d_body.safetensors"
 RIG = "rig.safetensors"
+FILES = (WEIGHTS, RIG)
 #: Files of an official folder.
 OFFICIAL_WEIGHTS = "model.ckpt"
 OFFICIAL_RIG = "assets/mhr_model.pt"
@@ -119,13 +121,16 @@ def read_official(path: Path, config: BodyConfig | None = None) -> tuple[BodyCon
     return config, state
 
 
-def convert(source: Path, target: Path, config: BodyConfig | None = None) -> None:
+def convert(
+    source: Path, target: Path, config: BodyConfig | None = None, *, rig_file: Path | None = None
+) -> None:
     """Convert an official folder to safetensors; every tensor keeps its dtype.
 
     Args:
         source: holds `model.ckpt` and `assets/mhr_model.pt`.
         target: is made where it is missing.
         config: sizes; those released by default.
+        rig_file: the rig, where it is not in `source`: `mhr_model.pt` or a converted one.
 
     Raises:
         BodyCheckpointError: weights are missing, damaged or of other sizes.
@@ -134,17 +139,23 @@ def convert(source: Path, target: Path, config: BodyConfig | None = None) -> Non
     path = source / OFFICIAL_WEIGHTS
     if not path.is_file():
         raise BodyCheckpointError(f"{path} is missing: download the checkpoint")
-    rig = read_rig(source / OFFICIAL_RIG)
+    rig_file = rig_file or source / OFFICIAL_RIG
+    rig = read_rig(rig_file)
     config, state = read_official(path, config)
     if config.rig.vertices != config_of(rig.state_dict()).vertices:
-        raise BodyCheckpointError(f"{source / OFFICIAL_RIG} is not the rig of {path}: use the one beside it")
+        raise BodyCheckpointError(f"{rig_file} is not the rig of {path}: use the one beside it")
     _fitted(config, state)
     target.mkdir(parents=True, exist_ok=True)
     # Both branches may share tensors, which the format does not.
     save_file({key: value.clone().contiguous() for key, value in state.items()}, target / WEIGHTS)
     write_rig(target / RIG, rig)
-    record = {"format": _FORMAT, "config": to_record(config)}
-    (target / MANIFEST).write_text(json.dumps(record, indent=2) + "\n")
+    files = {
+        name: {"size": (target / name).stat().st_size, "sha256": sha256_of(target / name)} for name in FILES
+    }
+    record = {"format": _FORMAT, "config": to_record(config), "files": files}
+    draft = target / f"{MANIFEST}.part"
+    draft.write_text(json.dumps(record, indent=2) + "\n")
+    draft.replace(target / MANIFEST)
 
 
 def _read_converted(folder: Path) -> tuple[BodyConfig, dict[str, Tensor]]:

@@ -10,11 +10,8 @@ from torch.nn import functional as F
 
 from sam3d_ros.models.body.prompts import ChannelNorm
 
-_BANDS = 16
-# Highest frequency, half turns per unit of the ray.
-_HIGHEST = 32.0
-#: Channels of an encoded ray: itself, and sines and cosines of its three components.
-RAY_CHANNELS = 3 + 2 * 3 * _BANDS
+#: Frequencies of encoded rays, and the highest of them, half turns per unit of the ray.
+BANDS, HIGHEST = 16, 32.0
 
 
 def shrunk_rays(rays: Tensor, patch: int) -> Tensor:
@@ -22,9 +19,9 @@ def shrunk_rays(rays: Tensor, patch: int) -> Tensor:
     return F.interpolate(rays, scale_factor=1 / patch, mode="bilinear", antialias=True, align_corners=False)
 
 
-def fourier_features(points: Tensor) -> Tensor:
-    """(..., 3) -> (..., 99): the point, then sines and cosines of 16 frequencies."""
-    bands = torch.linspace(1.0, _HIGHEST, _BANDS, device=points.device)
+def fourier_features(points: Tensor, count: int = BANDS, highest: float = HIGHEST) -> Tensor:
+    """(..., 3) -> (..., 3 + 6 count): the point, then sines and cosines of frequencies from 1 to `highest`."""
+    bands = torch.linspace(1.0, highest, count, device=points.device)
     angles = (math.pi * points[..., None] * bands).flatten(-2)
     return torch.cat([points, angles.sin(), angles.cos()], dim=-1)
 
@@ -32,10 +29,10 @@ def fourier_features(points: Tensor) -> Tensor:
 class RayEmbedding(nn.Module):
     """Joins the features of a crop with the rays of its pixels."""
 
-    def __init__(self, width: int, patch: int) -> None:
+    def __init__(self, width: int, patch: int, bands: int = BANDS, highest: float = HIGHEST) -> None:
         super().__init__()
-        self.patch = patch
-        self.conv = nn.Conv2d(width + RAY_CHANNELS, width, 1, bias=False)
+        self.patch, self.bands, self.highest = patch, bands, highest
+        self.conv = nn.Conv2d(width + 3 + 6 * bands, width, 1, bias=False)
         self.norm = ChannelNorm(width)
 
     def forward(self, features: Tensor, rays: Tensor) -> Tensor:
@@ -50,5 +47,5 @@ class RayEmbedding(nn.Module):
         """
         shrunk = shrunk_rays(rays, self.patch)
         points = torch.cat([shrunk, torch.ones_like(shrunk[:, :1])], dim=1).movedim(1, -1)
-        encoded = fourier_features(points).movedim(-1, 1)
+        encoded = fourier_features(points, self.bands, self.highest).movedim(-1, 1)
         return self.norm(self.conv(torch.cat([features, encoded], dim=1)))

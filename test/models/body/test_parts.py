@@ -10,6 +10,7 @@ import torch
 from sam3d_ros.models.body.decoder import Decoder, DecoderConfig, DecoderLayer
 from sam3d_ros.models.body.dinov3 import DinoV3, DinoV3Config, rotary_angles
 from sam3d_ros.models.body.perceptrons import FeedForward, Perceptron
+from sam3d_ros.models.body.pose_head import CameraHead
 from sam3d_ros.models.body.prompts import PromptEncoder
 from sam3d_ros.models.body.rays import RayEmbedding, fourier_features, shrunk_rays
 from sam3d_ros.models.body.vit import Vit, VitConfig
@@ -81,16 +82,17 @@ def test_vit_parity(body_set, assert_near):
     assert_near(loaded(lambda: Vit(sizes), vit.weights())(data["x"]), data["y"], TOLERANCE)
 
 
-@pytest.mark.parametrize(("name", "mask_steps"), [("prompt_encoder_v1", 4), ("prompt_encoder_v2", 2)])
-def test_prompt_parity(body_set, assert_near, name, mask_steps):
+@pytest.mark.parametrize("name", ["prompt_encoder_v1", "prompt_encoder_v2"])
+def test_prompt_parity(body_set, assert_near, name):
     prompt = body_set(name)
-    data = prompt.load()
+    data, mask_steps = prompt.load(), {"v1": 4, "v2": 2}[prompt.config["mask_embed_type"]]
     encoder = loaded(lambda: PromptEncoder(prompt.config["embed_dim"], mask_steps), prompt.weights())
     assert_near(encoder.keypoints(data["keypoints"]), data["sparse"], TOLERANCE)
     scores, columns = torch.ones(len(data["masks"])), data["mask_embed"].shape[-1]
     assert_near(encoder.masks(data["masks"], scores, columns), data["mask_embed"], TOLERANCE)
     assert_near(encoder.masks(data["masks"], 0 * scores, columns), data["no_mask_embed"], TOLERANCE)
-    mixed = encoder.masks(data["masks"], torch.tensor([0.5, 0.0]), columns)
+    scores = torch.tensor([0.5] + [0.0] * (len(scores) - 1))
+    mixed = encoder.masks(data["masks"], scores, columns)
     assert_near(mixed[0], 0.5 * data["mask_embed"][0], TOLERANCE)
     assert_near(mixed[1], data["no_mask_embed"][1], TOLERANCE)
     assert_near(encoder.pe_layer.grid(4, 4), data["dense_pe_4x4"], TOLERANCE)
@@ -100,9 +102,13 @@ def test_prompt_parity(body_set, assert_near, name, mask_steps):
 def test_ray_parity(body_set, assert_near):
     rays = body_set("camera_encoder")
     config, data = rays.config, rays.load()
-    embedding = loaded(lambda: RayEmbedding(config["embed_dim"], config["patch_size"]), rays.weights())
+    # The official highest frequency is that of two pixels.
+    bands = (config["num_bands"], config["max_resolution"] / 2)
+    embedding = loaded(
+        lambda: RayEmbedding(config["embed_dim"], config["patch_size"], *bands), rays.weights()
+    )
     assert_near(shrunk_rays(data["rays"], config["patch_size"]), data["rays_downsampled"], TOLERANCE)
-    assert_near(fourier_features(data["fourier_in"]), data["fourier_out"], TOLERANCE)
+    assert_near(fourier_features(data["fourier_in"], *bands), data["fourier_out"], TOLERANCE)
     assert_near(embedding(data["feat"], data["rays"]), data["out"], TOLERANCE)
     assert_near(embedding(data["feat_rect"], data["rays_rect"]), data["out_rect"], TOLERANCE)
 
@@ -132,8 +138,11 @@ def test_decoder_parity(body_set, assert_near, name):
 def test_perceptron_parity(body_set, assert_near):
     heads = body_set("heads_small")
     ffn, mlp, data, state = heads.config["ffn"], heads.config["mlp"], heads.load(), heads.load("state")
-    embed, boxes, _ = heads.config["prefixes"]
+    embed, boxes, camera = heads.config["prefixes"]
     two = loaded(lambda: FeedForward(ffn["embed"], ffn["hidden"], ffn["out"]), without_prefix(state, embed))
     assert_near(two(data["ffn_in"]), data["ffn_out"], TOLERANCE)
     three = loaded(lambda: Perceptron(mlp["input"], mlp["hidden"], mlp["out"]), without_prefix(state, boxes))
     assert_near(three(data["mlp_in"]), data["mlp_out"], TOLERANCE)
+    width = heads.config["cam"]["input"]
+    head = loaded(lambda: CameraHead(width), without_prefix(state, camera))
+    assert_near(head(data["cam_token"]) + data["cam_init"], data["pred_cam"], TOLERANCE)

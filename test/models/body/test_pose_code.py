@@ -71,6 +71,13 @@ def test_code_parity(body_set, assert_near):
     assert_near(hand_angles(data["hand_cont_in"]), data["hand_params_out"], TOLERANCE)
     assert_near(hand_code(data["hand_params_in"]), data["hand_cont_out"], TOLERANCE)
     assert_near(body_code(torch.zeros(1, 133)), data["zero_pose_cont"], TOLERANCE)
+    # The same pose as whole matrices, of three dimensions and (transposed) of two.
+    angles = body_angles(data["body_cont_in"])
+    balls = matrix_from_xyz(angles[:, torch.tensor(BALL_JOINTS)]).flatten(1)
+    cos, sin = angles[:, HINGES].cos(), angles[:, HINGES].sin()
+    hinges = torch.stack([cos, sin, -sin, cos], dim=-1)
+    whole = torch.cat([balls, hinges.flatten(1), angles[:, LENGTHS]], dim=1)
+    assert_near(whole, data["body_rotmat_out"], TOLERANCE)
 
 
 def test_wrist_parity(body_set, assert_near):
