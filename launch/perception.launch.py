@@ -39,13 +39,16 @@ SETTINGS = {
     "dtype": "Of the weights and activations of the networks.",
     "memory": "Where networks wait while they are not used: low = on disk, balanced = host, high = on the device.",
     "steps": "Of the networks for shape and pose: 25, or 1 to 4 distilled ones.",
+    "refinement_steps": "Of the networks for details and colours.",
+    "outputs": "What the networks make beside the pose, with commas between: mesh, gaussians, gaussians_4.",
     "hypotheses": "Poses that the networks draw for each object.",
     "target_frame": "Fixed TF frame that objects are tracked in, needed when the camera moves.",
     "image_transport": "Transport of the colour image.",
     "depth_transport": "Transport of the depth image.",
 }
 #: Settings that are no text.
-TYPES = {"steps": int, "hypotheses": int}
+TYPES = {"steps": int, "refinement_steps": int, "hypotheses": int}
+LISTS = {"outputs"}
 CHOICES = {
     "reconstructor": ["", *RECONSTRUCTORS],
     "dtype": ["", *DTYPES],
@@ -64,7 +67,9 @@ def _perception(context: LaunchContext) -> list[Node]:
     """The process of the graph, with the settings that were given: an empty one must not override the file."""
     given = {name: LaunchConfiguration(name).perform(context) for name in SETTINGS}
     parameters = {
-        name: ParameterValue(value, value_type=TYPES.get(name, str)) for name, value in given.items() if value
+        name: value.split(",") if name in LISTS else ParameterValue(value, value_type=TYPES.get(name, str))
+        for name, value in given.items()
+        if value
     }
     use_sim_time = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
     return [

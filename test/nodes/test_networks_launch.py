@@ -62,7 +62,9 @@ def graph(own_domain: None, tiny_checkpoint: Path, frame_folder: Path) -> Launch
         "dtype": "float32",
         "memory": "high",
         "steps": "2",
+        "refinement_steps": "2",
         "hypotheses": "3",
+        "outputs": "mesh,gaussians_4",
     }
     player = Node(
         package="sam3d_ros",
@@ -132,13 +134,13 @@ def text(value: str) -> ParameterValue:
 
 @pytest.mark.launch(fixture=graph)
 @pytest.mark.timeout(200)
-def test_the_networks_make_the_meshes(heard: Heard, wait_for: Any, tiny_checkpoint: Path) -> None:
+def test_the_networks_make_meshes_and_splats(heard: Heard, wait_for: Any, tiny_checkpoint: Path) -> None:
     message = wait_for(lambda: heard.newest(2), PATIENCE)
     assert message, f"{len(heard.objects)} arrays came; {heard.values('faults')}"
     state = wait_for(lambda: heard.values("state"))
     assert state["reconstructor"] == "sam3d"
     assert state["reconstructor note"].startswith(f"auto: weights in {tiny_checkpoint}, on cpu in float32")
-    assert "2 + 25 steps" in state["reconstructor note"]
+    assert "2 + 2 steps" in state["reconstructor note"]
     assert wait_for(lambda: {m.id for m in heard.meshes} == {thing.id for thing in message.objects})
     for mesh_message in heard.meshes:
         mesh = mesh_from_message(mesh_message)
@@ -148,19 +150,20 @@ def test_the_networks_make_the_meshes(heard: Heard, wait_for: Any, tiny_checkpoi
     for thing in message.objects:
         assert thing.verdict.scale_source == Verdict.DEPTH
         assert thing.verdict.point_count > 100
+    frames = {f"object_{thing.id}" for thing in message.objects}
+    assert wait_for(lambda: frames <= {cloud.header.frame_id for cloud in heard.gaussians})
+    for cloud in heard.gaussians:
+        assert cloud.width > 0
+        assert [field.name for field in cloud.fields] == list(SPLAT_FIELDS)
 
 
 @pytest.mark.launch(fixture=graph)
 @pytest.mark.timeout(200)
-def test_weights_may_leave_while_the_node_rests_and_splats_are_an_option(
+def test_weights_may_leave_while_the_node_rests(
     heard: Heard, call: Any, wait_for: Any, transition: Any
 ) -> None:
     yes = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=True)
     set_parameter(call, "release_on_deactivate", yes)
-    outputs = ParameterValue(
-        type=ParameterType.PARAMETER_STRING_ARRAY, string_array_value=["mesh", "gaussians_4"]
-    )
-    set_parameter(call, "outputs", outputs)
     assert transition(Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP)
     heard.objects.clear()
     assert transition(
@@ -169,13 +172,7 @@ def test_weights_may_leave_while_the_node_rests_and_splats_are_an_option(
         Transition.TRANSITION_DEACTIVATE,
         Transition.TRANSITION_ACTIVATE,
     )
-    message = wait_for(lambda: heard.newest(2), PATIENCE)
-    assert message
-    frames = {f"object_{thing.id}" for thing in message.objects}
-    assert wait_for(lambda: frames <= {cloud.header.frame_id for cloud in heard.gaussians})
-    for cloud in heard.gaussians:
-        assert cloud.width > 0
-        assert [field.name for field in cloud.fields] == list(SPLAT_FIELDS)
+    assert wait_for(lambda: heard.newest(2), PATIENCE)
 
 
 @pytest.mark.launch(fixture=graph)
