@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from body_release import SIZES, write_release
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +33,8 @@ def data_dir() -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def _no_weights_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> None:
     """`auto` must not find the weights that somebody keeps where the package looks for them."""
-    os.environ["SAM3D_CHECKPOINT_DIR"] = str(tmp_path_factory.mktemp("no_weights"))
+    for variable in ("SAM3D_CHECKPOINT_DIR", "SAM3D_BODY_CHECKPOINT_DIR"):
+        os.environ[variable] = str(tmp_path_factory.mktemp("no_weights"))
 
 
 @pytest.fixture(scope="session")
@@ -64,4 +70,26 @@ def tiny_checkpoint(official_checkpoint: Path, tmp_path_factory: pytest.TempPath
     options = ["--size", "tiny", "--any-version", "--dtype", "float32"]
     done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def official_body_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of SAM 3D Body as the release has it, in all but size, and `sizes.json` beside."""
+    folder = tmp_path_factory.mktemp("official_body")
+    write_release(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_body_checkpoint(official_body_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, converted."""
+    pytest.importorskip("torch", reason="requirements/models.txt is not installed")
+    from sam3d_ros.models.body.checkpoints import convert
+    from sam3d_ros.models.body.config import BodyConfig
+    from sam3d_ros.models.records import from_record
+
+    folder = tmp_path_factory.mktemp("tiny_body") / "weights"
+    sizes = json.loads((official_body_checkpoint / SIZES).read_text())
+    convert(official_body_checkpoint, folder, from_record(BodyConfig, sizes))
     return folder

@@ -6,6 +6,7 @@ import json
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -30,6 +31,7 @@ OFFICIAL_WEIGHTS = "model.ckpt"
 OFFICIAL_RIG = "assets/mhr_model.pt"
 
 _FORMAT = 1
+_AGAIN = "convert the official checkpoint again"
 _VITH_KEY = "backbone.pos_embed"
 # Not in the official files, and not used.
 _UNUSED = ("mask_token", "hand_pose_comps_ori")
@@ -126,6 +128,8 @@ def convert(
 ) -> None:
     """Convert an official folder to safetensors; every tensor keeps its dtype.
 
+    The manifest is written last: a folder that has one is whole.
+
     Args:
         source: holds `model.ckpt` and `assets/mhr_model.pt`.
         target: is made where it is missing.
@@ -158,14 +162,25 @@ def convert(
     draft.replace(target / MANIFEST)
 
 
-def _read_converted(folder: Path) -> tuple[BodyConfig, dict[str, Tensor]]:
-    again = "convert the official checkpoint again"
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise BodyCheckpointError(f"{path} is missing: {_AGAIN}")
     try:
-        record = json.loads((folder / MANIFEST).read_text())
+        record = json.loads(path.read_text())
         if record["format"] != _FORMAT:
             raise ValueError(f"format {record['format']} is unknown")
-        return from_record(BodyConfig, record["config"]), load_file(folder / WEIGHTS)
-    except (ValueError, KeyError, TypeError) as error:
-        raise BodyCheckpointError(f"{folder / MANIFEST} is damaged ({error}): {again}") from error
+        if record["sha256"].keys() != {WEIGHTS, RIG}:
+            raise ValueError("it names other files")
+        record["config"] = from_record(BodyConfig, record["config"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BodyCheckpointError(f"{path} is damaged ({error}): {_AGAIN}") from error
+    return record
+
+
+def _read_converted(folder: Path) -> tuple[BodyConfig, dict[str, Tensor]]:
+    config = _read_manifest(folder)["config"]
+    try:
+        return config, load_file(folder / WEIGHTS)
     except (SafetensorError, FileNotFoundError) as error:
-        raise BodyCheckpointError(f"{folder / WEIGHTS} is missing or damaged: {again}") from error
+        raise BodyCheckpointError(f"{folder / WEIGHTS} is missing or damaged: {_AGAIN}") from error

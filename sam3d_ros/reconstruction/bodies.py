@@ -1,0 +1,224 @@
+"""Reconstruction of people: from a frame to SAM 3D Body and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.geometry.raycasting import RayScene
+from sam3d_ros.models.body.checkpoints import BodyCheckpointError
+from sam3d_ros.models.body.joints import JOINT_NAMES
+from sam3d_ros.models.body.keypoints import LINKS, NAMES
+from sam3d_ros.models.body.prediction import BodyPrediction
+from sam3d_ros.models.body.predictor import SAM3DBody
+from sam3d_ros.models.body.rig_files import RigError
+from sam3d_ros.models.devices import chosen_device, give_back_cached_memory, is_out_of_memory
+from sam3d_ros.models.objects.checkpoints import DTYPES
+from sam3d_ros.perception.body_estimates import BodyEstimate, RigParameters, Skeleton, camera_from_body
+from sam3d_ros.perception.estimates import ScaleSource, Verdict, VerdictState
+from sam3d_ros.perception.frame import Frame, PointsSource
+from sam3d_ros.perception.geometric.rectification import rectified
+from sam3d_ros.perception.measurement import hiding_pixels, window_of
+from sam3d_ros.perception.reconstructor import Progress
+from sam3d_ros.reconstruction.body_config import BodyNetworkConfig
+from sam3d_ros.reconstruction.errors import FullMemoryError, MissingWeightsError
+
+#: Names of what SAM 3D Body gives.
+SKELETON = Skeleton(NAMES, LINKS, JOINT_NAMES)
+
+_SCALE_SOURCES = {PointsSource.DEPTH: ScaleSource.DEPTH, PointsSource.LIDAR: ScaleSource.LIDAR}
+#: A silhouette that overlaps its mask less is not trusted, or not believed at all.
+_GOOD_OVERLAP, _BEARABLE_OVERLAP = 0.6, 0.3
+#: So many rays tell the overlap of a silhouette and its mask.
+_MOST_RAYS = 10_000
+
+
+class BodyNetworkReconstructor:
+    """Poses all people of a call at once with SAM 3D Body; the weights are read when they are first needed.
+
+    Args:
+        config: which weights, and how they run.
+        predictor: the networks, where they were read already.
+
+    Raises:
+        MissingWeightsError: there are no weights.
+        ValueError: the device cannot be used.
+    """
+
+    def __init__(self, config: BodyNetworkConfig | None = None, predictor: SAM3DBody | None = None) -> None:
+        self.config = config or BodyNetworkConfig()
+        self._device = chosen_device(self.config.device)
+        self._predictor = predictor
+        if predictor is None and (obstacle := self.config.obstacle()):
+            raise MissingWeightsError(obstacle)
+
+    @property
+    def name(self) -> str:
+        """`sam3d_body`."""
+        return "sam3d_body"
+
+    @property
+    def description(self) -> str:
+        """Where and how the networks run, in a few words."""
+        return f"{self._device} in {self.config.dtype}, mode {self.config.mode}"
+
+    def load(self) -> None:
+        """Read the weights now, so that the first people do not wait.
+
+        Raises:
+            MissingWeightsError: they are damaged.
+            FullMemoryError: they do not fit.
+        """
+        self._loaded()
+
+    def release(self) -> None:
+        """Give back the memory of the weights; they are read again when they are needed."""
+        self._predictor = None
+        give_back_cached_memory()
+
+    def _loaded(self) -> SAM3DBody:
+        if self._predictor is None:
+            config = self.config
+            dtype = None if config.dtype == "auto" else DTYPES[config.dtype]
+            with _named_errors():
+                self._predictor = SAM3DBody.from_checkpoint(
+                    config.folder, self._device, dtype, max_batch=config.max_batch
+                )
+        return self._predictor
+
+    def reconstruct(
+        self, frame: Frame, instance_ids: Sequence[int], *, progress: Progress | None = None
+    ) -> list[BodyEstimate]:
+        """Pose people; see the protocol `BodyReconstructor`.
+
+        A point map inside a mask gives size and distance of the body; the scale source of the verdict says so. Without
+        it is PRIOR: they are as the camera alone suggests. Reasons that it leaves in a verdict: "no_points" (nothing
+        is measured in the mask), "few_points" (what is measured there does not agree on a scale), "low_overlap" (the
+        silhouette misses the mask).
+
+        Raises:
+            ValueError: an id has no pixel in the frame.
+            MissingWeightsError: the weights are damaged.
+            FullMemoryError: not even one person fits into memory.
+        """
+        seen = rectified(frame)
+        masks = [seen.mask(instance_id) for instance_id in instance_ids]
+        for instance_id, mask in zip(instance_ids, masks, strict=True):
+            if not mask.any():
+                raise ValueError(
+                    f"instance {instance_id} has no pixel in this frame: ask only for ids of `Frame.instance_ids()`"
+                )
+        if not masks:
+            return []
+        people = self._predict(seen, np.stack(masks), progress or _silent)
+        return [
+            _estimate(seen, frame.label(instance_id), instance_id, person)
+            for instance_id, person in zip(instance_ids, people, strict=True)
+        ]
+
+    def _predict(self, frame: Frame, masks: NDArray[np.bool_], progress: Progress) -> list[BodyPrediction]:
+        """All masks in one call; where memory is short, in smaller and smaller ones."""
+        predictor = self._loaded()
+        points = frame.points if np.isfinite(frame.points).any() else None
+        size, people = len(masks), list[BodyPrediction]()
+        while (done := len(people)) < len(masks):
+            batch = masks[done : done + size]
+            progress("bodies", done / len(masks))
+            try:
+                with _named_errors():
+                    people += predictor(
+                        frame.rgb, masks=batch, camera=frame.camera, points=points, mode=self.config.mode
+                    )
+            except FullMemoryError:
+                if len(batch) == 1:
+                    raise
+                size = math.ceil(len(batch) / 2)
+            else:
+                continue
+            give_back_cached_memory()  # not before the exception is gone, which holds tensors
+        progress("bodies", 1.0)
+        return people
+
+
+def _estimate(frame: Frame, label: str, instance_id: int, person: BodyPrediction) -> BodyEstimate:
+    pose = camera_from_body(SKELETON, person.keypoints)
+    mesh, rig = person.mesh, person.rig
+    if mesh is not None:
+        vertices = pose.apply_inverse(person.camera_from_body.apply(mesh.vertices))
+        mesh = Mesh(vertices.astype(np.float32), mesh.triangles, mesh.colors)
+    return BodyEstimate(
+        instance_id=instance_id,
+        label=label,
+        skeleton=SKELETON,
+        keypoints=person.keypoints,
+        confidences=np.full(len(person.keypoints), np.nan, np.float32),
+        joints=person.joints,
+        joint_rotations=person.joint_rotations,
+        camera_from_body=pose,
+        mesh=mesh,
+        rig=RigParameters(rig.model, rig.shape, rig.root, rig.body, rig.hands, rig.sizes, rig.camera),
+        verdict=_verdict(frame, frame.mask(instance_id), mesh, pose, person),
+    )
+
+
+def _verdict(
+    frame: Frame, mask: NDArray[np.bool_], mesh: Mesh | None, pose: Similarity, person: BodyPrediction
+) -> Verdict:
+    overlap, residual = (np.nan, np.nan) if mesh is None else _figures(frame, mask, mesh, pose)
+    metric = person.metric
+    reasons = []
+    if metric is None:
+        measured = np.isfinite(frame.points[mask]).all(axis=-1).any()
+        reasons.append("few_points" if measured else "no_points")
+    if overlap < _GOOD_OVERLAP:
+        reasons.append("low_overlap")
+    state = VerdictState.UNCERTAIN if reasons else VerdictState.ACCEPTED
+    return Verdict(
+        VerdictState.REJECTED if overlap < _BEARABLE_OVERLAP else state,
+        tuple(reasons),
+        overlap,
+        residual,
+        np.nan if metric is None else metric.share,
+        0 if metric is None else metric.count,
+        ScaleSource.PRIOR if metric is None else _SCALE_SOURCES[frame.points_source],
+    )
+
+
+def _figures(frame: Frame, mask: NDArray[np.bool_], mesh: Mesh, pose: Similarity) -> tuple[float, float]:
+    """Overlap of silhouette and mask, and the median distance along the optical axis of points to surface, metres."""
+    window = window_of(mask).including(frame.camera.project(pose.apply(mesh.vertices)), mask.shape)
+    stride = max(1, math.isqrt(window.area // _MOST_RAYS))
+    rows, columns = window.slices
+    grid = (slice(rows.start, rows.stop, stride), slice(columns.start, columns.stop, stride))
+    seen = RayScene([(mesh, pose)]).cast(frame.camera.rays()[grid])
+    inside, depth = mask[grid], frame.points[grid][..., 2]
+    hiding = hiding_pixels(inside, frame.labels[grid], depth)
+    union = np.count_nonzero((seen.hit | inside) & ~hiding)
+    overlap = np.count_nonzero(seen.hit & inside) / union if union else 0.0
+    gaps = np.abs(seen.distance - depth)[seen.hit & inside]
+    gaps = gaps[np.isfinite(gaps)]
+    return float(overlap), float(np.median(gaps)) if len(gaps) else float("nan")
+
+
+@contextmanager
+def _named_errors() -> Iterator[None]:
+    """The errors of the networks as those of this room."""
+    try:
+        yield
+    except (BodyCheckpointError, RigError) as error:
+        raise MissingWeightsError(str(error)) from error
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        first = str(error).splitlines()[0]
+        raise FullMemoryError(f"{first} Use mode body, fewer people at once, or another device.") from error
+
+
+def _silent(stage: str, share: float) -> None:
+    """Progress for nobody."""

@@ -1,0 +1,75 @@
+"""How bodies are reconstructed, and where the weights for it are; free of PyTorch, which may not be there."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from sam3d_ros.reconstruction.network_config import DTYPES
+
+#: Values of the field `mode`: bodies and then their hands from near, or bodies alone, which takes a third of the time.
+BODY_MODES = ("full", "body")
+#: Files that tell a folder of weights: converted, or as officially released.
+BODY_MANIFESTS = ("sam3d_body.json", "model.ckpt")
+#: Names the folder of the weights where nobody says otherwise.
+BODY_FOLDER_VARIABLE = "SAM3D_BODY_CHECKPOINT_DIR"
+
+
+@dataclass(frozen=True)
+class BodyNetworkConfig:
+    """Parameters of the reconstruction of people.
+
+    Attributes:
+        checkpoint: folder of the weights; empty = $SAM3D_BODY_CHECKPOINT_DIR, or ~/.local/share/sam3d_ros/body.
+        device: where the networks run: auto (a GPU if there is one), cpu, cuda or cuda:1.
+        dtype: of the image encoder; auto = bfloat16 on a GPU, float32 elsewhere. The rest is float32.
+        mode: full looks at hands from near, body does not.
+        max_batch: people that are posed together; 1 to 64.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    checkpoint: str = ""
+    device: str = "auto"
+    dtype: str = "auto"
+    mode: str = "full"
+    max_batch: int = 8
+
+    def __post_init__(self) -> None:
+        for name, choices in (("dtype", DTYPES), ("mode", BODY_MODES)):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} is {getattr(self, name)!r}: use one of {', '.join(choices)}")
+        if not 1 <= self.max_batch <= 64:
+            raise ValueError(f"max_batch is {self.max_batch}: give 1 to 64")
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the weights."""
+        return Path(self.checkpoint).expanduser() if self.checkpoint else default_body_folder()
+
+    def obstacle(self) -> str:
+        """What keeps the networks from running here, with the remedy; empty where nothing is seen to.
+
+        Looks only: nothing is read or imported.
+        """
+        if not any((self.folder / name).is_file() for name in BODY_MANIFESTS):
+            verb = "`sam3d-ros checkpoints {} --model body-dinov3 " + f"{self.folder}`"
+            return (
+                f"no SAM 3D Body weights in {self.folder}: get them with {verb.format('download')} and "
+                f"{verb.format('convert')}, or name their folder as checkpoint"
+            )
+        missing = [name for name in ("torch", "safetensors") if find_spec(name) is None]
+        if missing:
+            return f"{' and '.join(missing)} not installed: pip install {' '.join(missing)}"
+        return ""
+
+
+def default_body_folder() -> Path:
+    """Where weights are looked for when nobody names a folder."""
+    if named := os.environ.get(BODY_FOLDER_VARIABLE):
+        return Path(named).expanduser()
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data) / "sam3d_ros" / "body"
