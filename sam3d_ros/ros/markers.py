@@ -30,7 +30,8 @@ _TEXT_HEIGHT = 0.03
 #: Length and width of the axes as shares of the object's diameter.
 _AXIS_LENGTH, _AXIS_WIDTH = 0.6, 0.03
 _AXIS_COLORS = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
-_STATE_COLORS = {
+#: Red, green and blue of a verdict.
+STATE_COLORS = {
     VerdictState.ACCEPTED: (0.3, 1.0, 0.3),
     VerdictState.UNCERTAIN: (1.0, 0.9, 0.2),
     VerdictState.REJECTED: (1.0, 0.3, 0.2),
@@ -141,7 +142,7 @@ def text_marker(tracked: TrackedObject, header: Header) -> Marker:
     marker.header = header
     marker.pose = pose_message(fixed_from_box(tracked))
     marker.scale.z = _TEXT_HEIGHT
-    marker.color.r, marker.color.g, marker.color.b = _STATE_COLORS[verdict.state]
+    marker.color.r, marker.color.g, marker.color.b = STATE_COLORS[verdict.state]
     marker.color.a = 1.0
     marker.text = (
         f"{tracked.track_id} {tracked.estimate.label}".rstrip()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import TransformStamped
@@ -15,10 +13,11 @@ from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithP
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
-from sam3d_ros.msg import ObjectArray, ObjectMesh, ReconstructedObject
+from sam3d_ros.msg import BodyMesh, ObjectArray, ObjectMesh, ReconstructedObject
 from sam3d_ros.msg import Verdict as VerdictMessage
 from sam3d_ros.perception.estimates import ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.tracks import TrackedObject
+from sam3d_ros.ros.flat_arrays import flat_array
 from sam3d_ros.ros.transforms import pose_message, similarity_from_pose, transform_message
 
 
@@ -77,9 +76,9 @@ def object_mesh(tracked: TrackedObject, header: Header) -> ObjectMesh:
         header=header,
         id=tracked.track_id,
         version=tracked.mesh_version,
-        vertices=_flat("f", mesh.vertices),
-        triangles=_flat("I", mesh.triangles),
-        colors=_flat("B", mesh.colors),
+        vertices=flat_array("f", mesh.vertices),
+        triangles=flat_array("I", mesh.triangles),
+        colors=flat_array("B", mesh.colors),
     )
 
 
@@ -149,8 +148,8 @@ def objects_from_message(message: ObjectArray) -> list[ReceivedObject]:
     return [_received(item) for item in message.objects]
 
 
-def mesh_from_message(message: ObjectMesh) -> Mesh:
-    """Read the mesh of an ObjectMesh, in the canonical frame.
+def mesh_from_message(message: ObjectMesh | BodyMesh) -> Mesh:
+    """Read the mesh of an ObjectMesh in the canonical frame, or of a BodyMesh in the body frame.
 
     Raises:
         ValueError: the flat arrays do not make a mesh.
@@ -209,10 +208,3 @@ def _detection(tracked: TrackedObject, header: Header) -> Detection3D:
     result.pose.covariance = covariance_in_fixed(tracked).ravel()
     detection.results.append(result)
     return detection
-
-
-def _flat(typecode: str, values: NDArray[np.generic]) -> array.array[Any]:
-    """A message field that rclpy takes over as it is; a numpy array would be walked through element by element."""
-    flat: array.array[Any] = array.array(typecode)
-    flat.frombytes(np.ascontiguousarray(values).tobytes())
-    return flat
