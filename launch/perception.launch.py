@@ -40,7 +40,7 @@ SETTINGS = {
     "memory": "Where networks wait while they are not used: low = on disk, balanced = host, high = on the device.",
     "steps": "Of the networks for shape and pose: 25, or 1 to 4 distilled ones.",
     "refinement_steps": "Of the networks for details and colours.",
-    "outputs": "What the networks make beside the pose, with commas between: mesh, gaussians, gaussians_4.",
+    "outputs": "What the networks make, with commas between: mesh, gaussians, gaussians_4, or pose alone.",
     "hypotheses": "Poses that the networks draw for each object.",
     "target_frame": "Fixed TF frame that objects are tracked in, needed when the camera moves.",
     "image_transport": "Transport of the colour image.",

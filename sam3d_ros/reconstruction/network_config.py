@@ -13,8 +13,10 @@ RECONSTRUCTORS = ("auto", "geometric", "sam3d")
 DTYPES = ("auto", "bfloat16", "float32")
 #: Values of the field `memory`.
 MEMORY = ("low", "balanced", "high")
+#: What is always made. May stand in the field `outputs` alone: an empty list in a ROS parameter file has no type.
+POSE = "pose"
 #: Values that the field `outputs` may hold.
-OUTPUTS = ("mesh", "gaussians", "gaussians_4")
+OUTPUTS = (POSE, "mesh", "gaussians", "gaussians_4")
 #: The file that tells a folder of converted weights.
 MANIFEST = "sam3d_objects.json"
 #: Names the folder of the weights where nobody says otherwise.
@@ -39,7 +41,7 @@ class NetworkConfig:
         refinement_steps: of the details and colours; 25 as in the official pipeline; fewer are faster.
         hypotheses: poses drawn for each object, of which the measured points choose; more cost next to nothing.
         outputs: what is made beside the pose: mesh, and gaussians (32 splats a voxel) or gaussians_4 (4 a voxel).
-            Empty = the pose and a coarse mesh of voxels, without stage 2.
+            Only pose = a coarse mesh of voxels, without stage 2.
         max_triangles: larger meshes are simplified to so many triangles; 100 to 1000000.
         seed: of the noise that objects are drawn from; the same seed and frame give the same objects.
 
@@ -74,6 +76,11 @@ class NetworkConfig:
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name} is {getattr(self, name)}: give {low} to {high}")
+
+    @property
+    def decoded(self) -> tuple[str, ...]:
+        """What is made beside the pose."""
+        return tuple(output for output in self.outputs if output != POSE)
 
     @property
     def folder(self) -> Path:

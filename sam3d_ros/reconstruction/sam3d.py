@@ -101,8 +101,8 @@ class Sam3dReconstructor:
             FullMemoryError: they do not fit.
         """
         parts = [Part.GEOMETRY_CONDITION, Part.GEOMETRY, Part.STRUCTURE]
-        if self.config.outputs:
-            parts += [Part.REFINEMENT_CONDITION, Part.REFINEMENT, *(OUTPUTS[o] for o in self.config.outputs)]
+        if self.config.decoded:
+            parts += [Part.REFINEMENT_CONDITION, Part.REFINEMENT, *(OUTPUTS[o] for o in self.config.decoded)]
         if not self._is_loaded:
             with _named_errors():
                 self.predictor.parts.preload(*parts)
@@ -158,7 +158,7 @@ class Sam3dReconstructor:
                         geometry=geometry,
                         refinement=refinement,
                         hypotheses=config.hypotheses,
-                        outputs=config.outputs,
+                        outputs=config.decoded,
                         progress=report,
                     )
             except FullMemoryError:

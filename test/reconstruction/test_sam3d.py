@@ -168,7 +168,7 @@ def test_depth_elsewhere_does_not_make_an_object_metric(
 
 
 def test_the_pose_alone_comes_with_a_mesh_of_voxels(config: NetworkConfig, frame: Frame) -> None:
-    coarse = Sam3dReconstructor.from_checkpoint(replace(config, outputs=()))
+    coarse = Sam3dReconstructor.from_checkpoint(replace(config, outputs=("pose",)))
     (estimate,) = coarse.reconstruct(frame, [9])
     assert estimate.mesh.volume() > 0
     expected = np.median(frame.rgb[frame.mask(9)], axis=0).astype(np.uint8)
