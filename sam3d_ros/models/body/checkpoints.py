@@ -6,7 +6,6 @@ import json
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -162,25 +161,13 @@ def convert(
     draft.replace(target / MANIFEST)
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise BodyCheckpointError(f"{path} is missing: {_AGAIN}")
+def _read_converted(folder: Path) -> tuple[BodyConfig, dict[str, Tensor]]:
     try:
-        record = json.loads(path.read_text())
+        record = json.loads((folder / MANIFEST).read_text())
         if record["format"] != _FORMAT:
             raise ValueError(f"format {record['format']} is unknown")
-        if record["sha256"].keys() != {WEIGHTS, RIG}:
-            raise ValueError("it names other files")
-        record["config"] = from_record(BodyConfig, record["config"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BodyCheckpointError(f"{path} is damaged ({error}): {_AGAIN}") from error
-    return record
-
-
-def _read_converted(folder: Path) -> tuple[BodyConfig, dict[str, Tensor]]:
-    config = _read_manifest(folder)["config"]
-    try:
-        return config, load_file(folder / WEIGHTS)
+        return from_record(BodyConfig, record["config"]), load_file(folder / WEIGHTS)
+    except (ValueError, KeyError, TypeError) as error:
+        raise BodyCheckpointError(f"{folder / MANIFEST} is damaged ({error}): {_AGAIN}") from error
     except (SafetensorError, FileNotFoundError) as error:
         raise BodyCheckpointError(f"{folder / WEIGHTS} is missing or damaged: {_AGAIN}") from error

@@ -90,12 +90,13 @@ class Skeleton(nn.Module):
     @property
     def levels(self) -> list[Tensor]:
         """Joints by their distance from the root of the tree: those of one level depend on the level above alone."""
-        if not self._levels:
+        device = self.parents.device
+        if not self._levels or self._levels[0].device != device:
             depth: list[int] = []
             for parent in self.parents.tolist():
                 depth.append(0 if parent < 0 else depth[parent] + 1)
-            depths = torch.tensor(depth)
-            self._levels = [(depths == level).nonzero()[:, 0] for level in range(int(depths.max()) + 1)]
+            depths = torch.tensor(depth, device=device)
+            self._levels = [(depths == level).nonzero()[:, 0] for level in range(max(depth) + 1)]
         return self._levels
 
     def joint_parameters(self, parameters: Tensor) -> Tensor:

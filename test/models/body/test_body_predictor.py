@@ -18,6 +18,7 @@ from sam3d_ros.models.body.network import official_key
 from sam3d_ros.models.body.pipeline import Mode
 from sam3d_ros.models.body.predictor import SAM3DBody
 from sam3d_ros.models.body.quirks import Quirks
+from sam3d_ros.models.body.release import verify
 from sam3d_ros.models.body.rig_files import RigError
 
 STAGES = {
@@ -232,6 +233,22 @@ def test_missing_and_damaged_weights_are_named(tmp_path, official_folder, folder
     (tmp_path / "sam3d_body.json").write_text(json.dumps(record))
     with pytest.raises(BodyCheckpointError, match="crop_size"):
         SAM3DBody.from_checkpoint(tmp_path)
+
+
+def test_verification_finds_what_is_damaged(tmp_path, folder):
+    files = ("sam3d_body.json", "sam3d_body.safetensors", "rig.safetensors")
+    for name in files:
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    assert not any(finding.fault for finding in verify(tmp_path))
+    weights = bytearray((tmp_path / files[1]).read_bytes())
+    weights[-1] ^= 1
+    (tmp_path / files[1]).write_bytes(weights)
+    (tmp_path / files[2]).unlink()
+    faults = {finding.file: finding.fault for finding in verify(tmp_path)}
+    assert "sha256" in faults[files[1]] and faults[files[2]] == "is missing"
+    (tmp_path / files[0]).unlink()
+    with pytest.raises(BodyCheckpointError, match="holds no converted"):
+        verify(tmp_path)
 
 
 def test_bfloat16_reaches_the_encoder_alone(folder):
