@@ -183,9 +183,11 @@ class Branch(nn.Module):
         first, middle = -2 * KEYPOINTS, -KEYPOINTS
         inside = (estimate.places.abs() <= 0.5).all(dim=-1) & (estimate.depths >= _NEAREST)
         seen = inside[..., None].to(x.dtype)
+        # Behind the camera a place may be infinite, and no factor makes that zero.
+        places = estimate.places.masked_fill(~inside[..., None], 0.0)
         x, x_pe = x.clone(), x_pe.clone()
-        x_pe[:, first:middle] = self.keypoint_posemb_linear(estimate.places) * seen
-        x[:, first:middle] += self.keypoint_feat_linear(self.sampled(features, estimate.places) * seen)
+        x_pe[:, first:middle] = self.keypoint_posemb_linear(places) * seen
+        x[:, first:middle] += self.keypoint_feat_linear(self.sampled(features, places) * seen)
         hips = estimate.keypoints[:, [LEFT_HIP, RIGHT_HIP]].mean(dim=1, keepdim=True)
         x_pe[:, middle:] = self.keypoint3d_posemb_linear(estimate.keypoints - hips)
         return x, x_pe

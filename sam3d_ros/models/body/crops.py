@@ -57,7 +57,7 @@ class Crops:
         shape = (len(matrix), self.size, columns)
         return torch.stack([x[:, None, :].expand(shape), y[:, :, None].expand(shape)], dim=-1)
 
-    def __getitem__(self, rows: slice) -> Crops:
+    def __getitem__(self, rows: slice | Tensor) -> Crops:
         return Crops(self.centres[rows], self.sides[rows], self.crop_from_image[rows], self.size)
 
 

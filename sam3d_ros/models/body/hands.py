@@ -14,9 +14,10 @@ from torch import Tensor
 from sam3d_ros.models.body.branch import Estimate
 from sam3d_ros.models.body.crops import Crops
 from sam3d_ros.models.body.keypoints import LEFT_ELBOW, LEFT_WRIST, RIGHT_ELBOW, RIGHT_WRIST
-from sam3d_ros.models.body.pose_head import BodyParameters, PoseHead
+from sam3d_ros.models.body.pose_code import HAND_CODE
+from sam3d_ros.models.body.pose_head import SIZE_CODE, BodyParameters, PoseHead
 from sam3d_ros.models.body.prompts import NO_PROMPT
-from sam3d_ros.models.body.rig import JointStates
+from sam3d_ros.models.body.rig import IDENTITY, JointStates
 from sam3d_ros.models.body.rotations import angle_between, matrix_from_xzy, xzy_from_matrix
 from sam3d_ros.models.body.wrists import within_reach
 
@@ -32,8 +33,8 @@ _RIGHT_HAND_SIZE = 8
 _FINGER_SIZES = slice(18, 28)
 _HAND_SHAPE = slice(40, 45)
 
-# A hand is believed if its crop is larger than this, pixels of the image, ...
-_SMALLEST_CROP = 64.0
+#: A hand is believed if its crop is larger than this, pixels of the image, ...
+SMALLEST_CROP = 64.0
 # ... and its wrist is nearer to that of the body than this share of its crop.
 _FARTHEST_WRIST = 0.25
 
@@ -60,6 +61,16 @@ class Hands:
     crop_sides: Tensor
     inside: Tensor
 
+    @staticmethod
+    def unseen(crops: Crops) -> Hands:
+        """Hands in these crops, N left and N right ones, none of which was looked at."""
+        sides = crops.sides.unflatten(0, (2, -1)).T
+        shapes = {
+            "code": (HAND_CODE,), "rig_from_wrist": (3, 3), "wrists": (2,), "sizes": (SIZE_CODE,), "shape": (IDENTITY,),
+        }  # fmt: skip
+        zeros = {name: sides.new_zeros(*sides.shape, *shape) for name, shape in shapes.items()}
+        return Hands(**zeros, crop_sides=sides, inside=torch.zeros_like(sides, dtype=torch.bool))
+
 
 def hand_boxes(found: Tensor, crops: Crops) -> Tensor:
     """(N, 2, 4) centre and extent from 0 to 1 within the crops of bodies -> (N, 2, 4) square boxes x1, y1, x2,
@@ -83,24 +94,27 @@ def mirrored_intrinsics(K: Tensor, width: int) -> Tensor:
     return mirrored
 
 
-def hands_of(estimate: Estimate, crops: Crops, head: PoseHead, width: int) -> Hands:
+def hands_of(estimate: Estimate, rows: Tensor, crops: Crops, head: PoseHead, width: int) -> Hands:
     """Both hands in the image.
 
     Args:
-        estimate: of 2 N right hands: N left ones in the mirrored image, then N right ones.
-        crops: that it was made from.
-        head: that it was read by.
+        estimate: of K right hands.
+        rows: (K,) which of the crops they are from; a hand that was not looked at is not inside its crop.
+        crops: of 2 N hands: N left ones in the mirrored image, then N right ones.
+        head: that the hands were read by.
         width: of the image.
     """
 
-    def pairs(x: Tensor) -> Tensor:
-        return x.unflatten(0, (2, -1)).transpose(0, 1)
+    def pairs(values: Tensor) -> Tensor:
+        every = values.new_zeros(len(crops.sides), *values.shape[1:])
+        every[rows] = values
+        return every.unflatten(0, (2, -1)).transpose(0, 1).clone()
 
-    wrists = pairs(estimate.pixels[:, RIGHT_WRIST]).clone()
+    wrists = pairs(estimate.pixels[:, RIGHT_WRIST])
     wrists[:, 0, 0] = width - wrists[:, 0, 0] - 1
-    rotations = pairs(estimate.states.rotations[:, _RIGHT_WRIST_JOINT]).clone()
+    rotations = pairs(estimate.states.rotations[:, _RIGHT_WRIST_JOINT])
     rotations[:, 0, 1:] *= -1
-    sizes = pairs(estimate.parameters.sizes).clone()
+    sizes = pairs(estimate.parameters.sizes)
     left, right = _HAND_SIZES
     mean, deviation = head.scale_mean, head.scale_comps.diagonal()
     real = mean[right] + deviation[right] * sizes[:, 0, _RIGHT_HAND_SIZE]
@@ -111,7 +125,7 @@ def hands_of(estimate: Estimate, crops: Crops, head: PoseHead, width: int) -> Ha
         wrists=wrists,
         sizes=sizes,
         shape=pairs(estimate.parameters.shape),
-        crop_sides=pairs(crops.sides),
+        crop_sides=crops.sides.unflatten(0, (2, -1)).T,
         inside=pairs((estimate.places.abs() < 0.5).flatten(1).all(dim=1)),
     )
 
@@ -143,7 +157,7 @@ def believable(body: Estimate, hands: Hands, head: PoseHead, largest_turn: float
     turn = angle_between(wrist_rotations(body.parameters.body), fitted_wrists(body.states, hands, head))
     rulers = hands.crop_sides.flip(1) if crossed else hands.crop_sides
     apart = (hands.wrists - body.pixels[:, list(_WRISTS)]).norm(dim=-1) / rulers
-    large = hands.crop_sides > _SMALLEST_CROP
+    large = hands.crop_sides > SMALLEST_CROP
     return (turn < largest_turn) & large & hands.inside & (apart < _FARTHEST_WRIST)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from sam3d_ros.models.body.branch import Branch, Estimate, Reader, View, camera_axes
 from sam3d_ros.models.body.crops import BODY_PADDING, HAND_PADDING, Crops, crops_of_boxes, cut
 from sam3d_ros.models.body.hands import (
+    SMALLEST_CROP,
     Hands,
     believable,
     hand_boxes,
@@ -158,17 +159,23 @@ class Pipeline:
     ) -> tuple[Hands, Tensor]:
         """Both hands of everybody in one batch, and the squares that they were seen in."""
         begin(ENCODE_HANDS)
-        width = scene.image.shape[1]
+        width, count = scene.image.shape[1], len(scene.boxes)
         left, right = hand_boxes(found, view.crops).unbind(1)
         boxes = torch.cat([mirrored_boxes(left, width), right])
-        K = scene.K.expand(len(boxes), 3, 3)
+        K = scene.K.expand(2 * count, 3, 3)
         if not self.quirks.unmirrored_camera:
-            K = torch.cat([mirrored_intrinsics(K[: len(left)], width), K[len(left) :]])
+            K = torch.cat([mirrored_intrinsics(K[:count], width), K[count:]])
         crops = crops_of_boxes(boxes, HAND_PADDING, self.network.config.crop_size)
-        pixels = [cut(scene.image.flip(1), crops[: len(left)]), cut(scene.image, crops[len(left) :])]
-        estimate = self._hands_in(_images(torch.cat(pixels)), View(crops, K), begin)
-        squares = torch.stack([mirrored_boxes(crops.boxes[: len(left)], width), crops.boxes[len(left) :]], 1)
-        return hands_of(estimate, crops, self.network.hand.head_pose, width), squares
+        # A hand that would be too small to be believed need not be looked at.
+        rows = torch.nonzero(crops.sides > SMALLEST_CROP)[:, 0]
+        squares = torch.stack([mirrored_boxes(crops.boxes[:count], width), crops.boxes[count:]], dim=1)
+        if len(rows) == 0:
+            return Hands.unseen(crops), squares
+        lefts = int((rows < count).sum())
+        seen = crops[rows]
+        pixels = [cut(scene.image.flip(1), seen[:lefts]), cut(scene.image, seen[lefts:])]
+        estimate = self._hands_in(_images(torch.cat(pixels)), View(seen, K[rows]), begin)
+        return hands_of(estimate, rows, crops, self.network.hand.head_pose, width), squares
 
     def _hands_in(self, images: Tensor, view: View, begin: Callable[[str], None]) -> Estimate:
         features = self._with_masks(self.network.features(images), view.crops, None)

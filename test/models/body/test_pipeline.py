@@ -139,3 +139,36 @@ def test_joints_alone_give_the_joints(inputs, tiny):
     expected, actual = (pipeline(scene, Mode.HAND).estimate for pipeline in (whole, bare))
     torch.testing.assert_close(actual.keypoints, expected.keypoints)
     assert bare.skin(actual) is None
+
+
+def test_small_hands_are_not_looked_at(inputs, tiny):
+    """Their crops are too small to be believed, so that nothing is lost: the body is what it is without hands."""
+    network, rig = tiny
+    scene = scene_of(inputs, 1)
+    small = Scene(scene.image, torch.tensor([[100.0, 100.0, 130.0, 150.0]]), scene.K)
+    pipeline = Pipeline(network, rig, quirks=Quirks(prompts_of_one_dropped=True), wrist_turn=4.0)
+    encoded: list[int] = []
+    hook = network.backbone.register_forward_hook(lambda _module, given, _out: encoded.append(len(given[0])))
+    try:
+        full = pipeline(small)
+        pipeline(scene)
+    finally:
+        hook.remove()
+    assert encoded == [1, 1, 2]
+    assert not full.hands_used.any() and full.hand_boxes.isfinite().all()
+    expected = pipeline(small, Mode.BODY).estimate
+    torch.testing.assert_close(full.estimate.keypoints, expected.keypoints)
+
+
+def test_a_body_behind_the_camera_stays_finite(inputs, tiny):
+    """However bad an estimate between layers is, the next ones are told nothing infinite."""
+    network, rig = tiny
+    branch, scene = network.body, scene_of(inputs, 1)
+    start = branch.init_camera.weight.clone()
+    try:
+        for camera in ([[0.5, 0.0, 0.0]], [[0.0, 0.0, 0.0]], [[-1e9, 0.0, 0.0]]):
+            branch.init_camera.weight.copy_(torch.tensor(camera))
+            estimate = Pipeline(network, rig)(scene, Mode.BODY).estimate
+            assert estimate.parameters.body.isfinite().all()
+    finally:
+        branch.init_camera.weight.copy_(start)
