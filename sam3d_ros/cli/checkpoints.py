@@ -6,11 +6,16 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from sam3d_ros.cli import body_checkpoints
+from sam3d_ros.cli.checkpoint_folders import existing, print_states, report_faults
 from sam3d_ros.cli.errors import InputError
 from sam3d_ros.cli.network_options import require_networks
 from sam3d_ros.cli.progress import ProgressLine
+from sam3d_ros.reconstruction.body_config import default_body_folder
 from sam3d_ros.reconstruction.network_config import default_folder
 
+#: Values of --model.
+MODELS = ("objects", "body-dinov3", "body-vith")
 #: Sizes that --size can name.
 SIZES = ("released", "tiny")
 
@@ -19,9 +24,10 @@ def add_verb(verbs: argparse._SubParsersAction[Any]) -> None:
     """Add the verb and its actions to the command line."""
     parser = verbs.add_parser(
         "checkpoints",
-        help="get, convert and check the weights of SAM 3D Objects",
-        description="Get, convert and check the weights of SAM 3D Objects. They are given on request by the hub "
-        "(facebook/sam-3d-objects); a folder with the files does as well.",
+        help="get, convert and check the weights of SAM 3D Objects and SAM 3D Body",
+        description="Get, convert and check the weights of SAM 3D Objects and SAM 3D Body. They are given on request "
+        "by the hub (facebook/sam-3d-objects, facebook/sam-3d-body-dinov3, facebook/sam-3d-body-vith); a folder with "
+        "the files does as well.",
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=type(parser))
     download = actions.add_parser("download", help="fetch the official files from the hub")
@@ -35,14 +41,22 @@ def add_verb(verbs: argparse._SubParsersAction[Any]) -> None:
     convert.add_argument(
         "--dtype",
         choices=("bfloat16", "float32"),
-        default="bfloat16",
-        help="of the written weights (default: %(default)s)",
+        help="of the written weights of objects (default: bfloat16); those of bodies stay as they are",
     )
     convert.add_argument(
         "--size", choices=SIZES, default=SIZES[0], help="of the networks; tiny ones are for tests"
     )
     convert.add_argument(
         "--any-version", action="store_true", help="take files whose sha256 is not that of the release"
+    )
+    convert.add_argument(
+        "--rig",
+        metavar="FILE",
+        type=Path,
+        help="of bodies: mhr_model.pt (default: assets/mhr_model.pt in DIR)",
+    )
+    convert.add_argument(
+        "--config", metavar="FILE", type=Path, help="of bodies: JSON with other sizes of the network"
     )
     verify = actions.add_parser("verify", help="read every converted file and compare its digest and tensors")
     listing = actions.add_parser("list", help="which files are there, and which are converted")
@@ -53,11 +67,14 @@ def add_verb(verbs: argparse._SubParsersAction[Any]) -> None:
         (listing, _list),
     ):
         action.add_argument(
+            "--model", choices=MODELS, default=MODELS[0], help="whose weights (default: %(default)s)"
+        )
+        action.add_argument(
             "folder",
             metavar="DIR",
             type=Path,
             nargs="?",
-            help=f"of the weights (default: {default_folder()})",
+            help=f"of the weights (default: {default_folder()}, {default_body_folder()} for bodies)",
         )
         action.set_defaults(
             run=run, run_action=run_action, left_behind="what is complete stays: run it again to go on"
@@ -71,12 +88,19 @@ def run(arguments: argparse.Namespace) -> None:
         InputError: the weights, the hub or the folder cannot be used.
     """
     require_networks()
+    from sam3d_ros.models.body.checkpoints import BodyCheckpointError
+    from sam3d_ros.models.body.rig_files import RigError
     from sam3d_ros.models.objects.checkpoints import CheckpointError
 
-    arguments.folder = (arguments.folder or default_folder()).expanduser()
+    is_body = arguments.model != MODELS[0]
+    default = default_body_folder() if is_body else default_folder()
+    arguments.folder = (arguments.folder or default).expanduser()
     try:
-        arguments.run_action(arguments)
-    except CheckpointError as error:
+        if is_body:
+            body_checkpoints.ACTIONS[arguments.action](arguments)
+        else:
+            arguments.run_action(arguments)
+    except (CheckpointError, BodyCheckpointError, RigError) as error:
         raise InputError(str(error)) from error
     except OSError as error:
         where = error.filename or arguments.folder
@@ -100,12 +124,15 @@ def _convert(arguments: argparse.Namespace) -> None:
     from sam3d_ros.models.objects.parts import ObjectsConfig
 
     config = ObjectsConfig.tiny() if arguments.size == "tiny" else ObjectsConfig.released()
-    _existing(arguments.folder)
+    existing(arguments.folder)
+    for option in ("rig", "config"):
+        if getattr(arguments, option) is not None:
+            raise InputError(f"--{option} is for bodies: give --model {MODELS[1]} or leave it out")
     with ProgressLine(1) as line:
         manifest = convert(
             arguments.folder,
             config=config,
-            dtype=arguments.dtype,
+            dtype=arguments.dtype or "bfloat16",
             any_version=arguments.any_version,
             progress=lambda name, share: line.update(0, share, name),
         )
@@ -118,35 +145,17 @@ def _verify(arguments: argparse.Namespace) -> None:
 
     with ProgressLine(1) as line:
         findings = verify(arguments.folder, lambda name, share: line.update(0, share, name))
-    faulty = [finding for finding in findings if finding.fault]
-    for finding in findings:
-        print(f"{finding.file}: {finding.fault or 'sound'}")
-    if faulty:
-        raise InputError(
-            f"{len(faulty)} of {len(findings)} files cannot be used, first {faulty[0].file}: it {faulty[0].fault}; "
-            f"run `sam3d-ros checkpoints convert {arguments.folder}` again"
-        )
+    report_faults(
+        {finding.file: finding.fault for finding in findings},
+        f"sam3d-ros checkpoints convert {arguments.folder}",
+    )
 
 
 def _list(arguments: argparse.Namespace) -> None:
     from sam3d_ros.models.objects.conversion import states
 
-    _existing(arguments.folder)
-    rows = [("official file", "needed", "there", "converted")]
-    for state in states(arguments.folder):
-        needed = "yes" if state.required else "for Gaussians"
-        rows.append((state.name, needed, _yes(state.present), _yes(state.converted)))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _existing(folder: Path) -> None:
-    if not folder.is_dir():
-        raise InputError(
-            f"{folder} is no folder: get the weights with `sam3d-ros checkpoints download {folder}`"
-        )
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"
+    existing(arguments.folder)
+    print_states(
+        (state.name, "yes" if state.required else "for Gaussians", state.present, state.converted)
+        for state in states(arguments.folder)
+    )

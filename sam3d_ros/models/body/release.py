@@ -20,6 +20,7 @@ from sam3d_ros.models.body.checkpoints import (
 from sam3d_ros.models.body.config import BodyConfig
 from sam3d_ros.models.body.network import BodyNetwork
 from sam3d_ros.models.body.rig import Rig
+from sam3d_ros.models.hub import HubError, fetch
 from sam3d_ros.models.objects.checkpoints import Progress, Shapes, difference, sha256_of
 from sam3d_ros.models.records import from_record
 from sam3d_ros.models.weights import on_meta
@@ -48,6 +49,32 @@ RELEASES = {
     ),
     "vith": Release("facebook/sam-3d-body-vith", ""),
 }
+
+
+def download(folder: Path, encoder: str, *, token: str | None = None, endpoint: str | None = None) -> None:
+    """Fetch the official files of an encoder into a folder; those that are complete are not fetched again.
+
+    Args:
+        folder: made if it does not exist.
+        encoder: a key of `RELEASES`.
+        token: of an account that was given access; by default the one that the hub's own tools are logged in with.
+        endpoint: address of the hub or of a mirror; by default the hub's own, or that of HF_ENDPOINT.
+
+    Raises:
+        BodyCheckpointError: the hub's library is missing, access was not given, or the hub is out of reach.
+    """
+    convert = f"sam3d-ros checkpoints convert --model body-{encoder} FOLDER"
+    try:
+        fetch(
+            folder,
+            RELEASES[encoder].repository,
+            list(OFFICIAL_FILES),
+            convert=convert,
+            token=token,
+            endpoint=endpoint,
+        )
+    except HubError as error:
+        raise BodyCheckpointError(str(error)) from error
 
 
 def check_release(folder: Path, encoder: str, progress: Progress | None = None) -> None:

@@ -1,0 +1,149 @@
+"""The verbs around SAM 3D Body, on a checkpoint of the official layout."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from body_release import SIZES
+
+from sam3d_ros.cli.main import main
+
+torch = pytest.importorskip("torch", reason="requirements/models.txt is not installed")
+
+BODY = ("--model", "body-dinov3")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command line left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(*arguments: object) -> Done:
+    """Run a command line in this process, which has imported PyTorch already."""
+    out, errors = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(errors):
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as ended:  # of the parser
+            code = int(ended.code or 0)
+    return Done(code, out.getvalue(), errors.getvalue())
+
+
+def run_process(*arguments: object) -> Done:
+    """Run a command line as a user does."""
+    done = subprocess.run(
+        [sys.executable, "-m", "sam3d_ros.cli.main", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def refused(done: Done, message: str) -> None:
+    """Exit code 2 and one line."""
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def states(folder: Path) -> list[list[str]]:
+    """The rows of `list`: file, needed, there, converted."""
+    done = run("checkpoints", "list", *BODY, folder)
+    assert done.returncode == 0, done.stderr
+    return [line.split() for line in done.stdout.splitlines()[1:]]
+
+
+def test_official_files_are_listed_converted_and_verified(
+    official_body_checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(official_body_checkpoint, tmp_path / "weights"))
+    assert states(folder) == [[n, "yes", "yes", "no"] for n in ("model.ckpt", "assets/mhr_model.pt")]
+    rig = folder / "mhr_model.pt"  # as somebody has it who took the release of the rig
+    (folder / "assets" / "mhr_model.pt").rename(rig)
+    convert = ("checkpoints", "convert", *BODY, folder, "--config", folder / SIZES)
+    refused(run(*convert), "is not the released file")
+    refused(run(*convert, "--any-version"), "mhr_model.pt is missing")
+    done = run_process(*convert, "--any-version", "--rig", rig)
+    assert done.returncode == 0, done.stderr
+    assert "network and rig" in done.stdout
+    assert [row[-1] for row in states(folder)] == ["yes", "yes"]
+    done = run("checkpoints", "verify", *BODY, folder)
+    assert done.returncode == 0, done.stderr
+    assert [line.split(": ")[1] for line in done.stdout.splitlines()] == ["sound", "sound"]
+
+
+@pytest.mark.parametrize("name", ["sam3d_body.safetensors", "rig.safetensors", "sam3d_body.json"])
+@pytest.mark.parametrize("damage", ["cut", "overwritten", "missing"])
+def test_damage_is_found(tiny_body_checkpoint: Path, tmp_path: Path, name: str, damage: str) -> None:
+    folder = Path(shutil.copytree(tiny_body_checkpoint, tmp_path / "weights"))
+    path = folder / name
+    content = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(content[: len(content) // 2] if damage == "cut" else b"\xff" * len(content))
+    expected = {
+        "cut": f"bytes instead of {len(content)}",
+        "overwritten": "other contents",
+        "missing": "is missing",
+    }
+    if name.endswith("json"):
+        expected = {"missing": "holds no converted"} | dict.fromkeys(("cut", "overwritten"), "is damaged")
+    done = run("checkpoints", "verify", *BODY, folder)
+    refused(done, expected[damage])
+    assert "checkpoints convert" in done.stderr
+
+
+def test_a_network_of_other_sizes_is_refused(official_body_checkpoint: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(official_body_checkpoint, tmp_path / "weights"))
+    convert = ("checkpoints", "convert", folder, "--any-version")
+    refused(run(*convert, *BODY, "--size", "tiny"), "rig")
+    sizes = json.loads((folder / SIZES).read_text())
+    for name, content in {
+        "other": sizes | {"decoder": sizes["decoder"] | {"depth": 4}},
+        "stray": sizes | {"decoder": {}},
+    }.items():
+        (tmp_path / name).write_text(json.dumps(content))
+    refused(run(*convert, *BODY, "--config", tmp_path / "other"), "do not fit the network")
+    refused(run(*convert, *BODY, "--config", tmp_path / "stray"), "holds no sizes of a body network")
+    refused(run(*convert, *BODY, "--dtype", "float32"), "--dtype is for objects")
+    refused(run(*convert, "--config", tmp_path / "other"), "--config is for bodies")
+    refused(run("checkpoints", "list", *BODY, tmp_path / "nowhere"), "is no folder")
+    assert not (folder / "sam3d_body.json").exists()
+
+
+@pytest.mark.parametrize("model", ["body-dinov3", "body-vith"])
+def test_a_hub_out_of_reach_ends_the_download_at_once(model: str, tmp_path: Path) -> None:
+    pytest.importorskip("huggingface_hub")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound, but nobody listens: connections are refused
+        endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        done = run("checkpoints", "download", "--model", model, tmp_path / "w", "--endpoint", endpoint)
+    refused(done, "the hub cannot be reached: bring the files model.ckpt, mhr_model.pt")
+    assert f"checkpoints convert --model {model}" in done.stderr
