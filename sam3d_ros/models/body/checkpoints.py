@@ -111,8 +111,13 @@ def read_official(path: Path, config: BodyConfig | None = None) -> tuple[BodyCon
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise BodyCheckpointError(f"{path} is no checkpoint, or damaged: download it again") from error
-    official = dict(content.get("state_dict", content))
+        reason = str(error).partition("\n")[0]
+        raise BodyCheckpointError(
+            f"{path} is no checkpoint, or damaged ({reason}): download it again"
+        ) from error
+    official = content.get("state_dict", content) if isinstance(content, dict) else None
+    if not isinstance(official, dict):
+        raise BodyCheckpointError(f"{path} holds no table of tensors: use the model.ckpt of a release")
     if config is None:
         config = BodyConfig.released("vith" if _VITH_KEY in official else "dinov3")
     state = own_state(official, config)

@@ -24,7 +24,8 @@ _CAMERA = (-0.9, 0.0, 0.0)
 _UPRIGHT = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 # Vertices that a keypoint of the skin is the mean of.
 _VERTICES_OF_KEYPOINT = 8
-_HAND_PARAMETERS = torch.arange(68, 122)
+# Parameters of the rig that move fingers, first those of the right hand.
+_RIGHT_FINGERS, _LEFT_FINGERS = range(68, 95), range(95, 122)
 
 
 @torch.no_grad()
@@ -90,9 +91,8 @@ def _fill_head(head: PoseHead, vertices: int) -> None:
     head.scale_mean.zero_()
     head.scale_comps.copy_(0.1 * torch.eye(*head.scale_comps.shape))
     head.hand_pose_comps.copy_(torch.eye(len(head.hand_pose_comps)))
-    left, right = _HAND_PARAMETERS.chunk(2)
-    head.hand_joint_idxs_left.copy_(left)
-    head.hand_joint_idxs_right.copy_(right)
+    head.hand_joint_idxs_left.copy_(torch.tensor(_LEFT_FINGERS))
+    head.hand_joint_idxs_right.copy_(torch.tensor(_RIGHT_FINGERS))
     head.keypoint_mapping.copy_(_mapping(len(head.keypoint_mapping), vertices))
 
 

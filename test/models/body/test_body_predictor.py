@@ -217,6 +217,9 @@ def test_missing_and_damaged_weights_are_named(tmp_path, official_folder, folder
     (tmp_path / "model.ckpt").write_bytes(b"nothing")
     with pytest.raises(BodyCheckpointError, match="damaged"):
         read_official(tmp_path / "model.ckpt")
+    torch.save([1, 2], tmp_path / "model.ckpt")
+    with pytest.raises(BodyCheckpointError, match="no table of tensors"):
+        read_official(tmp_path / "model.ckpt")
     (tmp_path / "model.ckpt").write_bytes((official_folder / "model.ckpt").read_bytes())
     with pytest.raises(RigError, match=r"mhr_model\.pt is missing"):
         convert(tmp_path, tmp_path / "out", config)
