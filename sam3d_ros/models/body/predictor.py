@@ -23,6 +23,7 @@ from sam3d_ros.models.body.projection import default_intrinsics
 from sam3d_ros.models.body.quirks import Quirks
 from sam3d_ros.models.body.rig import Rig
 from sam3d_ros.models.body.stages import DEPTH, SURFACE, Progress, Stages
+from sam3d_ros.models.objects.predictor import in_batches
 
 
 class SAM3DBody:
@@ -117,6 +118,7 @@ class SAM3DBody:
         Raises:
             ValueError: an argument has another shape than it should, boxes and masks are both missing, a mask
                 is empty, or the camera has distortion.
+            torch.cuda.OutOfMemoryError: the GPU cannot hold even one person.
         """
         mode, camera = Mode(mode), _camera(image, camera)
         masks, boxes = _masks(image, masks), _boxes(masks, boxes)
@@ -127,10 +129,11 @@ class SAM3DBody:
         if points is not None and points.shape != image.shape:
             raise ValueError(f"points are {points.shape} and the image is {image.shape}: give one size")
         prompts = _prompts(keypoints, len(boxes))
-        predictions: list[BodyPrediction] = []
-        for start in range(0, len(boxes), self.max_batch):
-            rows = slice(start, start + self.max_batch)
-            scene = Scene(
+        if prompts is not None and mode is Mode.HAND:
+            raise ValueError("keypoints tell about bodies, and the mode is hand: leave them out")
+
+        def scene(rows: slice) -> Scene:
+            return Scene(
                 self._tensor(image),
                 self._tensor(boxes[rows]),
                 self._tensor(camera.matrix().astype(np.float32)),
@@ -138,9 +141,12 @@ class SAM3DBody:
                 None,
                 None if prompts is None else self._tensor(prompts[rows]),
             )
-            span = (start / len(boxes), min(1.0, (start + self.max_batch) / len(boxes)))
-            stages = Stages(self.device, progress, span)
-            found = self._predictions(scene, mode, surface or points is not None, stages)
+
+        predictions: list[BodyPrediction] = []
+
+        def predict(rows: slice) -> None:
+            stages = Stages(self.device, progress, (rows.start / len(boxes), rows.stop / len(boxes)))
+            found = self._predictions(scene(rows), mode, surface or points is not None, stages)
             if points is not None and mode is not Mode.HAND:
                 stages.begin(DEPTH)
                 regions = [None] * len(found) if masks is None else list(masks[rows])
@@ -154,6 +160,8 @@ class SAM3DBody:
                 # Measuring may have needed the surface where it was not asked for.
                 shown = person if surface else replace(person, vertices=None, triangles=None)
                 predictions.append(replace(shown, seconds=share))
+
+        in_batches(len(boxes), self.max_batch, predict)
         return predictions
 
     def _tensor(self, array: NDArray) -> Tensor:

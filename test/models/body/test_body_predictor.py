@@ -15,7 +15,7 @@ from sam3d_ros.geometry.raycasting import RayScene
 from sam3d_ros.models.body.checkpoints import BodyCheckpointError, convert, read_official
 from sam3d_ros.models.body.keypoints import JOINT_OF_KEYPOINT, NAMES
 from sam3d_ros.models.body.network import official_key
-from sam3d_ros.models.body.pipeline import Mode
+from sam3d_ros.models.body.pipeline import Mode, Pipeline
 from sam3d_ros.models.body.predictor import SAM3DBody
 from sam3d_ros.models.body.quirks import Quirks
 from sam3d_ros.models.body.release import verify
@@ -130,6 +130,28 @@ def test_one_at_a_time_is_the_same(folder, predictor, given, camera, masks):
         np.testing.assert_allclose(a.vertices, b.vertices, atol=1e-5)
 
 
+class _SmallMemory(Pipeline):
+    """Holds one person, like a GPU that is nearly full."""
+
+    calls = 0
+
+    def __call__(self, scene, *arguments):
+        self.calls += 1
+        if len(scene.boxes) > 1:
+            raise torch.cuda.OutOfMemoryError("more than one person")
+        return super().__call__(scene, *arguments)
+
+
+def test_fewer_are_posed_together_where_memory_is_short(predictor, given, camera, masks):
+    expected = predictor(given["image"], given["boxes2"], masks, camera, mode="body")
+    small = SAM3DBody(predictor.pipeline.network, predictor.rig)
+    small.pipeline = _SmallMemory(predictor.pipeline.network, predictor.rig)
+    people = small(given["image"], given["boxes2"], masks, camera, mode="body")
+    assert small.pipeline.calls == 3
+    for a, b in zip(people, expected, strict=True):
+        np.testing.assert_allclose(a.keypoints, b.keypoints, atol=1e-5)
+
+
 def test_without_its_surface_a_person_is_the_same(predictor, given, camera):
     whole = predictor(given["image"], given["boxes1"], camera=camera)[0]
     bare = predictor(given["image"], given["boxes1"], camera=camera, surface=False)[0]
@@ -193,6 +215,11 @@ def test_what_cannot_be_used_is_named(predictor, given, camera, masks):
         "points are": {"boxes": given["boxes1"], "points": np.zeros((3, 3, 3))},
         "keypoints are": {"boxes": given["boxes1"], "keypoints": np.zeros((2, 1, 3))},
         "index beyond": {"boxes": given["boxes1"], "keypoints": np.full((1, 1, 3), 70.0)},
+        "tell about bodies": {
+            "boxes": given["boxes1"],
+            "keypoints": np.zeros((1, 1, 3)),
+            "mode": "hand",
+        },
         "is not a valid Mode": {"boxes": given["boxes1"], "mode": "feet"},
         "distortion": {
             "boxes": given["boxes1"],
