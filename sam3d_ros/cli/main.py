@@ -17,6 +17,14 @@ from sam3d_ros.cli.errors import InputError
 BAD_INPUT, INTERRUPTED = 2, 130
 
 
+class Interrupted(BaseException):
+    """Somebody ended the command.
+
+    Not KeyboardInterrupt: where that passes through Python code that a C library runs (Open3D does, while it is
+    imported), the interpreter ends itself by SIGINT after all, also when the exception is handled further up.
+    """
+
+
 class _OneLineParser(argparse.ArgumentParser):
     """Says what is wrong in one line instead of a page of usage."""
 
@@ -49,23 +57,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         interrupted.
     """
     arguments = make_parser().parse_args(argv)
-    # Termination unwinds like Ctrl-C, so that nothing half-written stays behind.
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    # Both unwind, so that nothing half-written stays behind.
+    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         arguments.run(arguments)
     except InputError as error:
         print(f"sam3d-ros {arguments.verb}: {error}", file=sys.stderr)
         return BAD_INPUT
-    except KeyboardInterrupt:
+    except Interrupted:
         print(f"sam3d-ros {arguments.verb}: interrupted, {arguments.left_behind}", file=sys.stderr)
         return INTERRUPTED
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return 0
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    raise Interrupted
 
 
 if __name__ == "__main__":
