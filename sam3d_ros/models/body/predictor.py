@@ -161,7 +161,7 @@ class SAM3DBody:
                 shown = person if surface else replace(person, vertices=None, triangles=None)
                 predictions.append(replace(shown, seconds=share))
 
-        in_batches(len(boxes), self.max_batch, predict)
+        in_batches(len(boxes), min(self.max_batch, len(boxes)), predict)
         return predictions
 
     def _tensor(self, array: NDArray) -> Tensor:
