@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sam3d_ros.cli.bodies import (
+    BODIES_FILE,
+    BodyAnswer,
+    add_body_options,
+    body_table,
+    people_of,
+    reconstruct_people,
+    verdict_record,
+    write_bodies,
+)
 from sam3d_ros.cli.errors import InputError
 from sam3d_ros.cli.network_options import add_network_options, network_config
 from sam3d_ros.cli.output_folder import output_folder
@@ -28,15 +37,16 @@ if TYPE_CHECKING:
     from sam3d_ros.perception.reconstructor import Reconstructor
 
 OBJECTS_FILE, SCENE_FILE, OVERLAY_FILE = "objects.json", "scene.glb", "overlay.png"
-_MESH_FILE = re.compile(r"object_\d+(_splats)?\.ply")
+_MESH_FILE = re.compile(r"object_\d+(_splats)?\.ply|body_\d+\.ply")
 
 _DESCRIPTION = """\
 Reconstruct the objects of one frame and write, all in canonical coordinates or metres:
   objects.json     pose, scale and verdict of each object: p_camera = R (s * p) + t
   object_<id>.ply  its mesh in canonical coordinates
   object_<id>_splats.ply  the same as Gaussian splats, with --gaussians
-  scene.glb        all objects as the camera sees them (y up)
-  overlay.png      the image with outlines, axes and ids
+  scene.glb        all objects and people as the camera sees them (y up)
+  overlay.png      the image with outlines, axes and ids, and skeletons
+  bodies.json, body_<id>.ply  with --bodies: skeleton, pose and verdict of each person, and the surface
 FRAME_DIR holds rgb.png or rgb.jpg, camera.json, labels.png (instance ids), and depth.png or lidar.npz.
 """
 
@@ -79,6 +89,7 @@ def add_verb(verbs: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument("--gaussians", action="store_true", help="write Gaussian splats, too (sam3d alone)")
     add_network_options(parser)
+    add_body_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -96,17 +107,23 @@ def run(arguments: argparse.Namespace) -> None:
     except FrameFolderError as error:
         raise InputError(str(error)) from error
     frame = folder.frame()
-    ids = _object_ids(folder, frame)
+    people = people_of(arguments, frame)
+    ids = _object_ids(folder, frame, people, required=not arguments.bodies)
     with output_folder(arguments.out, is_own=_is_own) as work:
         from sam3d_ros.perception.pipeline import ObjectPipeline
 
-        pipeline = ObjectPipeline(_reconstructor(arguments))
         try:
-            answers = _reconstruct(pipeline, frame, ids)
+            bodies = reconstruct_people(arguments, frame, people)
+            answers = []
+            if ids:
+                answers = _reconstruct(ObjectPipeline(_reconstructor(arguments)), frame, ids)
         except (MissingWeightsError, FullMemoryError) as error:
             raise InputError(str(error)) from error
-        _write(work, folder, frame, answers)
-    print(_table(answers))
+        if arguments.relative_depth:
+            answers = _in_metres(answers, bodies)
+        _write(work, folder, frame, answers, bodies)
+    for table in (_table(answers) if answers else "", body_table(bodies)):
+        print(table, end="\n" if table else "")
     print(f"wrote {arguments.out}")
 
 
@@ -128,18 +145,16 @@ def _reconstructor(arguments: argparse.Namespace) -> Reconstructor:
     return selection.reconstructor
 
 
-def _object_ids(folder: FrameFolder, frame: Frame) -> list[int]:
-    from sam3d_ros.perception.frame_folder import PERSON
-
+def _object_ids(folder: FrameFolder, frame: Frame, people: Collection[int], *, required: bool) -> list[int]:
     present = frame.instance_ids()
-    objects = [i for i in present if frame.label(i) != PERSON]
+    objects = [i for i in present if i not in people]
     if not present:
         raise InputError(
             f"{folder.path / 'labels.png'} marks no instance: write the ids of the objects into it"
         )
-    if not objects:
+    if not objects and required:
         raise InputError(
-            f"{folder.path / 'labels.png'} marks only people: this verb reconstructs objects, add some"
+            f"{folder.path / 'labels.png'} marks only people: add objects, or reconstruct people with --bodies"
         )
     return objects
 
@@ -177,11 +192,31 @@ def _named(frame: Frame, instance_id: int) -> str:
     return f"object {instance_id} {frame.label(instance_id)}".rstrip()
 
 
-def _write(folder: Path, source: FrameFolder, frame: Frame, answers: Sequence[_Answer]) -> None:
+def _in_metres(answers: Sequence[_Answer], bodies: Sequence[BodyAnswer]) -> list[_Answer]:
+    """The objects in the scale of the person whose alignment rests on the most points."""
+    from sam3d_ros.perception.body_alignment import in_scale_of_body
+
+    found = [body.alignment for body in bodies if body.alignment is not None]
+    if not found:
+        raise InputError(
+            "--relative-depth needs a person with depth in the mask, and there is none: leave it out"
+        )
+    best = max(found, key=lambda alignment: alignment.count)
+    return [replace(answer, estimate=in_scale_of_body([answer.estimate], best)[0]) for answer in answers]
+
+
+def _write(
+    folder: Path,
+    source: FrameFolder,
+    frame: Frame,
+    answers: Sequence[_Answer],
+    bodies: Sequence[BodyAnswer],
+) -> None:
     import cv2
 
     from sam3d_ros.geometry.mesh_files import write_ply
     from sam3d_ros.geometry.splats import write_splats
+    from sam3d_ros.perception.body_overlay import draw_skeletons
     from sam3d_ros.perception.overlay import draw_overlay
     from sam3d_ros.perception.scene import write_camera_scene
 
@@ -191,10 +226,15 @@ def _write(folder: Path, source: FrameFolder, frame: Frame, answers: Sequence[_A
         if estimate.splats is not None:
             write_splats(folder / f"object_{estimate.instance_id}_splats.ply", estimate.splats)
     objects = [(answer.estimate.instance_id, answer.estimate) for answer in answers]
-    write_camera_scene(folder / SCENE_FILE, objects)
+    posed = [(body.estimate.instance_id, body.estimate) for body in bodies]
+    if objects or any(body.mesh is not None for _, body in posed):
+        write_camera_scene(folder / SCENE_FILE, objects, posed)
     picture = draw_overlay(frame.rgb, frame.camera, objects)
+    picture = draw_skeletons(picture, frame.camera, posed)
     encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
     (folder / OVERLAY_FILE).write_bytes(encoded.tobytes())
+    if bodies:
+        write_bodies(folder, source.name, bodies)
     content = {"frame": source.name, "objects": [_record(answer) for answer in answers]}
     (folder / OBJECTS_FILE).write_text(
         json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8"
@@ -203,7 +243,7 @@ def _write(folder: Path, source: FrameFolder, frame: Frame, answers: Sequence[_A
 
 def _record(answer: _Answer) -> dict[str, Any]:
     """An entry of objects.json; a figure that could not be measured is null."""
-    estimate, verdict, pose = answer.estimate, answer.estimate.verdict, answer.estimate.camera_from_object
+    estimate, pose = answer.estimate, answer.estimate.camera_from_object
     return {
         "id": estimate.instance_id,
         "label": estimate.label,
@@ -211,21 +251,9 @@ def _record(answer: _Answer) -> dict[str, Any]:
         "translation": pose.translation.tolist(),
         "scale": pose.scale.tolist(),
         "mesh": _mesh_name(estimate),
-        "verdict": {
-            "state": verdict.state.name,
-            "reasons": list(verdict.reasons),
-            "mask_iou": _number(verdict.mask_iou),
-            "depth_residual": _number(verdict.depth_residual),
-            "inlier_ratio": _number(verdict.inlier_ratio),
-            "point_count": verdict.point_count,
-            "scale_source": verdict.scale_source.name,
-        },
+        "verdict": verdict_record(estimate.verdict),
         "seconds": round(answer.seconds, 4),
     }
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
 
 
 def _mesh_name(estimate: ObjectEstimate) -> str:
@@ -233,7 +261,8 @@ def _mesh_name(estimate: ObjectEstimate) -> str:
 
 
 def _is_own(name: str) -> bool:
-    return name in (OBJECTS_FILE, SCENE_FILE, OVERLAY_FILE) or _MESH_FILE.fullmatch(name) is not None
+    fixed = (OBJECTS_FILE, BODIES_FILE, SCENE_FILE, OVERLAY_FILE)
+    return name in fixed or _MESH_FILE.fullmatch(name) is not None
 
 
 def _table(answers: Sequence[_Answer]) -> str:

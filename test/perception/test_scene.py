@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from tracking_world import THREE_APART, TrueReconstructor, World
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.perception.body_estimates import BodyEstimate, RigParameters, Skeleton
+from sam3d_ros.perception.body_tracking import TrackedBody
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.pipeline import ObjectPipeline
 from sam3d_ros.perception.scene import write_camera_scene, write_fixed_scene
@@ -75,3 +78,39 @@ def test_what_has_no_triangle_is_left_out_and_nothing_at_all_is_refused(tmp_path
     with pytest.raises(ValueError, match="no mesh"):
         write_camera_scene(tmp_path / "none.glb", [(1, without)])
     assert not (tmp_path / "none.glb").exists()
+
+
+def test_people_stand_beside_objects(tmp_path: Path) -> None:
+    solid = trimesh.creation.capsule(height=0.5, radius=0.2)
+    surface = Mesh(
+        np.asarray(solid.vertices, np.float32),
+        np.asarray(solid.faces, np.uint32),
+        np.full(solid.vertices.shape, 200, np.uint8),
+    )
+    nothing = np.zeros(0, np.float32)
+    upright = Similarity(np.array([[0.0, 1, 0], [0, 0, -1], [-1, 0, 0]]), np.array([0.3, 0.2, 2.0]))
+    body = BodyEstimate(
+        instance_id=4,
+        label="person",
+        skeleton=Skeleton((), (), ()),
+        keypoints=np.zeros((0, 3), np.float32),
+        confidences=nothing,
+        joints=np.zeros((0, 3), np.float32),
+        joint_rotations=np.zeros((0, 3, 3), np.float32),
+        camera_from_body=upright,
+        mesh=surface,
+        rig=RigParameters(*[nothing] * 7),
+        verdict=Verdict(VerdictState.ACCEPTED, (), np.nan, np.nan, np.nan, 0, ScaleSource.PRIOR),
+    )
+    fixed_from_camera = Similarity(np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]]), np.array([0.0, 0.0, 1.0]))
+    tracked = TrackedBody(7, 1, body, fixed_from_camera, body.keypoints)
+    bare = TrackedBody(8, 1, replace(body, mesh=None), fixed_from_camera, body.keypoints)
+    assert write_camera_scene(tmp_path / "camera.glb", [], [(4, body)]) == 1
+    assert write_fixed_scene(tmp_path / "fixed.glb", [], [tracked, bare]) == 1
+    seen = upright.apply(surface.vertices)
+    x, y, z = seen.T
+    found = boxes(tmp_path / "camera.glb")
+    np.testing.assert_allclose(found["body_4"], box_of(np.stack([x, -y, -z], axis=1)), atol=1e-5)
+    x, y, z = fixed_from_camera.apply(seen).T
+    found = boxes(tmp_path / "fixed.glb")
+    np.testing.assert_allclose(found["body_7"], box_of(np.stack([x, z, -y], axis=1)), atol=1e-5)
