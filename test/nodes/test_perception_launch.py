@@ -92,7 +92,10 @@ class Heard:
         self.tf = probe.hear(TFMessage, "/tf", RELIABLE)
 
     def complete(self) -> ObjectArray | None:
-        """The newest ObjectArray that shows all objects and whose detections, frames and markers came, too."""
+        """The newest ObjectArray that shows all objects and whose detections, frames and markers came, too.
+
+        Objects of the very first images may be unmeasured: the depth camera is discovered a moment later.
+        """
         for message in reversed(self.objects):
             stamp = message.header.stamp
             rest = (
@@ -101,7 +104,8 @@ class Heard:
                 self.frames_at(stamp),
                 self.markers_at(stamp),
             )
-            if len(message.objects) == len(NAMES) and all(rest) and len(self.meshes) >= len(NAMES):
+            measured = [thing for thing in message.objects if thing.verdict.point_count]
+            if len(measured) == len(NAMES) and all(rest) and len(self.meshes) >= len(NAMES):
                 return message
         return None
 
