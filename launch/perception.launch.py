@@ -12,6 +12,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from sam3d_ros.reconstruction.body_config import BODY_MODES
 from sam3d_ros.reconstruction.network_config import DTYPES, MEMORY, RECONSTRUCTORS
 
 INPUTS = {
@@ -30,6 +31,18 @@ OUTPUTS = {
     "~/gaussians": "Out: objects as Gaussian splats, if outputs asks for them (sensor_msgs/PointCloud2, latched).",
     "~/markers": "Out: the same objects for RViz (visualization_msgs/MarkerArray, latched).",
 }
+#: Launch argument -> topic of the node sam3d_bodies, and what it is.
+BODY_OUTPUTS = {
+    "body_array": ("~/bodies", "Out: keypoints, joints and verdict of everybody (sam3d_ros/BodyArray)."),
+    "body_meshes": (
+        "~/meshes",
+        "Out: the surface of everybody at every image (sam3d_ros/BodyMesh, latched).",
+    ),
+    "body_markers": (
+        "~/markers",
+        "Out: the same people for RViz (visualization_msgs/MarkerArray, latched).",
+    ),
+}
 
 SETTINGS = {
     "reconstructor": "What turns a mask into a mesh. geometric: no weights, runs anywhere; sam3d: the networks; auto: "
@@ -46,6 +59,13 @@ SETTINGS = {
     "image_transport": "Transport of the colour image.",
     "depth_transport": "Transport of the depth image.",
 }
+#: Launch argument -> what it sets for the people.
+BODY_SETTINGS = {
+    "body_checkpoint": "Folder of the weights of SAM 3D Body.",
+    "body_mode": "full looks at hands from near, body does not and takes a third of the time.",
+}
+#: Settings of the objects that hold for the people, too, where they have another name.
+SHARED = {"device": "body.device", "dtype": "body.dtype"}
 #: Settings that are no text.
 TYPES = {"steps": int, "refinement_steps": int, "hypotheses": int}
 LISTS = {"outputs"}
@@ -55,12 +75,23 @@ CHOICES = {
     "memory": ["", *MEMORY],
     "image_transport": ["", "raw", "compressed"],
     "depth_transport": ["", "raw", "compressedDepth"],
+    "body_mode": ["", *BODY_MODES],
 }
 
 
 def _argument(topic: str) -> str:
     """Name of the launch argument that remaps a topic."""
     return topic.removeprefix("~/").replace("/", "_")
+
+
+def _remappings() -> list[tuple[str, LaunchConfiguration]]:
+    """Inputs for all nodes; outputs for one each, because both have meshes and markers."""
+    outputs = [(f"sam3d_objects:{topic}", _argument(topic)) for topic in OUTPUTS]
+    outputs += [(f"sam3d_bodies:{topic}", argument) for argument, (topic, _) in BODY_OUTPUTS.items()]
+    return [
+        (topic, LaunchConfiguration(argument))
+        for topic, argument in [*((topic, _argument(topic)) for topic in INPUTS), *outputs]
+    ]
 
 
 def _perception(context: LaunchContext) -> list[Node]:
@@ -71,6 +102,12 @@ def _perception(context: LaunchContext) -> list[Node]:
         for name, value in given.items()
         if value
     }
+    parameters |= {SHARED[name]: parameters[name] for name in SHARED.keys() & parameters.keys()}
+    for name in BODY_SETTINGS:
+        if value := LaunchConfiguration(name).perform(context):
+            parameters[name.replace("body_", "body.")] = value
+    if LaunchConfiguration("bodies").perform(context) == "true":
+        parameters["nodes"] = ["sam3d_objects", "sam3d_bodies"]
     use_sim_time = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
     return [
         Node(
@@ -79,7 +116,7 @@ def _perception(context: LaunchContext) -> list[Node]:
             namespace=LaunchConfiguration("namespace"),
             output="screen",
             parameters=[LaunchConfiguration("params_file"), {"use_sim_time": use_sim_time, **parameters}],
-            remappings=[(topic, LaunchConfiguration(_argument(topic))) for topic in (*INPUTS, *OUTPUTS)],
+            remappings=_remappings(),
             arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
         )
     ]
@@ -91,13 +128,24 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(_argument(topic), default_value=topic, description=text)
         for topic, text in (INPUTS | OUTPUTS).items()
     ]
+    topics += [
+        DeclareLaunchArgument(argument, default_value=topic, description=text)
+        for argument, (topic, text) in BODY_OUTPUTS.items()
+    ]
     settings = [
         DeclareLaunchArgument(
             n, default_value="", choices=CHOICES.get(n), description=f"{d} Empty: as in params_file."
         )
-        for n, d in SETTINGS.items()
+        for n, d in (SETTINGS | BODY_SETTINGS).items()
     ]
     process = [
+        DeclareLaunchArgument(
+            "bodies",
+            default_value="false",
+            choices=["true", "false"],
+            description="Run sam3d_bodies, too: skeletons and meshes of the instances called person. Needs the weights "
+            "of SAM 3D Body. False: the nodes that params_file names.",
+        ),
         DeclareLaunchArgument(
             "params_file",
             default_value=PathJoinSubstitution([share, "config", "perception.yaml"]),

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
+from rclpy.context import Context
 from rclpy.node import Node
 
-from sam3d_ros.nodes.object_settings import Settings, declare_settings
-from sam3d_ros.nodes.perception import HOSTED
+from sam3d_ros.nodes.body_settings import BodySettings
+from sam3d_ros.nodes.object_settings import Settings
+from sam3d_ros.nodes.perception import DEFAULT_NODES, HOSTED
+from sam3d_ros.nodes.setting_groups import declare_groups, groups_of
 from sam3d_ros.ros.parameters import descriptions
 
 _WIDTH = 110
@@ -27,19 +30,31 @@ _HEAD = """\
 
 /**/perception:
   ros__parameters:
-    # Nodes to run in this process.
+    # Nodes to run in this process, of: {hosted}.
     nodes: [{nodes}]
-
-/**/sam3d_objects:
+"""
+_NODE_HEAD = """
+/**/{name}:
   ros__parameters:
     # Configure and activate the node by itself at start; false leaves both to a manager. Read-only.
     autostart: true
 """
+#: The parameters of each node that can be hosted.
+_SETTINGS: dict[str, Any] = {"sam3d_objects": Settings(), "sam3d_bodies": BodySettings()}
 
 
-def parameter_file(node: Node) -> str:
-    """The text of the file. Declares the parameters of `sam3d_objects` on a node that does not have them yet."""
-    settings = declare_settings(node)
+def parameter_file(context: Context) -> str:
+    """The text of the file; the values are those that nodes of the context declare."""
+    text = _HEAD.format(hosted=", ".join(HOSTED), nodes=", ".join(DEFAULT_NODES))
+    for name in HOSTED:
+        # A name that no file of parameters is written for.
+        node = rclpy.create_node(f"parameter_file_{name}", context=context)
+        text += _NODE_HEAD.format(name=name) + _section(node, declare_groups(node, _SETTINGS[name]))
+        node.destroy_node()
+    return text
+
+
+def _section(node: Node, settings: Any) -> str:
     lines: list[str] = []
     group: list[str] = []
     for name, description in _described(settings).items():
@@ -53,12 +68,12 @@ def parameter_file(node: Node) -> str:
             f"{sentence}", _WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "
         )
         lines.append(f"{indent}{leaf}: {_yaml(node.get_parameter(name).value)}")
-    return _HEAD.format(nodes=", ".join(HOSTED)) + "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n"
 
 
-def _described(settings: Settings) -> dict[str, str]:
+def _described(settings: Any) -> dict[str, str]:
     found: dict[str, str] = {}
-    for group, prefix in settings.groups():
+    for group, prefix in groups_of(settings):
         found |= descriptions(group, prefix)
     return found
 
@@ -88,9 +103,7 @@ def _yaml(value: Any) -> str:
 def main() -> int:
     """Write the file named by the first argument."""
     rclpy.init()
-    node = rclpy.create_node("parameter_file")
-    Path(sys.argv[1]).write_text(parameter_file(node), encoding="utf-8")
-    node.destroy_node()
+    Path(sys.argv[1]).write_text(parameter_file(rclpy.get_default_context()), encoding="utf-8")
     rclpy.shutdown()
     return 0
 

@@ -11,10 +11,13 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from sam3d_ros.nodes.lifecycle import run_nodes
+from sam3d_ros.nodes.sam3d_bodies import Sam3dBodies
 from sam3d_ros.nodes.sam3d_objects import Sam3dObjects
 
 #: What `nodes` can name.
-HOSTED: dict[str, Callable[[], Node]] = {"sam3d_objects": Sam3dObjects}
+HOSTED: dict[str, Callable[[], Node]] = {"sam3d_objects": Sam3dObjects, "sam3d_bodies": Sam3dBodies}
+#: What it names unless somebody says otherwise.
+DEFAULT_NODES = ("sam3d_objects",)
 
 
 def chosen_nodes(args: list[str]) -> list[Callable[[], Node]]:
@@ -28,7 +31,7 @@ def chosen_nodes(args: list[str]) -> list[Callable[[], Node]]:
     try:
         host.declare_parameter(
             "nodes",
-            list(HOSTED),
+            list(DEFAULT_NODES),
             ParameterDescriptor(
                 description=f"Nodes to run in this process, of: {', '.join(HOSTED)}.", read_only=True
             ),

@@ -22,11 +22,13 @@ LARGE_IMAGE = 1920 * 1200 * 4
 def test_the_parameter_file_holds_every_parameter_with_its_default(probe: Any) -> None:
     shipped = (CONFIG / "perception.yaml").read_text()
     command = "python -m sam3d_ros.nodes.parameter_file config/perception.yaml"
-    assert shipped == parameter_file(probe.node), f"the parameters have changed: run {command}"
+    assert shipped == parameter_file(probe.context), f"the parameters have changed: run {command}"
     content = yaml.safe_load(shipped)
-    assert set(content) == {"/**/perception", "/**/sam3d_objects"}
+    assert set(content) == {"/**/perception", "/**/sam3d_objects", "/**/sam3d_bodies"}
     for name in ("reconstructor", "target_frame", "tracker", "verdict", "geometric"):
         assert name in content["/**/sam3d_objects"]["ros__parameters"]
+    assert content["/**/sam3d_bodies"]["ros__parameters"]["people"] == ["person"]
+    assert content["/**/perception"]["ros__parameters"]["nodes"] == ["sam3d_objects"]
 
 
 def test_the_parameter_file_says_what_each_parameter_is_for() -> None:
@@ -69,11 +71,12 @@ def test_perception_launch_has_an_argument_for_every_topic_and_the_main_settings
 
 def test_rviz_shows_what_the_nodes_publish() -> None:
     displays = yaml.safe_load((CONFIG / "perception.rviz").read_text())["Visualization Manager"]["Displays"]
-    shown = {display["Class"].rsplit("/", 1)[1]: display for display in displays}
-    assert {"Image", "DepthCloud", "MarkerArray", "TF"} <= set(shown)
-    markers = shown["MarkerArray"]["Topic"]
-    assert markers["Value"] == "sam3d_objects/markers"
-    assert (markers["Reliability Policy"], markers["Durability Policy"]) == ("Reliable", "Transient Local")
+    shown = {display["Class"].rsplit("/", 1)[1] for display in displays}
+    assert {"Image", "DepthCloud", "MarkerArray", "TF"} <= shown
+    markers = [display["Topic"] for display in displays if display["Class"].endswith("/MarkerArray")]
+    assert {topic["Value"] for topic in markers} == {"sam3d_objects/markers", "sam3d_bodies/markers"}
+    for topic in markers:
+        assert (topic["Reliability Policy"], topic["Durability Policy"]) == ("Reliable", "Transient Local")
 
 
 def test_the_fast_dds_profile_holds_whole_images_in_shared_memory() -> None:

@@ -137,6 +137,7 @@ def test_a_node_that_cannot_be_made_ends_the_process_with_2(tmp_path: Path) -> N
         ("perception", "nodes:=[sam3d_objects, no_such_node]", "no_such_node"),
         ("sam3d_objects", "input_qos:=no_such_qos", "input_qos"),
         ("sam3d_objects", "tf_timeout:=-1.0", "tf_timeout"),
+        ("sam3d_bodies", "body.mode:=no_such_mode", "body.*: mode"),
         ("frame_player", "rate:=0.0", "rate"),
     ],
 )

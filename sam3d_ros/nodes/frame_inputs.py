@@ -1,10 +1,10 @@
-"""What the node `sam3d_objects` subscribes to, up to the newest complete frame."""
+"""What the nodes subscribe to, up to the newest complete frame."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -15,13 +15,14 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from tf2_ros import Buffer, TransformListener
 from vision_msgs.msg import LabelInfo
 
-from sam3d_ros.nodes.object_settings import Settings
+from sam3d_ros.nodes.self_report import SelfReport
 from sam3d_ros.perception.frame import Frame
-from sam3d_ros.ros.diagnostics import InputHealth, LatencyMeter, RateMeter
-from sam3d_ros.ros.faults import FaultError, FaultLog
-from sam3d_ros.ros.frame_assembler import FrameAssembler, Input
-from sam3d_ros.ros.frame_builder import FrameBuilder
-from sam3d_ros.ros.qos import qos_profile
+from sam3d_ros.ros.diagnostics import InputHealth, RateMeter
+from sam3d_ros.ros.faults import FaultError
+from sam3d_ros.ros.frame_assembler import AssemblerConfig, FrameAssembler, Input
+from sam3d_ros.ros.frame_builder import FrameBuilder, FrameBuilderConfig
+from sam3d_ros.ros.parameters import parameter
+from sam3d_ros.ros.qos import PROFILE_NAMES, qos_profile
 from sam3d_ros.ros.stamps import nanoseconds
 from sam3d_ros.ros.transforms import BufferLookup
 
@@ -29,35 +30,70 @@ from sam3d_ros.ros.transforms import BufferLookup
 REQUIRED = (Input.IMAGE, Input.LABELS, Input.CAMERA_INFO)
 
 
-class ObjectInputs:
+@dataclass(frozen=True)
+class InputSettings:
+    """How inputs are received."""
+
+    image_transport: str = parameter(
+        "raw", "Read the topic image, or its sibling image/compressed.", choices=("raw", "compressed")
+    )
+    depth_transport: str = parameter(
+        "raw",
+        "Read the topic depth, or its sibling depth/compressedDepth.",
+        choices=("raw", "compressedDepth"),
+    )
+    input_qos: str = parameter(
+        "sensor_data",
+        "Quality of service of the inputs, except label_info, which is latched.",
+        choices=PROFILE_NAMES,
+    )
+    tf_timeout: float = parameter(
+        0.1, "Longest wait for a transform at the stamp of an image, seconds.", minimum=0.0, maximum=5.0
+    )
+    auto_range_sensor: bool = parameter(
+        True,
+        "Wait for depth or points exactly while their topic has a publisher; false = as assembler.expect_depth and "
+        "assembler.expect_points say.",
+    )
+
+
+class FrameInputs:
     """Subscriptions, transforms, and the way from messages to frames.
 
     Callbacks only hand messages over; `next_frame`, which decodes them, belongs to the tracking thread.
 
     Args:
         node: carries the subscriptions.
-        settings: parameters.
-        faults: where unusable input is reported.
-        latencies: where the time spent is noted: `wait` from the arrival of the image, `decode`.
+        settings: how inputs are received.
+        frames: from messages to frames.
+        assembler: which messages belong together.
+        report: where unusable input is reported, and the time spent: `wait` from the arrival of the image, `decode`.
     """
 
-    def __init__(self, node: Node, settings: Settings, faults: FaultLog, latencies: LatencyMeter) -> None:
+    def __init__(
+        self,
+        node: Node,
+        settings: InputSettings,
+        frames: FrameBuilderConfig,
+        assembler: AssemblerConfig,
+        report: SelfReport,
+    ) -> None:
         self._node = node
         self._settings = settings
-        self._faults = faults
-        self._latencies = latencies
-        self.assembler = FrameAssembler(settings.assembler, faults)
+        self._faults = report.faults
+        self._latencies = report.latencies
+        self.assembler = FrameAssembler(assembler, report.faults)
         self._buffer = Buffer()
         self._transforms = TransformListener(self._buffer, node)
-        lookup = BufferLookup(self._buffer, settings.node.tf_timeout)
-        self._builder = FrameBuilder(lookup, faults, settings.frames)
+        lookup = BufferLookup(self._buffer, settings.tf_timeout)
+        self._builder = FrameBuilder(lookup, report.faults, frames)
         self._label_names: Mapping[int, str] = {}
         self._meters: dict[Input, RateMeter] = {}
         self._subscriptions: dict[Input | None, Subscription] = {}
 
     def open(self) -> None:
         """Subscribe."""
-        settings, node = self._settings.node, self._node
+        settings, node = self._settings, self._node
         image: tuple[Any, str] = (Image, "image")
         if settings.image_transport == "compressed":
             # image_transport names: a transport is a sibling of the topic that the base name is remapped to.
@@ -111,7 +147,7 @@ class ObjectInputs:
 
     def follow_publishers(self) -> None:
         """Expect the range sensors that somebody publishes; called now and then."""
-        if self._settings.node.auto_range_sensor and self._subscriptions:
+        if self._settings.auto_range_sensor and self._subscriptions:
             published = {
                 kind: self._node.count_publishers(self._subscriptions[kind].topic_name) > 0
                 for kind in (Input.DEPTH, Input.POINTS)

@@ -1,0 +1,48 @@
+"""The parameters of the node `sam3d_bodies`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sam3d_ros.nodes.frame_inputs import InputSettings
+from sam3d_ros.perception.body_tracking import PeopleConfig
+from sam3d_ros.reconstruction.body_config import BodyNetworkConfig
+from sam3d_ros.ros.frame_assembler import AssemblerConfig
+from sam3d_ros.ros.frame_builder import FrameBuilderConfig
+from sam3d_ros.ros.parameters import parameter
+
+
+@dataclass(frozen=True)
+class BodyNodeSettings:
+    """Parameters of the node itself."""
+
+    release_on_deactivate: bool = parameter(
+        False, "Give the memory of the weights back while the node is inactive; activation reads them again."
+    )
+    joint_frames: bool = parameter(
+        True, "Publish the joints of the rig as frames <joint>_<id>; otherwise body_<id> alone."
+    )
+    surface_markers: bool = parameter(
+        True, "Show the surfaces among the markers; each takes megabytes for every image."
+    )
+
+
+@dataclass(frozen=True)
+class BodySettings:
+    """All parameters; the groups without a prefix of their own stand side by side.
+
+    Attributes:
+        node: the node itself.
+        inputs: what it subscribes to.
+        frames: from messages to frames.
+        assembler: which messages belong together; `assembler.*`.
+        people: who is a person, and tracking.
+        body: the networks; `body.*`.
+    """
+
+    node: BodyNodeSettings = field(default_factory=BodyNodeSettings)
+    inputs: InputSettings = field(default_factory=InputSettings)
+    frames: FrameBuilderConfig = field(default_factory=FrameBuilderConfig)
+    assembler: AssemblerConfig = field(default_factory=AssemblerConfig)
+    people: PeopleConfig = field(default_factory=PeopleConfig)
+    body: BodyNetworkConfig = field(default_factory=BodyNetworkConfig)
