@@ -1,4 +1,4 @@
-"""`sam3d-ros benchmark objects`: what each stage of the networks takes on this machine, with random weights."""
+"""`sam3d-ros benchmark objects|body`: what each stage of the networks takes on this machine, with random weights."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from sam3d_ros.cli.checkpoints import SIZES
 from sam3d_ros.cli.errors import InputError
 from sam3d_ros.cli.network_options import add_network_options, network_config, require_networks
+from sam3d_ros.reconstruction.body_config import BODY_MODES
 
 
 def add_verb(verbs: argparse._SubParsersAction[Any]) -> None:
@@ -18,7 +19,7 @@ def add_verb(verbs: argparse._SubParsersAction[Any]) -> None:
         help="time, arithmetic and memory of the networks on this machine",
         description="Run the networks with random weights: no checkpoint is needed, and the arithmetic is the same.",
     )
-    parser.add_argument("networks", metavar="NETWORKS", choices=("objects",), help="objects")
+    parser.add_argument("networks", metavar="NETWORKS", choices=("objects", "body"), help="objects or body")
     parser.add_argument("--size", choices=SIZES, default=SIZES[0], help="(default: %(default)s)")
     parser.add_argument(
         "--masks", type=int, default=1, metavar="N", help="objects in one image (default: %(default)s)"
@@ -35,7 +36,7 @@ def add_verb(verbs: argparse._SubParsersAction[Any]) -> None:
         type=int,
         default=4,
         metavar="N",
-        help="objects that share stage 1 (default: %(default)s)",
+        help="objects that share stage 1, or people (default: %(default)s)",
     )
     parser.add_argument(
         "--repeats",
@@ -49,6 +50,19 @@ def add_verb(verbs: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument("--no-mesh", action="store_true", help="stop after pose and voxels")
     add_network_options(parser)
+    group = parser.add_argument_group("body")
+    group.add_argument(
+        "--people", type=int, default=1, metavar="N", help="in one image (default: %(default)s)"
+    )
+    group.add_argument(
+        "--mode",
+        choices=BODY_MODES,
+        default=BODY_MODES[0],
+        help="full looks at hands from near, body does not (default: %(default)s)",
+    )
+    group.add_argument(
+        "--encoder", choices=("dinov3", "vith"), default="dinov3", help="of images (default: %(default)s)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -58,7 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: an option cannot be used, or the networks do not fit into memory.
     """
-    for name, least in (("masks", 1), ("voxels", 1), ("max_batch", 1), ("repeats", 0)):
+    for name, least in (("masks", 1), ("voxels", 1), ("max_batch", 1), ("repeats", 0), ("people", 1)):
         if getattr(arguments, name) < least:
             option = "--" + name.replace("_", "-")
             raise InputError(f"{option} is {getattr(arguments, name)}: give at least {least}")
@@ -77,6 +91,9 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError(str(error)) from error
     by_device = "bfloat16" if device.type == "cuda" else "float32"
     dtype = by_device if config.dtype == "auto" else config.dtype
+    if arguments.networks == "body":
+        _run_body(arguments, str(device), dtype)
+        return
     try:
         figures = benchmark(
             ObjectsConfig.tiny() if arguments.size == "tiny" else ObjectsConfig.released(),
@@ -103,5 +120,37 @@ def run(arguments: argparse.Namespace) -> None:
         f"{platform.node()}, {device} in {dtype}, {arguments.size} size, {arguments.masks} masks, "
         f"{config.steps} + {config.refinement_steps} steps, memory {config.memory}, "
         f"{'without' if arguments.no_reuse else 'with'} reuse"
+    )
+    print(table(figures))
+
+
+def _run_body(arguments: argparse.Namespace, device: str, dtype: str) -> None:
+    from sam3d_ros.models.body.benchmark import benchmark
+    from sam3d_ros.models.body.config import BodyConfig
+    from sam3d_ros.models.body.pipeline import Mode
+    from sam3d_ros.models.devices import is_out_of_memory
+    from sam3d_ros.models.objects.benchmark import table
+    from sam3d_ros.models.objects.checkpoints import DTYPES
+
+    sizes = BodyConfig.tiny if arguments.size == "tiny" else BodyConfig.released
+    try:
+        figures = benchmark(
+            sizes(arguments.encoder),
+            device=device,
+            dtype=DTYPES[dtype],
+            people=arguments.people,
+            mode=Mode(arguments.mode),
+            max_batch=arguments.max_batch,
+            repeats=arguments.repeats,
+        )
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise InputError(
+            "out of memory: give --mode body, fewer --people or a smaller --max-batch"
+        ) from error
+    print(
+        f"{platform.node()}, {device} in {dtype}, {arguments.encoder} encoder, {arguments.size} size, "
+        f"{arguments.people} people, mode {arguments.mode}"
     )
     print(table(figures))

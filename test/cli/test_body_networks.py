@@ -100,3 +100,18 @@ def test_a_hub_out_of_reach_ends_the_download_at_once(model: str, tmp_path: Path
         done = run("checkpoints", "download", "--model", model, tmp_path / "w", "--endpoint", endpoint)
     refused(done, "the hub cannot be reached: bring the files model.ckpt, mhr_model.pt")
     assert f"checkpoints convert --model {model}" in done.stderr
+
+
+@pytest.mark.parametrize(("mode", "count"), [("body", 3), ("full", 6)])
+@pytest.mark.parametrize("encoder", ["dinov3", "vith"])
+def test_the_benchmark_prints_a_table(mode: str, count: int, encoder: str) -> None:
+    sizes = ("--size", "tiny", "--people", "2", "--encoder", encoder, "--repeats", "0", "--device", "cpu")
+    done = run("benchmark", "body", *sizes, "--mode", mode)
+    assert done.returncode == 0, done.stderr
+    head, columns, *rows = done.stdout.splitlines()
+    assert f"cpu in float32, {encoder} encoder, tiny size, 2 people, mode {mode}" in head
+    assert columns.split()[:3] == ["stage", "ms", "TFLOP"]
+    assert [row[:22].strip() for row in rows][:2] == ["encoder", "decoder"]
+    assert len(rows) == count + 1 and rows[-1].startswith("all")
+    assert all(float(row[22:].split()[0]) > 0 for row in rows)
+    refused(run("benchmark", "body", *sizes, "--people", "0"), "--people is 0: give at least 1")
