@@ -1,4 +1,4 @@
-"""Objects with metric poses from a camera: `ros2 launch sam3d_ros perception.launch.py`.
+"""Objects and people with metric poses from a camera: `ros2 launch sam3d_ros perception.launch.py`.
 
 `--show-args` lists every argument. Inputs and outputs are topics of the node; give another name to remap one.
 A setting that is left empty keeps its value in `params_file`.

@@ -54,8 +54,16 @@ class Fault(Enum):
     )
     TIME_JUMP = ("time_jump", Level.WARN, "nothing: caches were cleared because the clock jumped back")
     REPEATED_STAMP = ("repeated_stamp", Level.WARN, "stamp each image with the time of its exposure")
-    TOO_MANY_OBJECTS = ("too_many_objects", Level.WARN, "raise max_objects; the largest ones were kept")
-    OUT_OF_MEMORY = ("out_of_memory", Level.ERROR, "lower max_objects or the resolution, or free GPU memory")
+    TOO_MANY_OBJECTS = (
+        "too_many_objects",
+        Level.WARN,
+        "raise max_objects or max_people; the largest ones were kept",
+    )
+    OUT_OF_MEMORY = (
+        "out_of_memory",
+        Level.ERROR,
+        "lower max_objects, max_people or the resolution, or free GPU memory",
+    )
     INVALID_PARAMETER = (
         "invalid_parameter",
         Level.ERROR,
