@@ -129,11 +129,19 @@ class BodyNetworkReconstructor:
         size, people = len(masks), list[BodyPrediction]()
         while (done := len(people)) < len(masks):
             batch = masks[done : done + size]
-            progress("bodies", done / len(masks))
+
+            def report(stage: str, share: float, done: int = done, count: int = len(batch)) -> None:
+                progress(stage, (done + count * share) / len(masks))
+
             try:
                 with _named_errors():
                     people += predictor(
-                        frame.rgb, masks=batch, camera=frame.camera, points=points, mode=self.config.mode
+                        frame.rgb,
+                        masks=batch,
+                        camera=frame.camera,
+                        points=points,
+                        mode=self.config.mode,
+                        progress=report,
                     )
             except FullMemoryError:
                 if len(batch) == 1:
@@ -142,7 +150,6 @@ class BodyNetworkReconstructor:
             else:
                 continue
             give_back_cached_memory()  # not before the exception is gone, which holds tensors
-        progress("bodies", 1.0)
         return people
 
 
