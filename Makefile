@@ -47,7 +47,7 @@ demo: setup
 test: setup $(STAMPS)/models
 	$(RUN) python -m pytest $(PYTEST_ARGS)
 
-bench: setup
+bench: setup $(STAMPS)/models
 	@for script in benchmarks/bench_*.py; do \
 		echo; echo "== $$script"; \
 		( $(RUN) python $$script ) || exit 1; \
