@@ -14,6 +14,8 @@ from typing import Any
 
 from ament_index_python.packages import get_package_prefix, get_package_share_directory
 
+from sam3d_ros.nodes.process_environment import PROCESS_ENVIRONMENT
+
 #: How long a process may take to end after SIGINT, seconds.
 END_PATIENCE = 20.0
 
@@ -26,7 +28,7 @@ def use_domain(domain: int) -> None:
         ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
         FASTRTPS_DEFAULT_PROFILES_FILE=profile,
         FASTDDS_DEFAULT_PROFILES_FILE=profile,
-        OPENBLAS_NUM_THREADS="1",
+        **PROCESS_ENVIRONMENT,
     )
 
 

@@ -12,6 +12,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from sam3d_ros.nodes.process_environment import PROCESS_ENVIRONMENT
 from sam3d_ros.reconstruction.body_config import BODY_MODES
 from sam3d_ros.reconstruction.network_config import DTYPES, MEMORY, RECONSTRUCTORS
 
@@ -114,6 +115,7 @@ def _perception(context: LaunchContext) -> list[Node]:
             package="sam3d_ros",
             executable="perception",
             namespace=LaunchConfiguration("namespace"),
+            additional_env=dict(PROCESS_ENVIRONMENT),
             output="screen",
             parameters=[LaunchConfiguration("params_file"), {"use_sim_time": use_sim_time, **parameters}],
             remappings=_remappings(),
@@ -186,16 +188,6 @@ def generate_launch_description() -> LaunchDescription:
     environment = [
         SetEnvironmentVariable(name, LaunchConfiguration("fastdds_profile"))
         for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-    ]
-    # The matrices are small: threads of BLAS only take the cores away from each other. A new object comes in half
-    # the time on two cores.
-    environment.append(SetEnvironmentVariable("OPENBLAS_NUM_THREADS", "1"))
-    # Images are megabytes that come and go in several threads. Given back to the system at once, and taken from few
-    # arenas, they leave no holes: the memory of the process stays flat (glibc).
-    environment += [
-        SetEnvironmentVariable("MALLOC_ARENA_MAX", "2"),
-        SetEnvironmentVariable("MALLOC_MMAP_THRESHOLD_", str(1 << 20)),
-        SetEnvironmentVariable("MALLOC_TRIM_THRESHOLD_", str(1 << 20)),
     ]
     rviz = Node(
         package="rviz2",
