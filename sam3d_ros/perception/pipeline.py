@@ -333,10 +333,11 @@ def _unseen(verdict: Verdict) -> Verdict:
 
 def _adopt(track: Track, sighting: _Sighting, frame: Frame, estimate: ObjectEstimate) -> bool:
     """Give a track a new mesh; False if the one it has is judged better."""
-    quality = sighting.view.quality
+    quality, measured = sighting.view.quality, sighting.view.measured > 0.0
     motion = _motion_since(sighting, track)
     if track.estimate is not None:
         # Whatever comes of it, this view has been tried: only a clearly better one is tried next.
+        track.version_measured |= measured
         track.version_quality = max(track.version_quality, quality)
         track.version_stamp = frame.stamp
         if not may_replace(estimate.verdict, track.estimate.verdict, track.version_best):
@@ -351,6 +352,7 @@ def _adopt(track: Track, sighting: _Sighting, frame: Frame, estimate: ObjectEsti
     track.version_best = estimate.verdict.state
     track.version_quality = quality
     track.version_stamp = frame.stamp
+    track.version_measured = measured
     return True
 
 

@@ -61,6 +61,7 @@ class Track:
         version_best: the best state that its mesh was judged with.
         version_quality: `InstanceView.quality` of the view that the mesh was made from.
         version_stamp: stamp of that view, nanoseconds.
+        version_measured: whether a view with measured points has been reconstructed since the mesh was made, or for it.
     """
 
     track_id: int
@@ -79,6 +80,7 @@ class Track:
     version_best: VerdictState = VerdictState.REJECTED
     version_quality: float = 0.0
     version_stamp: int = 0
+    version_measured: bool = True
 
     @property
     def label(self) -> str:

@@ -22,6 +22,7 @@ class ReconstructionReason(Enum):
     """Why a track wants to be reconstructed; the values go to logs."""
 
     NEW = "new"
+    MEASURED = "measured"
     MISFIT = "misfit"
     BETTER_VIEW = "better_view"
 
@@ -53,6 +54,9 @@ def reconstruction_reason(track: Track, stamp: int, config: VersionConfig) -> Re
     """Why a track that is seen at a stamp (nanoseconds) should be reconstructed now; None if it should not."""
     if track.estimate is None:
         return ReconstructionReason.NEW
+    if not track.version_measured and track.view.measured > 0.0:
+        # The range sensor was discovered after the camera, or saw nothing there until now: no reason to wait.
+        return ReconstructionReason.MEASURED
     age = (stamp - track.version_stamp) * _NANOSECONDS
     verdict = track.estimate.verdict
     misfit = verdict.state is VerdictState.REJECTED or not MISFITS.isdisjoint(verdict.reasons)

@@ -94,7 +94,7 @@ class Heard:
     def complete(self) -> ObjectArray | None:
         """The newest ObjectArray that shows all objects and whose detections, frames and markers came, too.
 
-        Objects of the very first images may be unmeasured: the depth camera is discovered a moment later.
+        Objects of the very first images may be REJECTED: the depth camera is discovered a moment later.
         """
         for message in reversed(self.objects):
             stamp = message.header.stamp
@@ -104,8 +104,12 @@ class Heard:
                 self.frames_at(stamp),
                 self.markers_at(stamp),
             )
-            measured = [thing for thing in message.objects if thing.verdict.point_count]
-            if len(measured) == len(NAMES) and all(rest) and len(self.meshes) >= len(NAMES):
+            accepted = [thing for thing in message.objects if thing.verdict.state == Verdict.ACCEPTED]
+            if (
+                len(accepted) == len(message.objects) == len(NAMES)
+                and all(rest)
+                and len(self.meshes) >= len(NAMES)
+            ):
                 return message
         return None
 

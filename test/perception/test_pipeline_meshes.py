@@ -15,7 +15,7 @@ from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.mesh_files import read_mesh
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import ObjectEstimate, VerdictState
-from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.frame_folder import read_frame_folder
 from sam3d_ros.perception.pipeline import ObjectPipeline, PipelineConfig
 from sam3d_ros.perception.reconstructor import Progress
@@ -137,3 +137,25 @@ def test_real_objects_are_followed_through_the_true_poses(data_dir: Path) -> Non
         turn = turn_between(found.fixed_from_object, pose)
         assert (tilt if found.estimate.label == "025_mug" else turn) < 4.0
         assert found.estimate.verdict.state is VerdictState.ACCEPTED
+
+
+def test_depth_that_comes_late_corrects_the_objects_at_once(data_dir: Path) -> None:
+    whole = read_frame_folder(data_dir / "ycbv_a" / "000001").frame(stamp=0)
+    blind = replace(whole, points=np.full_like(whole.points, np.nan), points_source=PointsSource.NONE)
+    pipeline = ObjectPipeline(make_reconstructor("geometric"))
+    for number in range(3):
+        frame = replace(blind, stamp=number * SECOND // 10)
+        observation = pipeline.observe(frame)
+        if observation.requests:
+            ids = [request.instance_id for request in observation.requests]
+            pipeline.integrate(frame, pipeline.reconstruct(frame, ids))
+    assert {thing.estimate.verdict.state for thing in observation.objects} == {VerdictState.REJECTED}
+
+    frame = replace(whole, stamp=3 * SECOND // 10)
+    requests = pipeline.observe(frame).requests
+    assert {request.reason for request in requests} == {ReconstructionReason.MEASURED}
+    pipeline.integrate(frame, pipeline.reconstruct(frame, [request.instance_id for request in requests]))
+    observation = pipeline.observe(replace(whole, stamp=4 * SECOND // 10))
+    assert not observation.requests
+    assert [thing.estimate.verdict.state for thing in observation.objects] == [VerdictState.ACCEPTED] * 3
+    assert [(thing.track_id, thing.mesh_version) for thing in observation.objects] == [(1, 2), (2, 2), (3, 2)]

@@ -62,6 +62,14 @@ def test_a_track_without_a_mesh_is_new() -> None:
     assert reconstruction_reason(track, 0, CONFIG) is ReconstructionReason.NEW
 
 
+def test_a_mesh_made_without_a_measurement_is_made_anew_at_the_first_one() -> None:
+    track = track_with_mesh(view(100, measured=0.0), REJECTED, made_from=100.0)
+    track.version_measured = False
+    assert reconstruction_reason(track, 0, CONFIG) is None
+    track.view = view(100, measured=0.1)
+    assert reconstruction_reason(track, 0, CONFIG) is ReconstructionReason.MEASURED
+
+
 @pytest.mark.parametrize(
     ("seconds", "pixels", "expected"),
     [
