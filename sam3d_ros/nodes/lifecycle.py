@@ -22,6 +22,10 @@ from rclpy.signals import SignalHandlerOptions
 
 #: Period of the timer that keeps the executor of an otherwise silent node responsive, seconds.
 HEARTBEAT_PERIOD = 0.2
+#: How long a thread may keep the interpreter while others wait, seconds. The tracking and the reconstructing thread
+#: make short numpy calls and would wait for each other at every one: with Python's five milliseconds a new object
+#: took twice as long.
+SWITCH_INTERVAL = 0.0005
 
 
 class AutostartNode(LifecycleNode):
@@ -150,6 +154,7 @@ def run_nodes(factories: Sequence[Callable[[], Node]], args: Sequence[str] | Non
         The exit code: 0 after a signal, 1 when an exception ended the executor or any other thread (half a graph
         that looks alive is worse than none), 2 when a node refused its parameters.
     """
+    sys.setswitchinterval(SWITCH_INTERVAL)
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     stop, crashed = threading.Event(), threading.Event()
 
