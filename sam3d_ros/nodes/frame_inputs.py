@@ -26,6 +26,9 @@ from sam3d_ros.ros.qos import PROFILE_NAMES, qos_profile
 from sam3d_ros.ros.stamps import nanoseconds
 from sam3d_ros.ros.transforms import BufferLookup
 
+#: So long after it subscribes the node does not yet know that there is no depth: discovery takes usually less than a
+#: second. Seconds.
+DISCOVERY_TIME = 1.5
 #: Without one of these there is no frame.
 REQUIRED = (Input.IMAGE, Input.LABELS, Input.CAMERA_INFO)
 
@@ -90,6 +93,8 @@ class FrameInputs:
         self._label_names: Mapping[int, str] = {}
         self._meters: dict[Input, RateMeter] = {}
         self._subscriptions: dict[Input | None, Subscription] = {}
+        self._wait = assembler.wait
+        self._settled_at = 0.0
 
     def open(self) -> None:
         """Subscribe."""
@@ -115,6 +120,11 @@ class FrameInputs:
             kind: node.create_subscription(message_type, topic, partial(self._take, kind), qos)
             for kind, (message_type, topic) in topics.items()
         }
+        if settings.auto_range_sensor:
+            # Discovery finds the camera and its depth in any order: an object must not be made from the first of them.
+            config = self.assembler.config
+            self._settled_at = time.monotonic() + DISCOVERY_TIME
+            self.assembler.config = replace(config, expect_depth=True, wait=max(config.wait, DISCOVERY_TIME))
         self._subscriptions[None] = node.create_subscription(
             LabelInfo, "label_info", self._take_label_info, qos_profile("latched")
         )
@@ -147,13 +157,14 @@ class FrameInputs:
 
     def follow_publishers(self) -> None:
         """Expect the range sensors that somebody publishes; called now and then."""
-        if self._settings.auto_range_sensor and self._subscriptions:
+        if self._settings.auto_range_sensor and self._subscriptions and time.monotonic() >= self._settled_at:
             published = {
                 kind: self._node.count_publishers(self._subscriptions[kind].topic_name) > 0
                 for kind in (Input.DEPTH, Input.POINTS)
             }
             self.assembler.config = replace(
                 self.assembler.config,
+                wait=self._wait,
                 expect_depth=published[Input.DEPTH],
                 expect_points=published[Input.POINTS] and not published[Input.DEPTH],
             )
