@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import shutil
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from command_line import refused, run, run_process
 
-from sam3d_ros.cli.main import main
 from sam3d_ros.geometry.mesh_files import read_mesh
 
 torch = pytest.importorskip("torch", reason="requirements/models.txt is not installed")
@@ -33,46 +27,6 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command line left behind."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def run(*arguments: object) -> Done:
-    """Run a command line in this process, which has imported PyTorch already."""
-    out, errors = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(errors):
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as ended:  # of the parser
-            code = int(ended.code or 0)
-    return Done(code, out.getvalue(), errors.getvalue())
-
-
-def run_process(*arguments: object) -> Done:
-    """Run a command line as a user does."""
-    done = subprocess.run(
-        [sys.executable, "-m", "sam3d_ros.cli.main", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    return Done(done.returncode, done.stdout, done.stderr)
-
-
-def refused(done: Done, message: str) -> None:
-    """Exit code 2 and one line."""
-    assert done.returncode == 2, done.stderr
-    assert message in done.stderr
-    assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
 @pytest.fixture(scope="module")
