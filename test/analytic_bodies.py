@@ -7,7 +7,8 @@ import numpy as np
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
-from sam3d_ros.perception.body_estimates import BodyEstimate, RigParameters, Skeleton
+from sam3d_ros.geometry.rig_parameters import RigParameters
+from sam3d_ros.perception.body_estimates import BodyEstimate, Skeleton
 from sam3d_ros.perception.estimates import ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.frame import Frame, PointsSource
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.geometry.rig_parameters import RigParameters
 from sam3d_ros.perception.estimates import Verdict
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.reconstructor import Progress
@@ -29,29 +30,6 @@ class Skeleton:
     keypoints: tuple[str, ...]
     links: tuple[tuple[int, int], ...]
     joints: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class RigParameters:
-    """Parameters of the Momentum Human Rig: they make the surface and the joints again.
-
-    Attributes:
-        model: (204,) float32: root (decimetres, radians), 130 angles and lengths, 68 sizes of the skeleton.
-        shape: (45,) float32 coefficients of the surface.
-        root: (3,) float32 angles of the root about the fixed x, then y, then z of the rig, radians.
-        body: (133,) float32 angles of the body, radians, and six lengths; fingers and jaw are zero.
-        hands: (108,) float32 code of both hands' fingers, the left one first.
-        sizes: (28,) float32 coefficients of the skeleton's sizes.
-        camera: (3,) float32 size and place in the crop, as the network writes them.
-    """
-
-    model: NDArray[np.float32]
-    shape: NDArray[np.float32]
-    root: NDArray[np.float32]
-    body: NDArray[np.float32]
-    hands: NDArray[np.float32]
-    sizes: NDArray[np.float32]
-    camera: NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from sam3d_ros.models.body.predictor import SAM3DBody
 from sam3d_ros.models.body.rig_files import RigError
 from sam3d_ros.models.devices import chosen_device, give_back_cached_memory, is_out_of_memory
 from sam3d_ros.models.objects.checkpoints import DTYPES
-from sam3d_ros.perception.body_estimates import BodyEstimate, RigParameters, Skeleton, camera_from_body
+from sam3d_ros.perception.body_estimates import BodyEstimate, Skeleton, camera_from_body
 from sam3d_ros.perception.estimates import ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.geometric.rectification import rectified
@@ -155,7 +155,7 @@ class BodyNetworkReconstructor:
 
 def _estimate(frame: Frame, label: str, instance_id: int, person: BodyPrediction) -> BodyEstimate:
     pose = camera_from_body(SKELETON, person.keypoints)
-    mesh, rig = person.mesh, person.rig
+    mesh = person.mesh
     if mesh is not None:
         vertices = pose.apply_inverse(person.camera_from_body.apply(mesh.vertices))
         mesh = Mesh(vertices.astype(np.float32), mesh.triangles, mesh.colors)
@@ -169,7 +169,7 @@ def _estimate(frame: Frame, label: str, instance_id: int, person: BodyPrediction
         joint_rotations=person.joint_rotations,
         camera_from_body=pose,
         mesh=mesh,
-        rig=RigParameters(rig.model, rig.shape, rig.root, rig.body, rig.hands, rig.sizes, rig.camera),
+        rig=person.rig,
         verdict=_verdict(frame, frame.mask(instance_id), mesh, pose, person),
     )
 

@@ -12,8 +12,9 @@ from scipy.spatial.transform import Rotation
 from std_msgs.msg import Header
 
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.rig_parameters import RigParameters
 from sam3d_ros.msg import Body, BodyArray, BodyMesh
-from sam3d_ros.perception.body_estimates import RigParameters, Skeleton
+from sam3d_ros.perception.body_estimates import Skeleton
 from sam3d_ros.perception.body_tracking import TrackedBody
 from sam3d_ros.perception.estimates import Verdict
 from sam3d_ros.ros.flat_arrays import flat_array

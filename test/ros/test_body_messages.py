@@ -13,8 +13,8 @@ from rclpy.serialization import deserialize_message, serialize_message
 from visualization_msgs.msg import Marker, MarkerArray
 
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.rig_parameters import RigParameters
 from sam3d_ros.msg import BodyArray, BodyMesh
-from sam3d_ros.perception.body_estimates import RigParameters
 from sam3d_ros.perception.body_tracking import TrackedBody
 from sam3d_ros.perception.estimates import VerdictState
 from sam3d_ros.ros.body_markers import NAMESPACES, BodyMarkerBoard, joint_marker, name_marker, skeleton_marker

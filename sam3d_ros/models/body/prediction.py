@@ -10,34 +10,12 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.geometry.rig_parameters import RigParameters
 from sam3d_ros.models.body.metric_root import MetricScale
 
 #: Axes of the rig (x to the left of the body, y up, z out of its chest) in a camera that faces it.
 CAMERA_AXES_FROM_RIG = np.diag([1.0, -1.0, -1.0])
 _SKIN_COLOR = 200
-
-
-@dataclass(frozen=True, eq=False)
-class RigPose:
-    """Parameters of the Momentum Human Rig.
-
-    Attributes:
-        model: (204,) float32: root (decimetres, radians), 130 angles and lengths, 68 sizes of the skeleton.
-        shape: (45,) float32 coefficients of the surface.
-        root: (3,) float32 angles of the root about the fixed x, then y, then z of the rig, radians.
-        body: (133,) float32 angles of the body, radians, and six lengths; fingers and jaw are zero.
-        hands: (108,) float32 code of both hands' fingers, the left one first.
-        sizes: (28,) float32 coefficients of the skeleton's sizes.
-        camera: (3,) float32 size and place in the crop, as the network writes them.
-    """
-
-    model: NDArray[np.float32]
-    shape: NDArray[np.float32]
-    root: NDArray[np.float32]
-    body: NDArray[np.float32]
-    hands: NDArray[np.float32]
-    sizes: NDArray[np.float32]
-    camera: NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +49,7 @@ class BodyPrediction:
     camera_from_body: Similarity
     vertices: NDArray[np.float32] | None
     triangles: NDArray[np.uint32] | None
-    rig: RigPose
+    rig: RigParameters
     metric: MetricScale | None
     hands_used: tuple[bool, bool]
     hand_boxes: NDArray[np.float32] | None

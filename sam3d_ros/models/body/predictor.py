@@ -12,13 +12,14 @@ from torch import Tensor
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.rig_parameters import RigParameters
 from sam3d_ros.models.body.branch import camera_axes
 from sam3d_ros.models.body.checkpoints import read_checkpoint
 from sam3d_ros.models.body.keypoints import KEYPOINTS
 from sam3d_ros.models.body.metric_root import scale_of_mesh, scale_of_points
 from sam3d_ros.models.body.network import BodyNetwork
 from sam3d_ros.models.body.pipeline import WRIST_TURN, Mode, People, Pipeline, Scene
-from sam3d_ros.models.body.prediction import CAMERA_AXES_FROM_RIG, BodyPrediction, RigPose
+from sam3d_ros.models.body.prediction import CAMERA_AXES_FROM_RIG, BodyPrediction
 from sam3d_ros.models.body.projection import default_intrinsics
 from sam3d_ros.models.body.quirks import Quirks
 from sam3d_ros.models.body.rig import Rig
@@ -204,7 +205,7 @@ def _prediction(
         camera_from_body=Similarity(CAMERA_AXES_FROM_RIG, place),
         vertices=None if skin is None else _numpy(skin[row]) @ axes,
         triangles=None if skin is None else triangles,
-        rig=RigPose(
+        rig=RigParameters(
             model=_numpy(estimate.rig_parameters[row]),
             shape=_numpy(parameters.shape[row]),
             root=_numpy(parameters.root[row]),
