@@ -28,6 +28,8 @@ class BodyPrediction:
         pixels: (70, 2) float32 of the keypoints in the image.
         joints: (127, 3) float32 in the order of `joints.JOINT_NAMES`.
         joint_rotations: (127, 3, 3) float32 camera_from_joint; axes are those of the rig's joints.
+        joint_angles: (127, 3) float32 by which the rig turned each joint about its x, y and z, radians: the joint
+            is at R(z) R(y) R(x) from its rest; NaN about axes that the rig does not turn it.
         joint_scales: (127,) float32 of the surface around each joint.
         camera_from_body: of the rig frame, in metres: x to the left, y up, z out of the chest, with the origin
             between the feet of the rest pose.
@@ -45,6 +47,7 @@ class BodyPrediction:
     pixels: NDArray[np.float32]
     joints: NDArray[np.float32]
     joint_rotations: NDArray[np.float32]
+    joint_angles: NDArray[np.float32]
     joint_scales: NDArray[np.float32]
     camera_from_body: Similarity
     vertices: NDArray[np.float32] | None

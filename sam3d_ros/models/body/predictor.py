@@ -176,8 +176,9 @@ class SAM3DBody:
             skin = self.pipeline.skin(people.estimate)
         triangles = _numpy(self.rig.triangles).astype(np.uint32)
         exact = _numpy(self.pipeline.exact_keypoints)
+        turns = _numpy(self.rig.skeleton.turns)
         return [
-            _prediction(people, skin, triangles, exact, scene.boxes, person)
+            _prediction(people, skin, triangles, exact, turns, scene.boxes, person)
             for person in range(len(scene.boxes))
         ]
 
@@ -187,6 +188,7 @@ def _prediction(
     skin: Tensor | None,
     triangles: NDArray[np.uint32],
     exact: NDArray[np.bool_],
+    turns: NDArray[np.bool_],
     boxes: Tensor,
     row: int,
 ) -> BodyPrediction:
@@ -201,6 +203,7 @@ def _prediction(
         pixels=np.where(exact[:, None], _numpy(estimate.pixels[row]), np.float32(np.nan)),
         joints=_numpy(camera_axes(estimate.states.positions[row])) + place,
         joint_rotations=axes @ _numpy(people.rotations[row]),
+        joint_angles=np.where(turns, _numpy(estimate.states.angles[row]), np.float32(np.nan)),
         joint_scales=_numpy(estimate.states.scales[row]),
         camera_from_body=Similarity(CAMERA_AXES_FROM_RIG, place),
         vertices=None if skin is None else _numpy(skin[row]) @ axes,

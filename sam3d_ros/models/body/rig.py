@@ -99,6 +99,12 @@ class Skeleton(nn.Module):
             self._levels = [(depths == level).nonzero()[:, 0] for level in range(max(depth) + 1)]
         return self._levels
 
+    @property
+    def turns(self) -> Tensor:
+        """(J, 3) bool: the angles of each joint that some parameter moves; all others are always zero."""
+        rows = self.parameter_transform.unflatten(0, (-1, _JOINT_PARAMETERS))
+        return rows[:, 3:6].ne(0).any(dim=-1)
+
     def joint_parameters(self, parameters: Tensor) -> Tensor:
         """(B, 204) parameters of the rig -> (B, J, 7) parameters of the joints."""
         return (parameters @ self.parameter_transform.T).unflatten(-1, (-1, _JOINT_PARAMETERS))
