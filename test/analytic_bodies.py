@@ -62,6 +62,7 @@ def standing_body(
         confidences=np.full(len(KEYPOINTS), 0.5, np.float32),
         joints=camera_from_body.apply(JOINTS).astype(np.float32),
         joint_rotations=(camera_from_body.rotation @ np.stack(turns)).astype(np.float32),
+        joint_angles=np.array([(np.nan, np.nan, 0.1 * i) for i in range(3)], np.float32),
         camera_from_body=camera_from_body,
         mesh=mesh,
         rig=RigParameters(**rig),

@@ -44,6 +44,8 @@ class BodyEstimate:
         confidences: (K,) float32 of the keypoints, 0 to 1; NaN = the reconstructor does not tell.
         joints: (J, 3) float32 in the optical frame, metres.
         joint_rotations: (J, 3, 3) float32 camera_from_joint; axes are those of the rig's joints.
+        joint_angles: (J, 3) float32 that each joint is turned by about its own x, y and z, radians: it stands at
+            R(z) R(y) R(x) from its rest; NaN about axes that the rig does not turn it.
         camera_from_body: the body frame of REP-155 in the optical frame, scale one: origin between the hips, x out
             of the chest, y to the left, z to the head.
         mesh: surface in the body frame, metres; None if the rig has none or it was not asked for.
@@ -58,6 +60,7 @@ class BodyEstimate:
     confidences: NDArray[np.float32]
     joints: NDArray[np.float32]
     joint_rotations: NDArray[np.float32]
+    joint_angles: NDArray[np.float32]
     camera_from_body: Similarity
     mesh: Mesh | None
     rig: RigParameters
@@ -70,6 +73,7 @@ class BodyEstimate:
             "confidences": (count,),
             "joints": (joints, 3),
             "joint_rotations": (joints, 3, 3),
+            "joint_angles": (joints, 3),
         }
         for name, shape in expected.items():
             if getattr(self, name).shape != shape:

@@ -167,6 +167,7 @@ def _estimate(frame: Frame, label: str, instance_id: int, person: BodyPrediction
         confidences=np.full(len(person.keypoints), np.nan, np.float32),
         joints=person.joints,
         joint_rotations=person.joint_rotations,
+        joint_angles=person.joint_angles,
         camera_from_body=pose,
         mesh=mesh,
         rig=person.rig,

@@ -98,6 +98,7 @@ def test_people_stand_beside_objects(tmp_path: Path) -> None:
         confidences=nothing,
         joints=np.zeros((0, 3), np.float32),
         joint_rotations=np.zeros((0, 3, 3), np.float32),
+        joint_angles=np.zeros((0, 3), np.float32),
         camera_from_body=upright,
         mesh=surface,
         rig=RigParameters(*[nothing] * 7),
