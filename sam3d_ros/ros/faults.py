@@ -33,13 +33,33 @@ class Fault(Enum):
     )
     MISSING_CAMERA_INFO = ("missing_camera_info", Level.ERROR, "publish or remap the topic camera_info")
     MISSING_INPUT = ("missing_input", Level.WARN, "check that the topic is published and remapped")
-    LABELS_TOO_LATE = ("labels_too_late", Level.WARN, "raise assembler.queue_size, or segment fewer images")
+    LABELS_TOO_LATE = (
+        "labels_too_late",
+        Level.WARN,
+        "raise assembler.queue_size, or segment (or detect) in fewer images",
+    )
     LABELS_RESIZED = ("labels_resized", Level.WARN, "publish the labels in the size of the image")
     EMPTY_MASK = ("empty_mask", Level.WARN, "lower min_mask_pixels, or let the segmenter drop small masks")
     NO_DEPTH_IN_MASK = (
         "no_depth_in_mask",
         Level.WARN,
         "check the range of the depth sensor and its registration",
+    )
+    INVALID_BOX = ("invalid_box", Level.ERROR, "publish finite boxes that overlap the image, in its pixels")
+    UNKNOWN_KEYPOINT = (
+        "unknown_keypoint",
+        Level.ERROR,
+        "name keypoints as keypoint_names of BodyArray does; the names of COCO are among them",
+    )
+    INVALID_KEYPOINTS = (
+        "invalid_keypoints",
+        Level.ERROR,
+        "give x and y of every named keypoint, and one confidence for each or none",
+    )
+    UNMATCHED_KEYPOINTS = (
+        "unmatched_keypoints",
+        Level.WARN,
+        "check that keypoints and people are of the same image; people need a mask or a box to be posed",
     )
     MISSING_FRAME_ID = (
         "missing_frame_id",

@@ -1,9 +1,10 @@
 """Finds the messages that belong to one moment.
 
-Each input has a short queue by stamp. A set is complete when there is an image, labels of its stamp, a
-camera_info, and every further input that is expected, or that input has been waited for long enough. Labels may
-come long after their image: a segmenter takes time. Of several complete sets the newest is taken and everything
-older is dropped and counted. Stamps are nanoseconds; the assembler knows nothing of ROS.
+Each input has a short queue by stamp. A set is complete when there is an image, labels of its stamp (or detections,
+where these say what is in the image), a camera_info, and every further input that is expected, or that input has been
+waited for long enough. Labels may come long after their image: a segmenter takes time. Of several complete sets the
+newest is taken and everything older is dropped and counted. Stamps are nanoseconds; the assembler knows nothing of
+ROS.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ class Input(Enum):
     DEPTH = "depth"
     DEPTH_INFO = "depth/camera_info"
     POINTS = "points"
+    DETECTIONS = "detections"
+    KEYPOINTS = "keypoints"
 
 
 class Drop(Enum):
@@ -38,7 +41,8 @@ class Drop(Enum):
 
     SUPERSEDED = "superseded"  # its set was complete, but a newer one came before anybody took it
     NO_LABELS = "no_labels"  # an image for which no labels came
-    NO_IMAGE = "no_image"  # labels, depth or points without an image of their stamp
+    NO_DETECTIONS = "no_detections"  # an image for which no detections came
+    NO_IMAGE = "no_image"  # anything else without an image of its stamp
     NO_CAMERA_INFO = "no_camera_info"  # image and labels without any calibration
     LATE = "late"  # older than the last set that was taken
     TIME_JUMP = "time_jump"  # from before the clock jumped back
@@ -73,21 +77,26 @@ class InputSet:
 
     Attributes:
         stamp: of the image, nanoseconds.
-        image, labels, camera_info: always there.
+        image, camera_info: always there.
+        labels: None where detections say what is in the image.
         depth, depth_info, points: None where nothing came in time.
         arrival: when the image came, seconds on the assembler's clock.
         epoch: how often time had started anew.
+        detections: None where labels say what is in the image.
+        keypoints: None where nothing came in time.
     """
 
     stamp: int
     image: Any
-    labels: Any
+    labels: Any | None
     camera_info: Any
     depth: Any | None
     depth_info: Any | None
     points: Any | None
     arrival: float
     epoch: int
+    detections: Any | None = None
+    keypoints: Any | None = None
 
 
 class _Queue:
@@ -145,6 +154,12 @@ class FrameAssembler:
         faults: where time_jump, repeated_stamp, labels_too_late, missing_camera_info and missing_input are
             reported.
         clock: seconds that only grow.
+        located_by: what says where things are in an image, which therefore waits for it: labels or detections.
+
+    Attributes:
+        config: parameters.
+        located_by: as given.
+        expect_keypoints: a set waits for keypoints, too.
     """
 
     def __init__(
@@ -152,8 +167,12 @@ class FrameAssembler:
         config: AssemblerConfig | None = None,
         faults: FaultLog | None = None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        located_by: Input = Input.LABELS,
     ) -> None:
         self.config = config or AssemblerConfig()
+        self.located_by = located_by
+        self.expect_keypoints = False
         self._faults = faults or FaultLog()
         self._clock = clock
         self._changed = threading.Condition()
@@ -201,7 +220,7 @@ class FrameAssembler:
             if kind in (Input.CAMERA_INFO, Input.DEPTH_INFO):
                 self._latest_info[kind] = message
                 self._queues[kind].add(stamp, message, self._clock())
-            elif kind in (Input.IMAGE, Input.LABELS) and self._is_late(stamp):
+            elif kind in (Input.IMAGE, self.located_by) and self._is_late(stamp):
                 self._drops[kind, Drop.LATE] += 1
                 if kind is Input.IMAGE and stamp == self._taken:
                     self._faults.report(
@@ -209,7 +228,7 @@ class FrameAssembler:
                     )
                 return jumped
             else:
-                if kind is Input.LABELS:
+                if kind is self.located_by:
                     self._note_late_labels(stamp)
                 gone = self._queues[kind].add(stamp, message, self._clock())
                 if gone is not None:
@@ -280,12 +299,12 @@ class FrameAssembler:
         ):
             self._faults.report(
                 Fault.LABELS_TOO_LATE,
-                f"labels are {(images[-1] - stamp) / _SECOND:.2f} s behind the images, of which "
+                f"{self.located_by.value} are {(images[-1] - stamp) / _SECOND:.2f} s behind the images, of which "
                 f"{len(images)} are kept",
             )
 
     def _take(self) -> InputSet | None:
-        images, labels = self._queues[Input.IMAGE], self._queues[Input.LABELS]
+        images, labels = self._queues[Input.IMAGE], self._queues[self.located_by]
         tolerance = round(self.config.tolerance * _SECOND)
         for label_stamp in reversed(labels.stamps):
             stamp = images.nearest(label_stamp, tolerance)
@@ -300,19 +319,22 @@ class FrameAssembler:
     def _completed(self, stamp: int, label_stamp: int) -> InputSet | None:
         """The set of an image and its labels, or None where it has to wait."""
         image, image_arrival = self._queues[Input.IMAGE].get(stamp)
-        labels, labels_arrival = self._queues[Input.LABELS].get(label_stamp)
+        labels, labels_arrival = self._queues[self.located_by].get(label_stamp)
         waited = self._clock() - max(image_arrival, labels_arrival)
         info = self._info(Input.CAMERA_INFO, stamp)
         if info is None:
             if waited >= self.config.wait and stamp > self._without_info:
                 self._without_info = stamp
-                self._faults.report(Fault.MISSING_CAMERA_INFO, "image and labels come, but no camera_info")
+                self._faults.report(
+                    Fault.MISSING_CAMERA_INFO, f"image and {self.located_by.value} come, but no camera_info"
+                )
             return None
         config = self.config
-        chosen: dict[Input, Any | None] = {}
+        chosen: dict[Input, Any | None] = {self.located_by: labels}
         for kind, expected, tolerance in (
             (Input.DEPTH, config.expect_depth, config.tolerance),
             (Input.POINTS, config.expect_points, config.points_tolerance),
+            (Input.KEYPOINTS, self.expect_keypoints, config.tolerance),
         ):
             queue = self._queues[kind]
             match = queue.nearest(stamp, round(tolerance * _SECOND))
@@ -328,13 +350,15 @@ class FrameAssembler:
         return InputSet(
             stamp=stamp,
             image=image,
-            labels=labels,
+            labels=chosen.get(Input.LABELS),
             camera_info=info,
             depth=chosen[Input.DEPTH],
             depth_info=self._info(Input.DEPTH_INFO, stamp),
             points=chosen[Input.POINTS],
             arrival=image_arrival,
             epoch=self._epoch,
+            detections=chosen.get(Input.DETECTIONS),
+            keypoints=chosen[Input.KEYPOINTS],
         )
 
     def _info(self, kind: Input, stamp: int) -> Any | None:
@@ -343,7 +367,7 @@ class FrameAssembler:
 
     def _forget(self, stamp: int, label_stamp: int) -> None:
         """Drop the set that was taken and all that is older."""
-        ends = {Input.IMAGE: (stamp, stamp), Input.LABELS: (label_stamp, max(stamp, label_stamp))}
+        ends = {Input.IMAGE: (stamp, stamp), self.located_by: (label_stamp, max(stamp, label_stamp))}
         for kind, (own, end) in ends.items():
             for old in self._queues[kind].stamps:
                 if old <= end and old != own:
@@ -356,17 +380,19 @@ class FrameAssembler:
             (Input.POINTS, self.config.points_tolerance),
             (Input.CAMERA_INFO, self.config.tolerance),
             (Input.DEPTH_INFO, self.config.tolerance),
+            (Input.KEYPOINTS, self.config.tolerance),
         ):
             self._queues[kind].drop_until(stamp - round(tolerance * _SECOND))
         self._taken = stamp
 
     def _reason(self, kind: Input, stamp: int) -> Drop:
         """Why a message that has to go was never part of a set."""
-        if kind in (Input.DEPTH, Input.POINTS):
+        if kind not in (Input.IMAGE, self.located_by):
             return Drop.NO_IMAGE
-        partner, missing = (
-            (Input.LABELS, Drop.NO_LABELS) if kind is Input.IMAGE else (Input.IMAGE, Drop.NO_IMAGE)
-        )
+        partner, missing = Input.IMAGE, Drop.NO_IMAGE
+        if kind is Input.IMAGE:
+            partner = self.located_by
+            missing = Drop.NO_LABELS if partner is Input.LABELS else Drop.NO_DETECTIONS
         if self._queues[partner].nearest(stamp, round(self.config.tolerance * _SECOND)) is None:
             return missing
         return Drop.SUPERSEDED if Input.CAMERA_INFO in self._latest_info else Drop.NO_CAMERA_INFO
