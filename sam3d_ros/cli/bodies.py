@@ -8,7 +8,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +117,7 @@ def reconstruct_people(
     if obstacle := config.obstacle():
         raise MissingWeightsError(obstacle)
     require_networks()
+    from sam3d_ros.perception.body_alignment import alignment_of
     from sam3d_ros.reconstruction.bodies import BodyNetworkReconstructor
 
     try:
@@ -126,30 +127,12 @@ def reconstruct_people(
     reconstructor.load()
     print(f"people: weights in {config.folder}, on {reconstructor.description}", file=sys.stderr)
     start = time.perf_counter()
-    seen = _without_points(frame) if arguments.relative_depth else frame
     with ProgressLine(len(people)) as line:
         estimates = reconstructor.reconstruct(
-            seen, people, progress=lambda stage, share: line.update(0, share * len(people), stage)
+            frame, people, progress=lambda stage, share: line.update(0, share * len(people), stage)
         )
     seconds = (time.perf_counter() - start) / len(people)
-    return [BodyAnswer(estimate, _alignment(estimate, frame), seconds) for estimate in estimates]
-
-
-def _without_points(frame: Frame) -> Frame:
-    import numpy as np
-
-    from sam3d_ros.perception.frame import PointsSource
-
-    return replace(frame, points=np.full_like(frame.points, np.nan), points_source=PointsSource.NONE)
-
-
-def _alignment(body: BodyEstimate, frame: Frame) -> BodyAlignment | None:
-    from sam3d_ros.perception.body_alignment import align_body
-
-    if body.mesh is None:
-        return None
-    mask = frame.mask(body.instance_id)
-    return align_body(body.mesh, body.camera_from_body, frame.camera, frame.points, mask)
+    return [BodyAnswer(estimate, alignment_of(estimate, frame), seconds) for estimate in estimates]
 
 
 def write_bodies(folder: Path, name: str, bodies: Sequence[BodyAnswer]) -> None:

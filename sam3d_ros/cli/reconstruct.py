@@ -106,7 +106,7 @@ def run(arguments: argparse.Namespace) -> None:
         folder = read_frame_folder(arguments.frame_dir)
     except FrameFolderError as error:
         raise InputError(str(error)) from error
-    frame = folder.frame()
+    frame = replace(folder.frame(), is_metric=not arguments.relative_depth)
     people = people_of(arguments, frame)
     ids = _object_ids(folder, frame, people, required=not arguments.bodies)
     with output_folder(arguments.out, is_own=_is_own) as work:
@@ -193,15 +193,14 @@ def _named(frame: Frame, instance_id: int) -> str:
 
 
 def _in_metres(answers: Sequence[_Answer], bodies: Sequence[BodyAnswer]) -> list[_Answer]:
-    """The objects in the scale of the person whose alignment rests on the most points."""
-    from sam3d_ros.perception.body_alignment import in_scale_of_body
+    """The objects in the scale of the people."""
+    from sam3d_ros.perception.body_alignment import firmest, in_scale_of_body
 
-    found = [body.alignment for body in bodies if body.alignment is not None]
-    if not found:
+    best = firmest([body.alignment for body in bodies])
+    if best is None:
         raise InputError(
             "--relative-depth needs a person with depth in the mask, and there is none: leave it out"
         )
-    best = max(found, key=lambda alignment: alignment.count)
     return [replace(answer, estimate=in_scale_of_body([answer.estimate], best)[0]) for answer in answers]
 
 

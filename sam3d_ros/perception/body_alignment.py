@@ -6,7 +6,7 @@ on it says how long a metre is there. Where the point map is metric, the same fi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +16,9 @@ from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.geometry.raycasting import RayScene
+from sam3d_ros.perception.body_estimates import BodyEstimate
 from sam3d_ros.perception.estimates import ObjectEstimate
+from sam3d_ros.perception.frame import Frame
 
 Array = NDArray[np.float64]
 
@@ -91,6 +93,28 @@ def align_body(
     gaps = np.abs(placed.distance - measured[:, 2])[placed.hit]
     residual = float(np.median(gaps)) if len(gaps) else float("nan")
     return BodyAlignment(points_from_camera, residual, int(np.count_nonzero(hit)))
+
+
+def alignment_of(body: BodyEstimate, frame: Frame) -> BodyAlignment | None:
+    """Align a person with the points measured in the mask, metric or not; see `align_body`.
+
+    Args:
+        body: posed in this frame.
+        frame: with points in any unit.
+
+    Returns:
+        The alignment; None where too little is measured, or there is no surface.
+    """
+    if body.mesh is None:
+        return None
+    mask = frame.mask(body.instance_id)
+    return align_body(body.mesh, body.camera_from_body, frame.camera, frame.points, mask)
+
+
+def firmest(alignments: Iterable[BodyAlignment | None]) -> BodyAlignment | None:
+    """The alignment that rests on the most points; None if there is none."""
+    found = [alignment for alignment in alignments if alignment is not None]
+    return max(found, key=lambda alignment: alignment.count, default=None)
 
 
 def near(measured: Array) -> NDArray[np.bool_]:

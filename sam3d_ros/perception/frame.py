@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.perception.estimates import ScaleSource
 
 
 class PointsSource(Enum):
@@ -20,6 +21,13 @@ class PointsSource(Enum):
     DEPTH = "depth"
     LIDAR = "lidar"
     NONE = "none"
+
+
+_SCALE_SOURCES = {
+    PointsSource.DEPTH: ScaleSource.DEPTH,
+    PointsSource.LIDAR: ScaleSource.LIDAR,
+    PointsSource.NONE: ScaleSource.PRIOR,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +45,8 @@ class Frame:
         label_names: instance id -> class name, as far as known.
         fixed_from_camera: pose of the camera in the fixed frame that objects are tracked in; None = the camera
             itself is that frame.
+        is_metric: whether `points` are in metres; otherwise in a unit that nobody knows, which may be another one in
+            the next frame.
 
     Raises:
         ValueError: the arrays disagree in size or have the wrong type.
@@ -51,6 +61,7 @@ class Frame:
     camera: Camera
     label_names: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
     fixed_from_camera: Similarity | None = None
+    is_metric: bool = True
 
     def __post_init__(self) -> None:
         size = (self.camera.height, self.camera.width)
@@ -66,6 +77,15 @@ class Frame:
                     f"{name} is {array.shape} {array.dtype} but the camera is {size[1]}x{size[0]}: "
                     f"give {shape} {np.dtype(dtype).name}"
                 )
+
+    @property
+    def scale_source(self) -> ScaleSource:
+        """What the size of something rests on that is measured by the points of this frame."""
+        return _SCALE_SOURCES[self.points_source] if self.is_metric else ScaleSource.PRIOR
+
+    def without_points(self) -> Frame:
+        """The same as seen by the camera alone."""
+        return replace(self, points=np.full_like(self.points, np.nan), points_source=PointsSource.NONE)
 
     def instance_ids(self) -> list[int]:
         """The instances that have at least one pixel, ascending."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from sam3d_ros.geometry.boxes import OrientedBox
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
-from sam3d_ros.perception.frame import Frame, PointsSource
+from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.measurement import hiding_pixels, measure, window_of
 from sam3d_ros.perception.refinement import distances
 from sam3d_ros.perception.visible_surface import VisibleSurface
@@ -26,11 +26,6 @@ FIGURE_REASONS = (
     "touches_border",
     "occluded",
 )
-_SCALE_SOURCES = {
-    PointsSource.DEPTH: ScaleSource.DEPTH,
-    PointsSource.LIDAR: ScaleSource.LIDAR,
-    PointsSource.NONE: ScaleSource.PRIOR,
-}
 #: Reasons that reject at once, whoever found them; the last two mean that the mesh is a mere box.
 _FATAL = frozenset({"no_mesh", "no_points", "mask_too_small", "empty_shape"})
 
@@ -81,7 +76,7 @@ def judge(frame: Frame, estimate: ObjectEstimate, thresholds: VerdictThresholds 
     reasons = [reason for reason in estimate.verdict.reasons if reason not in FIGURE_REASONS]
     measurement = measure(frame, estimate.instance_id, max_points=thresholds.max_points)
     count = measurement.count
-    scale_source = _SCALE_SOURCES[frame.points_source] if count else ScaleSource.PRIOR
+    scale_source = frame.scale_source if count else ScaleSource.PRIOR
     if len(estimate.mesh.triangles) == 0:
         return Verdict(
             VerdictState.REJECTED, ("no_mesh", *reasons), np.nan, np.nan, np.nan, count, scale_source

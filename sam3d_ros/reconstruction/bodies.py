@@ -22,7 +22,7 @@ from sam3d_ros.models.devices import chosen_device, give_back_cached_memory, is_
 from sam3d_ros.models.objects.checkpoints import DTYPES
 from sam3d_ros.perception.body_estimates import BodyEstimate, Skeleton, camera_from_body
 from sam3d_ros.perception.estimates import ScaleSource, Verdict, VerdictState
-from sam3d_ros.perception.frame import Frame, PointsSource
+from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.geometric.rectification import rectified
 from sam3d_ros.perception.measurement import hiding_pixels, window_of
 from sam3d_ros.perception.reconstructor import Progress
@@ -32,7 +32,6 @@ from sam3d_ros.reconstruction.errors import FullMemoryError, MissingWeightsError
 #: Names of what SAM 3D Body gives.
 SKELETON = Skeleton(NAMES, LINKS, JOINT_NAMES)
 
-_SCALE_SOURCES = {PointsSource.DEPTH: ScaleSource.DEPTH, PointsSource.LIDAR: ScaleSource.LIDAR}
 #: A silhouette that overlaps its mask less is not trusted, or not believed at all.
 _GOOD_OVERLAP, _BEARABLE_OVERLAP = 0.6, 0.3
 #: So many rays tell the overlap of a silhouette and its mask.
@@ -97,17 +96,17 @@ class BodyNetworkReconstructor:
     ) -> list[BodyEstimate]:
         """Pose people; see the protocol `BodyReconstructor`.
 
-        A point map inside a mask gives size and distance of the body; the scale source of the verdict says so. Without
-        it is PRIOR: they are as the camera alone suggests. Reasons that it leaves in a verdict: "no_points" (nothing
-        is measured in the mask), "few_points" (what is measured there does not agree on a scale), "low_overlap" (the
-        silhouette misses the mask).
+        A metric point map inside a mask gives size and distance of the body; the scale source of the verdict says so.
+        Without one it is PRIOR: they are as the camera alone suggests. Reasons that it leaves in a verdict: "no_points"
+        (nothing is measured in the mask), "few_points" (what is measured there does not agree on a scale),
+        "low_overlap" (the silhouette misses the mask).
 
         Raises:
             ValueError: an id has no pixel in the frame.
             MissingWeightsError: the weights are damaged.
             FullMemoryError: not even one person fits into memory.
         """
-        seen = rectified(frame)
+        seen = rectified(frame if frame.is_metric else frame.without_points())
         masks = [seen.mask(instance_id) for instance_id in instance_ids]
         for instance_id, mask in zip(instance_ids, masks, strict=True):
             if not mask.any():
@@ -194,7 +193,7 @@ def _verdict(
         residual,
         np.nan if metric is None else metric.share,
         0 if metric is None else metric.count,
-        ScaleSource.PRIOR if metric is None else _SCALE_SOURCES[frame.points_source],
+        ScaleSource.PRIOR if metric is None else frame.scale_source,
     )
 
 

@@ -21,7 +21,7 @@ from sam3d_ros.models.objects.parts import Part
 from sam3d_ros.models.objects.prediction import ObjectPrediction
 from sam3d_ros.models.objects.predictor import OUTPUTS, SAM3DObjects
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
-from sam3d_ros.perception.frame import Frame, PointsSource
+from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.geometric.reconstructor import unmeasured
 from sam3d_ros.perception.geometric.rectification import rectified
 from sam3d_ros.perception.reconstructor import Progress
@@ -32,7 +32,6 @@ from sam3d_ros.reconstruction.voxel_mesh import voxel_mesh
 
 Array = NDArray[np.float64]
 
-_SCALE_SOURCES = {PointsSource.DEPTH: ScaleSource.DEPTH, PointsSource.LIDAR: ScaleSource.LIDAR}
 #: The networks cut a square around the mask, which has to span so many rows and columns.
 _LEAST_SPAN = 3
 #: Standard deviations of a pose that nothing was refined on: of the position as a share of the object's diameter, where
@@ -199,7 +198,7 @@ class Sam3dReconstructor:
                 winner.depth_residual,
                 np.nan,
                 int(np.count_nonzero(mask & np.isfinite(seen.points).all(axis=-1))),
-                _SCALE_SOURCES[seen.points_source] if prediction.metric else ScaleSource.PRIOR,
+                seen.scale_source if prediction.metric else ScaleSource.PRIOR,
             ),
             splats=prediction.splats.get("gaussians", prediction.splats.get("gaussians_4")),
         )

@@ -36,11 +36,15 @@ class FrameBuilderConfig:
         rectified: images are rectified: P of their camera_info holds, without distortion.
         resize_labels: labels of another size than the image are resized by the nearest pixel, with a warning;
             otherwise they are refused.
+        relative_depth: the depth image has no metric scale, as one that was guessed from a single image: sizes of
+            objects are then in its unit, people are placed by the camera alone, and save_scene gives the objects the
+            scale of the people.
     """
 
     target_frame: str = ""
     rectified: bool = False
     resize_labels: bool = True
+    relative_depth: bool = False
 
 
 @dataclass
@@ -93,6 +97,7 @@ class FrameBuilder:
             camera=camera,
             label_names={} if label_names is None else label_names,
             fixed_from_camera=fixed_from_camera,
+            is_metric=not (self.config.relative_depth and source is PointsSource.DEPTH),
         )
 
     def _labels(self, message: Image, size: tuple[int, int]) -> NDArray[np.uint16]:

@@ -120,7 +120,8 @@ def test_a_person_gives_the_scale_to_objects_in_relative_depth(
         boxes[name] = (parts[key].min(axis=0), parts[key].max(axis=0), parts[f"body_{PERSON}"])
     (body,) = json.loads((tmp_path / "relative_out" / "bodies.json").read_text())["bodies"]
     assert body["alignment"]["scale"] == pytest.approx(0.6, rel=0.03)
-    assert body["verdict"]["scale_source"] == "PRIOR"
+    (thing,) = json.loads((tmp_path / "relative_out" / "objects.json").read_text())["objects"]
+    assert body["verdict"]["scale_source"] == thing["verdict"]["scale_source"] == "PRIOR"
     metric, relative = boxes["metric"], boxes["relative"]
     # The box of the relative frame lies 1.2 m too near; with the person's scale it lies where it is.
     np.testing.assert_allclose(relative[0][:2], metric[0][:2], atol=0.08)

@@ -16,6 +16,7 @@ from sensor_msgs.msg import CompressedImage
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.perception.estimates import ScaleSource
 from sam3d_ros.perception.frame import PointsSource
 from sam3d_ros.ros.camera_info import info_from_camera
 from sam3d_ros.ros.faults import Fault, FaultError, FaultLog
@@ -93,6 +94,21 @@ def test_registered_depth_becomes_the_point_map():
     expected = np.stack([(u - 31.5) / 60 * depth, (v - 23.5) / 60 * depth, depth], axis=-1)
     expected[3, 4] = np.nan
     np.testing.assert_allclose(frame.points, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_relative_depth_is_in_nobodys_unit(relative: bool):
+    rig = Rig(relative_depth=relative)
+    frame = rig.build(depth=depth_message(np.full((48, 64), 2.0)))
+    assert frame.points_source is PointsSource.DEPTH and np.isfinite(frame.points).all()
+    assert frame.is_metric is not relative
+    assert frame.scale_source is (ScaleSource.PRIOR if relative else ScaleSource.DEPTH)
+    rig.place("camera", "lidar", Similarity())
+    cloud = cloud_from_points(np.array([[0.0, 0.0, 2.0]]), header_message(STAMP, "lidar"))
+    swept = rig.build(points=cloud)
+    assert swept.is_metric and swept.scale_source is ScaleSource.LIDAR
+    alone = frame.without_points()
+    assert np.isnan(alone.points).all() and alone.points_source is PointsSource.NONE
 
 
 def test_registered_depth_of_another_size_is_sampled_to_that_of_the_image():

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
-from sam3d_ros.perception.frame import Frame, PointsSource
+from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.geometric.coloring import vertex_colors
 from sam3d_ros.perception.geometric.completion import Completion, complete
 from sam3d_ros.perception.geometric.config import GeometricConfig
@@ -23,11 +23,6 @@ from sam3d_ros.perception.reconstructor import Progress
 
 Array = NDArray[np.float64]
 
-_SCALE_SOURCES = {
-    PointsSource.DEPTH: ScaleSource.DEPTH,
-    PointsSource.LIDAR: ScaleSource.LIDAR,
-    PointsSource.NONE: ScaleSource.PRIOR,
-}
 #: A vertex this near to the measured surface, in voxels, is taken for a piece of it.
 _SEEN_VOXELS = 1.5
 #: The canonical cube is filled up to this, so that rounding to float32 stays inside.
@@ -114,7 +109,7 @@ def _estimate(frame: Frame, segment: Segment, completion: Completion) -> ObjectE
             np.nan,
             np.nan,
             int(segment.measured.sum()),
-            _SCALE_SOURCES[frame.points_source],
+            frame.scale_source,
         ),
     )
 
@@ -156,7 +151,7 @@ def unmeasured(frame: Frame, instance_id: int) -> ObjectEstimate:
             np.nan,
             np.nan,
             0,
-            _SCALE_SOURCES[PointsSource.NONE],
+            ScaleSource.PRIOR,
         ),
     )
 
