@@ -8,6 +8,7 @@ docstring.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 import typing
 from collections.abc import Mapping, Sequence
@@ -161,17 +162,18 @@ def _leaves(config: object, prefix: str) -> list[_Leaf]:
 
 def _documented(kind: type) -> dict[str, str]:
     """Field -> text of the `Attributes:` section of a docstring; `a, b: text` documents both."""
-    _, found, section = (kind.__doc__ or "").partition("Attributes:\n")
+    # Python 3.13 takes the indentation out of docstrings itself.
+    _, found, section = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")
     if not found:
         return {}
     texts: dict[str, str] = {}
     current: list[str] = []
     for line in section.splitlines():
-        entry = re.match(r" {8}([a-z_]\w*(?:, [a-z_]\w*)*): (.*)", line)
+        entry = re.match(r" {4}([a-z_]\w*(?:, [a-z_]\w*)*): (.*)", line)
         if entry:
             current = entry[1].split(", ")
             texts.update(dict.fromkeys(current, entry[2]))
-        elif line.startswith(" " * 9):
+        elif line.startswith(" " * 5):
             texts.update({name: f"{texts[name]} {line.strip()}" for name in current})
         elif line.strip():
             break

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
@@ -158,6 +160,17 @@ def test_the_configurations_of_the_package_are_documented():
             assert name.startswith("x.") and len(text) > 10, (
                 f"{type(config).__name__}: {name} has no description"
             )
+
+
+@pytest.mark.parametrize("margin", ["", "    ", "            "])
+def test_a_docstring_is_read_at_any_indentation(margin, monkeypatch):
+    """Python 3.13 strips the margin when it compiles; up to 3.12 it is that of the class."""
+    monkeypatch.setattr(Inner, "__doc__", textwrap.indent(inspect.cleandoc(Inner.__doc__), margin))
+    assert parameters.descriptions(Inner()) == {
+        "depth": "how deep it is, metres, over two lines.",
+        "left": "both sides.",
+        "right": "both sides.",
+    }
 
 
 def test_a_type_that_is_no_parameter_is_refused(make_node):
