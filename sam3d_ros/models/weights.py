@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 M = TypeVar("M", bound=nn.Module)
 
+#: Key -> shape of a tensor.
+Shapes = Mapping[str, tuple[int, ...]]
+
 
 def on_meta(build: Callable[[], M]) -> M:
     """Build a module for inference with shapes but without storage."""
@@ -31,3 +34,24 @@ def loaded(build: Callable[[], M], state: Mapping[str, Tensor]) -> M:
 def without_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors whose key begins with `prefix`, under the rest of their keys."""
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+
+
+def shapes_of(state: Mapping[str, Tensor]) -> Shapes:
+    """Keys and shapes of tensors."""
+    return {key: tuple(value.shape) for key, value in state.items()}
+
+
+def difference(actual: Shapes, expected: Shapes) -> str:
+    """In words how keys and shapes differ; empty where they agree."""
+    missing = sorted(expected.keys() - actual.keys())
+    unknown = sorted(actual.keys() - expected.keys())
+    other = sorted(key for key in expected.keys() & actual.keys() if expected[key] != actual[key])
+    parts = []
+    if missing:
+        parts.append(f"{len(missing)} keys are missing (first {missing[0]})")
+    if unknown:
+        parts.append(f"{len(unknown)} keys are unknown (first {unknown[0]})")
+    if other:
+        key = other[0]
+        parts.append(f"{len(other)} shapes differ (first {key}: {actual[key]} instead of {expected[key]})")
+    return ", ".join(parts)

@@ -76,7 +76,7 @@ def test_damage_is_found(tiny_body_checkpoint: Path, tmp_path: Path, name: str, 
 def test_a_network_of_other_sizes_is_refused(official_body_checkpoint: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(official_body_checkpoint, tmp_path / "weights"))
     convert = ("checkpoints", "convert", folder, "--any-version")
-    refused(run(*convert, *BODY, "--size", "tiny"), "rig")
+    refused(run(*convert, *BODY, "--size", "tiny"), "do not fit the network")
     sizes = json.loads((folder / SIZES).read_text())
     for name, content in {
         "other": sizes | {"decoder": sizes["decoder"] | {"depth": 4}},

@@ -13,12 +13,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sam3d_ros.models.body.config import BodyConfig
-from sam3d_ros.models.body.network import BodyNetwork, own_state
+from sam3d_ros.models.body.network import BodyNetwork, official_key
 from sam3d_ros.models.body.rig import Rig
 from sam3d_ros.models.body.rig_files import config_of, read_rig, write_rig
 from sam3d_ros.models.objects.checkpoints import sha256_of
 from sam3d_ros.models.records import from_record, to_record
-from sam3d_ros.models.weights import loaded, on_meta
+from sam3d_ros.models.weights import difference, loaded, on_meta, shapes_of
 
 #: Files of a converted folder.
 MANIFEST = "sam3d_body.json"
@@ -32,8 +32,10 @@ OFFICIAL_RIG = "assets/mhr_model.pt"
 _FORMAT = 1
 _AGAIN = "convert the official checkpoint again"
 _VITH_KEY = "backbone.pos_embed"
-# Not in the official files, and not used.
+# Not used, and not in the official files though the official network has them.
 _UNUSED = ("mask_token", "hand_pose_comps_ori")
+# Not used, and in some official files: the rig that the heads carry along. It is read from its own file.
+_RIG_OF_HEADS = ("head_pose.mhr.", "head_pose_hand.mhr.")
 
 
 class BodyCheckpointError(RuntimeError):
@@ -74,18 +76,14 @@ def build_network(config: BodyConfig, state: Mapping[str, Tensor], dtype: torch.
     """Make a network of its tensors, the encoder in `dtype` and the rest in float32.
 
     Raises:
-        BodyCheckpointError: a tensor is missing or of another shape.
+        BodyCheckpointError: a tensor is missing, unknown or of another shape.
     """
     cast = {
         key: value.to(_dtype_of(key, dtype)) if value.is_floating_point() else value
         for key, value in state.items()
     }
-    return _fitted(config, cast)
-
-
-def _fitted(config: BodyConfig, state: Mapping[str, Tensor]) -> BodyNetwork:
     try:
-        return loaded(lambda: BodyNetwork(config), state)
+        return loaded(lambda: BodyNetwork(config), cast)
     except RuntimeError as error:
         message = " ".join(str(error).split())
         raise BodyCheckpointError(f"the weights do not fit the network: {message}") from error
@@ -106,7 +104,7 @@ def read_official(path: Path, config: BodyConfig | None = None) -> tuple[BodyCon
         config: sizes; those released by default.
 
     Raises:
-        BodyCheckpointError: it cannot be read.
+        BodyCheckpointError: it cannot be read, or is of another network or other sizes.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -116,15 +114,36 @@ def read_official(path: Path, config: BodyConfig | None = None) -> tuple[BodyCon
             f"{path} is no checkpoint, or damaged ({reason}): download it again"
         ) from error
     official = content.get("state_dict", content) if isinstance(content, dict) else None
-    if not isinstance(official, dict):
+    if not isinstance(official, dict) or not all(isinstance(value, Tensor) for value in official.values()):
         raise BodyCheckpointError(f"{path} holds no table of tensors: use the model.ckpt of a release")
     if config is None:
         config = BodyConfig.released("vith" if _VITH_KEY in official else "dinov3")
-    state = own_state(official, config)
-    for key, value in on_meta(lambda: BodyNetwork(config)).state_dict().items():
-        if key not in state and key.endswith(_UNUSED):
-            state[key] = torch.zeros(value.shape)
-    return config, state
+    try:
+        return config, own_state(official, config)
+    except ValueError as error:
+        raise BodyCheckpointError(
+            f"the weights of {path} do not fit the network: {error}; use those of a release, or give their sizes"
+        ) from error
+
+
+def own_state(official: Mapping[str, Tensor], config: BodyConfig) -> dict[str, Tensor]:
+    """The tensors of an official checkpoint, under the names of `BodyNetwork`.
+
+    Official files lack two tensors that nothing uses, which come out as zeros, and may hold the rig as well, which is
+    left out.
+
+    Raises:
+        ValueError: other keys are missing or unknown, or a shape differs.
+    """
+    network = on_meta(lambda: BodyNetwork(config)).state_dict()
+    given = {key: value for key, value in official.items() if not key.startswith(_RIG_OF_HEADS)}
+    for key, value in network.items():
+        if key.endswith(_UNUSED):
+            given.setdefault(official_key(key), torch.zeros(value.shape))
+    expected = {official_key(key): value for key, value in network.items()}
+    if fault := difference(shapes_of(given), shapes_of(expected)):
+        raise ValueError(fault)
+    return {key: given[official_key(key)] for key in network}
 
 
 def convert(
@@ -152,7 +171,6 @@ def convert(
     config, state = read_official(path, config)
     if config.rig.vertices != config_of(rig.state_dict()).vertices:
         raise BodyCheckpointError(f"{rig_file} is not the rig of {path}: use the one beside it")
-    _fitted(config, state)
     target.mkdir(parents=True, exist_ok=True)
     # Both branches may share tensors, which the format does not.
     save_file({key: value.clone().contiguous() for key, value in state.items()}, target / WEIGHTS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -13,7 +12,6 @@ from sam3d_ros.models.body.dinov3 import DinoV3, DinoV3Config
 from sam3d_ros.models.body.perceptrons import Perceptron
 from sam3d_ros.models.body.prompts import NO_PROMPT, FourierPositions, PromptEncoder
 from sam3d_ros.models.body.vit import Vit, VitConfig
-from sam3d_ros.models.weights import on_meta
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -134,12 +132,3 @@ def official_key(key: str) -> str:
         module, _, rest = rest.partition(".")
         return f"{module}_hand.{rest}"
     return key
-
-
-def own_state(official: Mapping[str, Tensor], config: BodyConfig) -> dict[str, Tensor]:
-    """The tensors of an official checkpoint that the network of this size has, under its names.
-
-    Keys that are missing stay missing, and what the network does not have is left out.
-    """
-    keys = on_meta(lambda: BodyNetwork(config)).state_dict()
-    return {key: official[official_key(key)] for key in keys if official_key(key) in official}

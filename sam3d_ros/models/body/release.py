@@ -21,9 +21,9 @@ from sam3d_ros.models.body.config import BodyConfig
 from sam3d_ros.models.body.network import BodyNetwork
 from sam3d_ros.models.body.rig import Rig
 from sam3d_ros.models.hub import HubError, fetch
-from sam3d_ros.models.objects.checkpoints import Progress, Shapes, difference, sha256_of
+from sam3d_ros.models.objects.checkpoints import Progress, sha256_of
 from sam3d_ros.models.records import from_record
-from sam3d_ros.models.weights import on_meta
+from sam3d_ros.models.weights import Shapes, difference, on_meta, shapes_of
 
 #: Official files, and what becomes of them.
 OFFICIAL_FILES = {OFFICIAL_WEIGHTS: WEIGHTS, OFFICIAL_RIG: RIG}
@@ -137,8 +137,8 @@ def verify(folder: Path, progress: Progress | None = None) -> list[BodyFinding]:
             f"{path} is damaged ({error}): run `sam3d-ros checkpoints convert` again"
         ) from error
     expected = {
-        WEIGHTS: _shapes(on_meta(lambda: BodyNetwork(config))),
-        RIG: _shapes(on_meta(lambda: Rig(config.rig))),
+        WEIGHTS: shapes_of(on_meta(lambda: BodyNetwork(config)).state_dict()),
+        RIG: shapes_of(on_meta(lambda: Rig(config.rig)).state_dict()),
     }
     findings, done = [], 0
     for name in FILES:
@@ -171,7 +171,3 @@ def _misfit(path: Path, expected: Shapes) -> str:
     except SafetensorError as error:
         return f"cannot be read ({error})"
     return difference(actual, expected)
-
-
-def _shapes(module: BodyNetwork | Rig) -> Shapes:
-    return {key: tuple(value.shape) for key, value in module.state_dict().items()}

@@ -15,7 +15,7 @@ from torch import nn
 
 from sam3d_ros.models.objects.parts import ObjectsConfig, Part
 from sam3d_ros.models.records import from_record, to_record
-from sam3d_ros.models.weights import loaded, on_meta
+from sam3d_ros.models.weights import Shapes, difference, loaded, on_meta, shapes_of
 
 MANIFEST = "sam3d_objects.json"
 _FORMAT = 1
@@ -25,8 +25,6 @@ DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 
 #: Called with the name of a file and the share of the whole that is done, 0 to 1.
 Progress = Callable[[str, float], None]
-#: Key -> shape of a tensor.
-Shapes = Mapping[str, tuple[int, ...]]
 
 
 class CheckpointError(RuntimeError):
@@ -109,26 +107,9 @@ def sha256_of(path: Path, advance: Callable[[int], None] = lambda count: None) -
     return digest.hexdigest()
 
 
-def shapes_of(part: Part, config: ObjectsConfig) -> Shapes:
+def shapes_of_part(part: Part, config: ObjectsConfig) -> Shapes:
     """Keys and shapes that a network of this size has."""
-    state = on_meta(lambda: part.build(config)).state_dict()
-    return {key: tuple(value.shape) for key, value in state.items()}
-
-
-def difference(actual: Shapes, expected: Shapes) -> str:
-    """In words how keys and shapes differ; empty where they agree."""
-    missing = sorted(expected.keys() - actual.keys())
-    unknown = sorted(actual.keys() - expected.keys())
-    other = sorted(key for key in expected.keys() & actual.keys() if expected[key] != actual[key])
-    parts = []
-    if missing:
-        parts.append(f"{len(missing)} keys are missing (first {missing[0]})")
-    if unknown:
-        parts.append(f"{len(unknown)} keys are unknown (first {unknown[0]})")
-    if other:
-        key = other[0]
-        parts.append(f"{len(other)} shapes differ (first {key}: {actual[key]} instead of {expected[key]})")
-    return ", ".join(parts)
+    return shapes_of(on_meta(lambda: part.build(config)).state_dict())
 
 
 @dataclass(frozen=True)
@@ -158,7 +139,8 @@ def verify(folder: Path, progress: Progress | None = None) -> list[Finding]:
             if progress:
                 progress(name, done / total)
 
-        fault = _fault(folder / entry.file, entry, shapes_of(part, manifest.config), advance)
+        expected = shapes_of_part(part, manifest.config)
+        fault = _fault(folder / entry.file, entry, expected, advance)
         findings.append(Finding(part, entry.file, fault))
     return findings
 

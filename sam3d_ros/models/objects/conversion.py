@@ -18,12 +18,11 @@ from sam3d_ros.models.objects.checkpoints import (
     Entry,
     Manifest,
     Progress,
-    difference,
     sha256_of,
-    shapes_of,
+    shapes_of_part,
 )
 from sam3d_ros.models.objects.parts import OFFICIAL_FILES, ObjectsConfig, OfficialFile, Part
-from sam3d_ros.models.weights import without_prefix
+from sam3d_ros.models.weights import difference, shapes_of, without_prefix
 
 #: Where to get the weights.
 REPOSITORY = "facebook/sam-3d-objects"
@@ -157,8 +156,8 @@ def check_keys(path: Path, file: OfficialFile, state: Mapping[str, Tensor], conf
         CheckpointError: they differ.
     """
     for prefix, part in file.parts.items():
-        actual = {key: tuple(value.shape) for key, value in without_prefix(state, prefix).items()}
-        if fault := difference(actual, shapes_of(part, config)):
+        actual = shapes_of(without_prefix(state, prefix))
+        if fault := difference(actual, shapes_of_part(part, config)):
             raise CheckpointError(f"{path} is no {file.name} of SAM 3D Objects of this size: {fault}")
 
 

@@ -16,15 +16,16 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
 from sam3d_ros.models.body.branch import Reader
+from sam3d_ros.models.body.checkpoints import build_network, own_state
 from sam3d_ros.models.body.config import BodyConfig
 from sam3d_ros.models.body.decoder import DecoderConfig
 from sam3d_ros.models.body.dinov3 import DinoV3Config
 from sam3d_ros.models.body.keypoints import KEYPOINTS, RIGHT_HAND, KeypointReader
-from sam3d_ros.models.body.network import BodyNetwork, own_state
+from sam3d_ros.models.body.network import BodyNetwork, official_key
 from sam3d_ros.models.body.rig import Rig, RigConfig
 from sam3d_ros.models.body.rig_files import build_rig, transform_from_state
 from sam3d_ros.models.body.vit import VitConfig
-from sam3d_ros.models.weights import loaded, on_meta, without_prefix
+from sam3d_ros.models.weights import on_meta, without_prefix
 
 
 @dataclass(frozen=True)
@@ -176,13 +177,12 @@ def tiny_body(body_set, rig_of, mapping) -> Callable[..., tuple[BodyNetwork, Rea
         official = e2e.load("state")
         for head in ("head_pose", "head_pose_hand"):
             official |= {f"{head}.keypoint_mapping": mapping, f"{head}.faces": rig.triangles}
-        state = own_state(official, config)
         for key, value in on_meta(lambda: BodyNetwork(config)).state_dict().items():
-            if key not in state:
+            if official_key(key) not in official:
                 assert key.startswith("hand"), f"{name} lacks {key}"
-                state[key] = torch.zeros(value.shape, dtype=value.dtype)
+                official[official_key(key)] = torch.zeros(value.shape, dtype=value.dtype)
         rows = RIGHT_HAND if hand else slice(0, KEYPOINTS)
-        network = loaded(lambda: BodyNetwork(config), state)
+        network = build_network(config, own_state(official, config), torch.float32)
         return network, Reader(rig.skeleton, KeypointReader(mapping, rig, rows)), rig
 
     return build

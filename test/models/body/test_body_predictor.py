@@ -19,7 +19,7 @@ from sam3d_ros.models.body.pipeline import Mode, Pipeline
 from sam3d_ros.models.body.predictor import SAM3DBody
 from sam3d_ros.models.body.quirks import Quirks
 from sam3d_ros.models.body.release import verify
-from sam3d_ros.models.body.rig_files import RigError
+from sam3d_ros.models.body.rig_files import RigError, write_rig
 
 STAGES = {
     Mode.FULL: ["encoder", "decoder", "hand encoder", "hand decoder", "second decoder", "surface"],
@@ -235,7 +235,8 @@ def test_what_cannot_be_used_is_named(predictor, given, camera, masks):
 
 
 def test_missing_and_damaged_weights_are_named(tmp_path, official_folder, folder, tiny_body):
-    config = tiny_body("e2e_tiny")[0].config
+    network, _, rig = tiny_body("e2e_tiny")
+    config = network.config
     deeper = replace(config.decoder, depth=config.decoder.depth + 1)
     with pytest.raises(BodyCheckpointError, match="holds neither"):
         SAM3DBody.from_checkpoint(tmp_path)
@@ -252,8 +253,12 @@ def test_missing_and_damaged_weights_are_named(tmp_path, official_folder, folder
         convert(tmp_path, tmp_path / "out", config)
     with pytest.raises(BodyCheckpointError, match="do not fit"):
         convert(official_folder, tmp_path / "out", replace(config, decoder=deeper))
-    with pytest.raises(BodyCheckpointError, match="is not the rig"):
+    with pytest.raises(BodyCheckpointError, match="do not fit"):
         convert(official_folder, tmp_path / "out")
+    bones = tmp_path / "bones.safetensors"
+    write_rig(bones, rig.joints_only())
+    with pytest.raises(BodyCheckpointError, match=r"bones\.safetensors is not the rig"):
+        convert(official_folder, tmp_path / "out", config, rig_file=bones)
     for name in ("sam3d_body.json", "rig.safetensors"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     with pytest.raises(BodyCheckpointError, match=r"sam3d_body\.safetensors is missing"):
