@@ -6,7 +6,10 @@ This module alone knows how the frames of cameras, files and networks differ. A 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TypeVar
 
 import cv2
@@ -28,8 +31,11 @@ GLB_FROM_CANONICAL: Array = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1
 BODY_FROM_OPTICAL: Array = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 
 
+_IDENTITY3: Array = np.eye(3)
+
+
 def _identity3() -> Array:
-    return np.eye(3)
+    return _IDENTITY3
 
 
 def _zeros3() -> Array:
@@ -61,23 +67,27 @@ class Similarity:
     def __post_init__(self) -> None:
         rotation = np.array(self.rotation, dtype=np.float64)
         translation = np.array(self.translation, dtype=np.float64)
-        scale = np.array(np.broadcast_to(np.asarray(self.scale, dtype=np.float64), (3,)))
+        scale = np.array(self.scale, dtype=np.float64)
+        if scale.shape != (3,):
+            scale = np.array(np.broadcast_to(scale, (3,)))
         if rotation.shape != (3, 3) or translation.shape != (3,):
             raise ValueError(
                 f"rotation is {rotation.shape} and translation {translation.shape}: give (3, 3) and (3,)"
             )
-        if not (np.isfinite(rotation).all() and np.isfinite(translation).all() and np.isfinite(scale).all()):
+        # Every frame makes dozens of these: on so few numbers plain floats are ten times as quick as arrays.
+        rows, scales = rotation.tolist(), scale.tolist()
+        if not all(map(math.isfinite, chain(*rows, translation.tolist(), scales))):
             raise ValueError(
                 "a similarity needs finite numbers: rotation, translation or scale has NaN or Inf"
             )
-        error = float(np.abs(rotation.T @ rotation - np.eye(3)).max())
-        if error > _ORTHONORMAL_TOLERANCE or np.linalg.det(rotation) < 0:
+        error, determinant = _orthonormality_error(rows), _determinant(rows)
+        if error > _ORTHONORMAL_TOLERANCE or determinant < 0:
             raise ValueError(
                 f"rotation is not a proper rotation (orthonormality error {error:.2g}, determinant "
-                f"{np.linalg.det(rotation):.3f}): put scale into `scale` and reflections into the mesh"
+                f"{determinant:.3f}): put scale into `scale` and reflections into the mesh"
             )
-        if (scale <= 0).any():
-            raise ValueError(f"scale is {scale.tolist()}: every entry must be positive")
+        if min(scales) <= 0:
+            raise ValueError(f"scale is {scales}: every entry must be positive")
         for name, value in (("rotation", rotation), ("translation", translation), ("scale", scale)):
             value.setflags(write=False)
             object.__setattr__(self, name, value)
@@ -110,18 +120,36 @@ class Similarity:
     @property
     def is_uniform(self) -> bool:
         """Whether the three scales agree."""
-        return bool(np.ptp(self.scale) <= _UNIFORM_TOLERANCE * self.scale.max())
+        scale = self.scale.tolist()
+        return bool(max(scale) - min(scale) <= _UNIFORM_TOLERANCE * max(scale))
 
     def matrix(self) -> Array:
         """The (4, 4) matrix `[R diag(s) | t]`."""
-        m = np.eye(4)
+        m = np.zeros((4, 4))
+        m[3, 3] = 1.0
         m[:3, :3] = self.rotation * self.scale
         m[:3, 3] = self.translation
         return m
 
     def quaternion(self) -> Array:
-        """(4,) unit quaternion x y z w with w >= 0."""
-        return np.asarray(Rotation.from_matrix(self.rotation).as_quat(canonical=True))
+        """(4,) unit quaternion x y z w with w >= 0; of a half turn, the one whose first entry is positive.
+
+        Of the four forms of the inverse (Shepperd 1978), the one that divides by the largest number.
+        """
+        (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = self.rotation.tolist()
+        squares = (xx - yy - zz, yy - xx - zz, zz - xx - yy, xx + yy + zz)
+        largest = squares.index(max(squares))
+        forms = (
+            (1.0 + squares[0], xy + yx, xz + zx, zy - yz),
+            (xy + yx, 1.0 + squares[1], yz + zy, xz - zx),
+            (xz + zx, yz + zy, 1.0 + squares[2], yx - xy),
+            (zy - yz, xz - zx, yx - xy, 1.0 + squares[3]),
+        )
+        x, y, z, w = forms[largest]
+        length = math.sqrt(x * x + y * y + z * z + w * w)
+        if (w, x, y, z) < (0.0, 0.0, 0.0, 0.0):
+            length = -length
+        return np.array((x, y, z, w)) / length
 
     def apply(self, points: ArrayLike) -> Array:
         """Map (..., 3) points from the source to the target frame, as float64; NaN stays NaN."""
@@ -165,7 +193,7 @@ class Similarity:
         if not self.is_uniform:
             raise ValueError(f"left scales {self.scale.tolist()} differ: the product would shear")
         return Similarity(
-            orthonormalized(self.rotation @ other.rotation),
+            _straightened(self.rotation @ other.rotation),
             self.apply(other.translation),
             self.scale * other.scale,
         )
@@ -197,6 +225,42 @@ def orthonormalized(matrix: ArrayLike) -> Array:
     """
     u, _, vt = np.linalg.svd(np.asarray(matrix, dtype=np.float64))
     return np.asarray(u @ vt)
+
+
+def turned_covariance(covariance: Array, target_from_source: Array) -> Array:
+    """A (6, 6) covariance about an object's own origin, with its axes turned by a (3, 3) rotation.
+
+    Order x y z rotX rotY rotZ; position and rotation vector turn alike.
+    """
+    turn = np.zeros((6, 6))
+    turn[:3, :3] = turn[3:, 3:] = target_from_source
+    return np.asarray(turn @ covariance @ turn.T)
+
+
+def _straightened(product: Array) -> Array:
+    """A product of two rotations without what rounding adds: a step of Newton's to its polar factor.
+
+    The step squares an error that is small already (Higham 1986).
+    """
+    return np.asarray(product @ (1.5 * _IDENTITY3 - 0.5 * (product.T @ product)))
+
+
+def _orthonormality_error(rows: Sequence[Sequence[float]]) -> float:
+    """The largest entry of `R R^T - I`."""
+    (a, b, c), (d, e, f), (g, h, i) = rows
+    return max(
+        abs(a * a + b * b + c * c - 1.0),
+        abs(d * d + e * e + f * f - 1.0),
+        abs(g * g + h * h + i * i - 1.0),
+        abs(a * d + b * e + c * f),
+        abs(a * g + b * h + c * i),
+        abs(d * g + e * h + f * i),
+    )
+
+
+def _determinant(rows: Sequence[Sequence[float]]) -> float:
+    (a, b, c), (d, e, f), (g, h, i) = rows
+    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
 
 
 def optical_from_pytorch3d(points: ArrayLike) -> Array:

@@ -105,7 +105,10 @@ def view_instances(
         zip(ranked, ndimage.find_objects(ranks), strict=False), start=1
     ):
         own_cells = order[starts[rank - 1] : starts[rank]]
-        views.append(_view(frame, ranks, rank, instance_id, window, own_cells, float(hidden[rank])))
+        mask = ranks[window] == rank
+        views.append(
+            _view(frame, mask, int(areas[instance_id]), instance_id, window, own_cells, hidden[rank])
+        )
     views.sort(key=lambda view: (-view.pixels, view.box[1], view.box[0]))
     has_sensor = frame.points_source.value != "none"
     return InstanceViews(
@@ -119,37 +122,37 @@ def view_instances(
 
 def _view(
     frame: Frame,
-    ranks: NDArray[np.uint16],
-    rank: int,
+    mask: NDArray[np.bool_],
+    pixels: int,
     instance_id: int,
     window: tuple[slice, slice],
     cells: NDArray[np.int64],
     hidden: float,
 ) -> InstanceView:
-    mask = ranks[window] == rank
+    """Measure the instance of a mask that is given inside a window."""
     rows, columns = window
-    height, width = ranks.shape
-    masked = frame.points[window][mask]
-    known = ~np.isnan(masked[:, 2])
-    points = masked[known].astype(np.float64)
-    points = points[:: max(1, len(points) // _SAMPLE_POINTS)]
+    height, width = frame.labels.shape
+    points = frame.points[window]
+    measured = np.flatnonzero(mask & ~np.isnan(points[..., 2]))
     center, extent = np.full(3, np.nan), float("nan")
-    if len(points):
-        center = np.median(points, axis=0)
-        extent = 2.0 * float(np.percentile(np.linalg.norm(points - center, axis=1), 90))
+    if len(measured):
+        row, column = np.divmod(measured[:: max(1, len(measured) // _SAMPLE_POINTS)], mask.shape[1])
+        sample = points[row, column].astype(np.float64)
+        center = np.median(sample, axis=0)
+        extent = 2.0 * float(np.percentile(np.linalg.norm(sample - center, axis=1), 90))
         if frame.fixed_from_camera is not None:
             center = frame.fixed_from_camera.apply(center)
     return InstanceView(
         instance_id=instance_id,
         label=frame.label(instance_id),
-        pixels=len(masked),
+        pixels=pixels,
         box=(columns.start, rows.start, columns.stop, rows.stop),
         cells=cells.astype(np.int64) if len(cells) else _middle_cell(mask, window, width),
         center=center,
         extent=extent,
-        measured=float(known.mean()),
+        measured=len(measured) / pixels,
         touches_border=rows.start == 0 or columns.start == 0 or rows.stop == height or columns.stop == width,
-        hidden=hidden,
+        hidden=float(hidden),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -35,6 +36,8 @@ _STEEPEST = 10.0
 _NO_DEPTH = 1e6
 #: Masks with more measured pixels than this lose their outermost ones, where depth mixes two surfaces.
 _ERODE_FROM = 400
+#: A pixel and its eight neighbours.
+_KERNEL = np.ones((3, 3), np.uint8)
 
 
 def sensor_noise(source: PointsSource, depth: float) -> float:
@@ -132,7 +135,8 @@ def hiding_pixels(
     own = own[np.isfinite(own)]
     if own.size == 0:
         return np.asarray(~mask & (labels != 0))
-    near, far = np.percentile(_spread(own, _RANGE_POINTS), (5.0, 95.0))
+    own = np.sort(_spread(own, _RANGE_POINTS))
+    near, far = own[len(own) // 20], own[-1 - len(own) // 20]
     with np.errstate(invalid="ignore"):
         behind, before = depth > far, depth < near
     return np.asarray(~mask & np.where(labels != 0, ~behind, before))
@@ -146,10 +150,26 @@ def on_depth_edge(depth: NDArray[np.floating], pixel: float, noise: float) -> ND
         pixel: metres that a pixel spans at the surface.
         noise: standard deviation of a depth, metres.
     """
-    kernel, known = np.ones((3, 3), np.uint8), np.isfinite(depth)
-    far = cv2.dilate(np.where(known, depth, -_NO_DEPTH).astype(np.float32), kernel)
-    near = cv2.erode(np.where(known, depth, _NO_DEPTH).astype(np.float32), kernel)
+    known = np.isfinite(depth)
+    far = cv2.dilate(np.where(known, depth, np.float32(-_NO_DEPTH)), _KERNEL)
+    near = cv2.erode(np.where(known, depth, np.float32(_NO_DEPTH)), _KERNEL)
     return np.asarray(far - near > 2.0 * _STEEPEST * pixel + 4.0 * noise)
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """The border of an instance; everything in the optical frame.
+
+    Attributes:
+        seam: (K, 3) metres, on the outermost pixels of the mask, with the depth of the nearest measured point: good to
+            tell whether the object reaches its outline, not how far away it is.
+        rim: (M, 3) directions (z = 1) of pixels around the mask, where the object is surely not seen.
+        rim_inward: (M, 3) for each of them the direction of the nearest pixel of the mask.
+    """
+
+    seam: Array
+    rim: Array
+    rim_inward: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,20 +178,39 @@ class Measurement:
 
     Attributes:
         points: (N, 3) metres, on the instance.
-        seam: (K, 3) metres, on the outermost pixels of the mask, with the depth of the nearest of the points: good
-            to tell whether the object reaches its outline, not how far away it is.
-        rim: (M, 3) directions (z = 1) of pixels around the mask, where the object is surely not seen.
-        rim_inward: (M, 3) for each of them the direction of the nearest pixel of the mask.
         noise: standard deviation of a point along its ray, metres; NaN without points.
         count: measured pixels on the instance, of which `points` are a sample.
+        window: the part of the image that was looked at.
+        touches_border: whether the mask reaches the border of the image.
     """
 
     points: Array
-    seam: Array
-    rim: Array
-    rim_inward: Array
     noise: float
     count: int
+    window: Window
+    touches_border: bool
+    _cutout: _Cutout
+
+    @cached_property
+    def outline(self) -> Outline:
+        """The border of the instance; found at the first question, for an object at rest is never asked."""
+        cutout = self._cutout
+        hiding = hiding_pixels(cutout.mask, cutout.labels, cutout.depth)
+        rim, inward = _rim(cutout.mask, hiding, cutout.rays, cutout.max_points)
+        seam = _seam(cutout.mask, cutout.measured, hiding, cutout.depth, cutout.rays, cutout.max_points // 2)
+        return Outline(seam, rim, inward)
+
+
+@dataclass(frozen=True, eq=False)
+class _Cutout:
+    """The pixels of a window that the outline is found in."""
+
+    mask: NDArray[np.bool_]
+    measured: NDArray[np.bool_]
+    labels: NDArray[np.uint16]
+    depth: NDArray[np.float32]
+    rays: NDArray[np.float32]
+    max_points: int
 
 
 #: Answers of `measure`, as long as their frames live.
@@ -203,25 +242,39 @@ def _measure(frame: Frame, instance_id: int, max_points: int) -> Measurement:
     window = window_of(whole)
     rows, columns = window.slices
     mask, points = whole[rows, columns], frame.points[rows, columns]
-    measured = mask & np.isfinite(points[..., 2]) & (points[..., 2] > 0)
-    inner = measured & (cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=2) > 0)
+    depth = points[..., 2]
+    # Comparing NaN is false.
+    measured = mask & (depth > 0) & (depth < np.inf)
+    inner = measured & (cv2.erode(mask.astype(np.uint8), _KERNEL, iterations=2) > 0)
     chosen = inner if np.count_nonzero(inner) >= _ERODE_FROM else measured
     if frame.points_source is PointsSource.DEPTH and chosen.any():
-        middle = float(np.median(points[..., 2][chosen]))
+        middle = float(np.median(_spread(depth[chosen], _RANGE_POINTS)))
         noise = sensor_noise(frame.points_source, middle)
-        smooth = chosen & ~on_depth_edge(points[..., 2], middle / frame.camera.fx, noise)
+        smooth = chosen & ~on_depth_edge(depth, middle / frame.camera.fx, noise)
         chosen = smooth if np.count_nonzero(smooth) > 0.5 * np.count_nonzero(chosen) else chosen
     at = np.flatnonzero(chosen)
-    sample = points.reshape(-1, 3)[_spread(at, max_points)].astype(np.float64)
+    row, column = np.divmod(_spread(at, max_points), chosen.shape[1])
+    sample = points[row, column].astype(np.float64)
     noise = sensor_noise(frame.points_source, float(np.median(sample[:, 2]))) if len(sample) else np.nan
     # The outline is looked at more coarsely where it is large; sparse points would be lost.
     step = window.step if len(at) > 0.25 * np.count_nonzero(mask) else 1
-    mask, chosen, depth = mask[::step, ::step], chosen[::step, ::step], points[::step, ::step, 2]
-    hiding = hiding_pixels(mask, frame.labels[rows, columns][::step, ::step], depth)
-    rays = frame.camera.rays()[rows, columns][::step, ::step]
-    rim, inward = _rim(mask, hiding, rays, max_points)
-    seam = _seam(mask, chosen, hiding, depth, rays, max_points // 2)
-    return Measurement(sample, seam, rim, inward, noise, len(at))
+    coarse = (slice(None, None, step), slice(None, None, step))
+    cutout = _Cutout(
+        mask=mask[coarse],
+        measured=chosen[coarse],
+        labels=frame.labels[rows, columns][coarse],
+        depth=depth[coarse],
+        rays=frame.camera.rays()[rows, columns][coarse],
+        max_points=max_points,
+    )
+    return Measurement(
+        points=sample,
+        noise=noise,
+        count=len(at),
+        window=window,
+        touches_border=window.touches_border(mask, whole.shape),
+        _cutout=cutout,
+    )
 
 
 def _spread(items: NDArray[Any], count: int) -> NDArray[Any]:
@@ -242,9 +295,8 @@ def _seam(
     """Points on the outermost pixels of a mask, but for those next to what hides the rest of the object."""
     if not measured.any():
         return np.zeros((0, 3))
-    kernel = np.ones((3, 3), np.uint8)
-    outermost = mask & (cv2.erode(mask.astype(np.uint8), kernel, borderValue=1) == 0)
-    outermost &= cv2.dilate(hiding.astype(np.uint8), kernel) == 0
+    outermost = mask & (cv2.erode(mask.astype(np.uint8), _KERNEL, borderValue=1) == 0)
+    outermost &= cv2.dilate(hiding.astype(np.uint8), _KERNEL) == 0
     at = _spread(np.argwhere(outermost), count)
     _, nearest = cv2.distanceTransformWithLabels(
         (~measured).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL

@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.frames import Similarity, turned_covariance
 from sam3d_ros.perception.canonical_axes import with_axes_near
 from sam3d_ros.perception.estimates import ObjectEstimate, Verdict, VerdictState
 from sam3d_ros.perception.following import Follower, FollowingConfig
@@ -28,7 +28,7 @@ from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.instances import InstanceView
 from sam3d_ros.perception.reconstructor import Progress, Reconstructor
 from sam3d_ros.perception.refinement import RefinementConfig, refine
-from sam3d_ros.perception.tracker import Tracker, TrackerConfig, camera_from_fixed
+from sam3d_ros.perception.tracker import Tracker, TrackerConfig, TrackUpdate, camera_from_fixed
 from sam3d_ros.perception.tracks import Track, TrackedObject
 from sam3d_ros.perception.verdict import VerdictThresholds, judge
 from sam3d_ros.perception.versions import (
@@ -127,6 +127,7 @@ class ObjectPipeline:
         self._lock = threading.Lock()
         # A frame is remembered as long as somebody holds it: as long as its reconstruction may still arrive.
         self._sightings: WeakKeyDictionary[Frame, dict[int, _Sighting]] = WeakKeyDictionary()
+        self._last: tuple[Frame, TrackUpdate] | None = None
         self._counters: Counter[str] = Counter()
 
     @property
@@ -141,6 +142,7 @@ class ObjectPipeline:
             self.config = config
             self._tracker.config = config.tracker
             self._follower = follower
+            self._last = None
 
     def observe(self, frame: Frame) -> Observation:
         """Follow the objects into a frame.
@@ -150,11 +152,15 @@ class ObjectPipeline:
         clock = _StageClock()
         with self._lock, clock.stage("total"):
             is_known = frame in self._sightings
+            # Looked at again, the last frame has nothing new to tell but of new meshes.
+            before = self._last[1] if self._last is not None and self._last[0] is frame else None
             with clock.stage("associate"):
-                update = self._tracker.update(frame)
+                update = self._tracker.update(frame) if before is None else _again(before)
             with clock.stage("follow"):
                 for track in update.seen:
-                    self._follow(frame, track)
+                    if before is None or track.baseline is None:
+                        self._follow(frame, track)
+            self._last = (frame, update)
             self._sightings[frame] = {
                 track.view.instance_id: _Sighting(track.track_id, track.view, track.fixed_from_object)
                 for track in update.seen
@@ -250,7 +256,7 @@ class ObjectPipeline:
             instance_id=track.view.instance_id,
             label=track.label,
             camera_from_object=from_fixed @ track.fixed_from_object,
-            covariance=_turned(from_fixed, track.fixed_covariance),
+            covariance=turned_covariance(track.fixed_covariance, from_fixed.rotation),
         )
         followed = self._follower.follow(frame, expected, track.baseline, track.view.box)
         track.estimate, track.baseline = followed.estimate, followed.baseline
@@ -284,6 +290,11 @@ class _StageClock:
             self.milliseconds[name] += 1e3 * (time.perf_counter() - start)
 
 
+def _again(update: TrackUpdate) -> TrackUpdate:
+    """What a frame did to the tracks, when it has done it before."""
+    return replace(update, created=(), deleted=(), cleared=False)
+
+
 def _fixed_from_camera(frame: Frame) -> Similarity:
     return _IDENTITY if frame.fixed_from_camera is None else frame.fixed_from_camera
 
@@ -298,7 +309,7 @@ def _snapshot(frame: Frame, track: Track) -> TrackedObject | None:
         instance_id=track.view.instance_id if track.is_seen else 0,
         label=track.label,
         camera_from_object=from_fixed @ track.fixed_from_object,
-        covariance=_turned(from_fixed, track.fixed_covariance),
+        covariance=turned_covariance(track.fixed_covariance, from_fixed.rotation),
         verdict=track.estimate.verdict if track.is_seen else _unseen(track.estimate.verdict),
     )
     return TrackedObject(
@@ -313,13 +324,7 @@ def _snapshot(frame: Frame, track: Track) -> TrackedObject | None:
 def _place(track: Track, estimate: ObjectEstimate, fixed_from_camera: Similarity) -> None:
     """Keep the pose of an estimate in the fixed frame."""
     track.fixed_from_object = fixed_from_camera @ estimate.camera_from_object
-    track.fixed_covariance = _turned(fixed_from_camera, estimate.covariance)
-
-
-def _turned(target_from_source: Similarity, covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A (6, 6) covariance about the object's own origin, with its axes turned from one frame to another."""
-    turn = np.kron(np.eye(2), target_from_source.rotation)
-    return np.asarray(turn @ covariance @ turn.T)
+    track.fixed_covariance = turned_covariance(estimate.covariance, fixed_from_camera.rotation)
 
 
 def _rank(state: VerdictState) -> int:

@@ -218,14 +218,15 @@ def _system(
         nearest = surface.closest(pose, points[~hit])
         rows.append(_pull(nearest, points[~hit], None))
     depth_rows = sum(len(row[0]) for row in rows)
-    if len(measurement.seam):
-        seam = measurement.seam[~surface.cast(pose, measurement.seam / measurement.seam[:, 2:3]).hit]
+    outline = measurement.outline
+    if len(outline.seam):
+        seam = outline.seam[~surface.cast(pose, outline.seam / outline.seam[:, 2:3]).hit]
         rows.append(_pull(surface.closest(pose, seam), seam, None))
-    if len(measurement.rim):
-        sight = surface.cast(pose, measurement.rim)
+    if len(outline.rim):
+        sight = surface.cast(pose, outline.rim)
         shown = sight.hit
         depth = sight.depth[shown, None]
-        rows.append(_pull(measurement.rim[shown] * depth, measurement.rim_inward[shown] * depth, None))
+        rows.append(_pull(outline.rim[shown] * depth, outline.rim_inward[shown] * depth, None))
     at, along, residual = (np.concatenate(parts) for parts in zip(*rows, strict=True))
     arm = at - pose.translation
     jacobian = np.concatenate(
@@ -235,8 +236,8 @@ def _system(
     spread = _SIGMA_OF_MAD * float(np.median(size[:depth_rows]))
     scale = max(measurement.noise, spread)
     weight = np.clip(1.0 - (size / (_TUKEY * scale)) ** 2, 0.0, 1.0) ** 2
-    outline = np.minimum(1.0, _HUBER * scale / np.maximum(size[depth_rows:], 1e-12))
-    weight[depth_rows:] = _MASK_WEIGHT * outline
+    huber = np.minimum(1.0, _HUBER * scale / np.maximum(size[depth_rows:], 1e-12))
+    weight[depth_rows:] = _MASK_WEIGHT * huber
     weight[size > capture] = 0.0
     return jacobian, residual, weight
 

@@ -10,7 +10,7 @@ import numpy as np
 from sam3d_ros.geometry.boxes import OrientedBox
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.frame import Frame
-from sam3d_ros.perception.measurement import hiding_pixels, measure, window_of
+from sam3d_ros.perception.measurement import Window, hiding_pixels, measure
 from sam3d_ros.perception.refinement import distances
 from sam3d_ros.perception.visible_surface import VisibleSurface
 
@@ -83,7 +83,7 @@ def judge(frame: Frame, estimate: ObjectEstimate, thresholds: VerdictThresholds 
         )
     diameter = float(np.linalg.norm(estimate.size))
     near = thresholds.inlier_distance * diameter + 3.0 * np.nan_to_num(measurement.noise)
-    view = _look(frame, estimate, near, thresholds.max_rays)
+    view = _look(frame, estimate, measurement.window, near, thresholds.max_rays)
     if count == 0:
         reasons.insert(0, "no_points")
         return Verdict(
@@ -113,7 +113,7 @@ def judge(frame: Frame, estimate: ObjectEstimate, thresholds: VerdictThresholds 
         ),
         ("free_space_violation", view.free_share <= thresholds.accept_free_space, True),
         ("occluded", view.hidden_share <= thresholds.accept_hidden, True),
-        ("touches_border", not view.touches_border, True),
+        ("touches_border", not measurement.touches_border, True),
     )
     reasons += [name for name, good, _ in checks if not good]
     rejected = not all(bearable for _, _, bearable in checks) or not _FATAL.isdisjoint(reasons)
@@ -131,40 +131,38 @@ class _View:
         mask_iou: against the mask, without pixels where something may hide the object.
         free_share: of the silhouette, where the sensor sees past it: beside the mask, or behind it.
         hidden_share: of the silhouette, where something may hide it.
-        touches_border: whether mask or silhouette reach the border of the image.
     """
 
     mask_iou: float
     free_share: float
     hidden_share: float
-    touches_border: bool
 
 
-def _look(frame: Frame, estimate: ObjectEstimate, before: float, max_rays: int) -> _View:
+def _look(frame: Frame, estimate: ObjectEstimate, window: Window, before: float, max_rays: int) -> _View:
     """Cast a regular grid of rays over the mask and the projected mesh.
 
     Args:
         frame: the measurement.
         estimate: mesh and pose.
+        window: where the mask is.
         before: metres that the mesh may show before a measured point without being in free space.
         max_rays: about how many rays at most.
     """
-    whole = frame.mask(estimate.instance_id)
-    shape = whole.shape
     pose = estimate.camera_from_object
     corners = OrientedBox.of_mesh(estimate.mesh, pose).corners()
-    window = window_of(whole).including(frame.camera.project(corners), shape)
+    window = window.including(frame.camera.project(corners), frame.labels.shape)
     stride = max(1, math.isqrt(window.area // max_rays))
     grid = (
         slice(window.top + stride // 2, window.bottom, stride),
         slice(window.left + stride // 2, window.right, stride),
     )
-    depth = frame.points[grid][..., 2]
+    labels, depth = frame.labels[grid], frame.points[grid][..., 2]
     rays = frame.camera.rays()[grid]
     known = np.isfinite(rays[..., 0])
-    hiding = hiding_pixels(whole[grid], frame.labels[grid], depth)[known]
-    mask, measured, rays = whole[grid][known], depth[known], rays[known]
-    sight = VisibleSurface.of(estimate.mesh).cast(pose, rays.astype(np.float64))
+    own = labels == estimate.instance_id
+    hiding = hiding_pixels(own, labels, depth)[known]
+    mask, measured = own[known], depth[known]
+    sight = VisibleSurface.of(estimate.mesh).cast(pose, rays[known])
     shown = sight.hit
     union = np.count_nonzero((shown | mask) & ~hiding)
     area = max(1, int(np.count_nonzero(shown)))
@@ -174,5 +172,4 @@ def _look(frame: Frame, estimate: ObjectEstimate, before: float, max_rays: int) 
         mask_iou=float(np.count_nonzero(shown & mask) / union) if union else 0.0,
         free_share=float(np.count_nonzero((shown & ~mask & ~hiding) | past) / area),
         hidden_share=float(np.count_nonzero(shown & hiding) / area),
-        touches_border=window_of(whole).touches_border(whole[window_of(whole).slices], shape),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 from weakref import WeakKeyDictionary
 
@@ -15,7 +16,7 @@ import numpy as np
 import open3d as o3d
 from numpy.typing import NDArray
 
-from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.frames import Similarity, mapped
 from sam3d_ros.geometry.meshes import Mesh
 
 Array = NDArray[np.float64]
@@ -27,16 +28,26 @@ class Sighting:
 
     Attributes:
         depth: (N,) float64 metres along the optical axis (for directions with z = 1), Inf where nothing is met.
-        normal: (N, 3) float64 unit normals in the optical frame, towards the camera; zero where nothing is met.
     """
 
     depth: Array
-    normal: Array
+    _camera_from_object: Similarity
+    _directions: NDArray[np.floating]
+    _object_normal: NDArray[np.float32]
 
     @property
     def hit(self) -> NDArray[np.bool_]:
         """(N,) whether the ray meets the object."""
         return np.isfinite(self.depth)
+
+    @cached_property
+    def normal(self) -> Array:
+        """(N, 3) float64 unit normals in the optical frame, towards the camera; zero where nothing is met."""
+        normal = _turned(self._object_normal, self._camera_from_object)
+        facing = np.einsum("ij,ij->i", normal, self._directions) > 0
+        normal[facing] *= -1.0
+        normal[~self.hit] = 0.0
+        return normal
 
 
 class VisibleSurface:
@@ -69,14 +80,10 @@ class VisibleSurface:
         pose = camera_from_object
         rays = np.empty((len(directions), 6), np.float32)
         rays[:, :3] = pose.apply_inverse(np.zeros(3))
-        rays[:, 3:] = (directions @ pose.rotation) / pose.scale
+        rays[:, 3:] = mapped(directions, pose.rotation.T / pose.scale[:, None])
         answer = self._scene.cast_rays(o3d.core.Tensor.from_numpy(rays), nthreads=1)
         depth = answer["t_hit"].numpy().astype(np.float64)
-        normal = _turned(answer["primitive_normals"].numpy(), pose)
-        facing = np.einsum("ij,ij->i", normal, directions) > 0
-        normal[facing] *= -1.0
-        normal[~np.isfinite(depth)] = 0.0
-        return Sighting(depth, normal)
+        return Sighting(depth, pose, directions, answer["primitive_normals"].numpy())
 
     def closest(self, camera_from_object: Similarity, points: NDArray[np.floating]) -> Array:
         """(N, 3) the surface points nearest to (N, 3) points, both in the optical frame.

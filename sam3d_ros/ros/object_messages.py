@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
 
-from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.frames import Similarity, turned_covariance
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.msg import BodyMesh, ObjectArray, ObjectMesh, ReconstructedObject
 from sam3d_ros.msg import Verdict as VerdictMessage
@@ -135,8 +135,7 @@ def fixed_from_box(tracked: TrackedObject) -> Similarity:
 def covariance_in_fixed(tracked: TrackedObject) -> NDArray[np.float64]:
     """(6, 6) covariance of the pose, turned from the optical frame to the frame of tracking."""
     fixed_from_camera = tracked.fixed_from_object.rotation @ tracked.estimate.camera_from_object.rotation.T
-    turn = np.kron(np.eye(2), fixed_from_camera)
-    return np.asarray(turn @ tracked.estimate.covariance @ turn.T)
+    return turned_covariance(tracked.estimate.covariance, fixed_from_camera)
 
 
 def objects_from_message(message: ObjectArray) -> list[ReceivedObject]:
