@@ -1,9 +1,8 @@
-"""What others can ask of the node `sam3d_objects`: a reconstruction on demand, and the scene in a file."""
+"""What others can ask of the node `sam3d_objects`: a reconstruction on demand."""
 
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
@@ -11,20 +10,18 @@ from rclpy.action.server import ServerGoalHandle
 from sam3d_ros.action import Reconstruct
 from sam3d_ros.nodes.lifecycle import AutostartNode
 from sam3d_ros.nodes.object_threads import Cancelled, ObjectThreads, Order
-from sam3d_ros.perception.scene import write_camera_scene, write_fixed_scene
 from sam3d_ros.ros.object_messages import object_array
 from sam3d_ros.ros.stamps import header_message
-from sam3d_ros.srv import SaveScene
 
 
 class ObjectRequests:
-    """The action `~/reconstruct` and the service `~/save_scene`.
+    """The action `~/reconstruct`.
 
     A goal must not hold up the executor, so it is executed only when its result is there: until then its status is
     ACCEPTED, with feedback. One goal runs at a time, others are rejected meanwhile.
 
     Args:
-        node: carries both.
+        node: carries it.
         target_frame: the frame that objects are tracked in; empty = that of the image.
     """
 
@@ -41,16 +38,14 @@ class ObjectRequests:
             handle_accepted_callback=self._begin,
             cancel_callback=lambda _goal: CancelResponse.ACCEPT,
         )
-        self._service = node.create_service(SaveScene, "~/save_scene", self._save_scene)
 
     def serve(self, threads: ObjectThreads | None) -> None:
         """Take goals for these threads; None rejects them."""
         self._threads = threads
 
     def close(self) -> None:
-        """Withdraw both."""
+        """Withdraw it."""
         self._action.destroy()
-        self._node.destroy_service(self._service)
 
     def _judge_goal(self, _goal: Reconstruct.Goal) -> GoalResponse:
         refusal = ""
@@ -89,23 +84,6 @@ class ObjectRequests:
         goal.succeed()
         header = header_message(observation.stamp, self._target_frame or frame.frame_id)
         return Reconstruct.Result(success=True, objects=object_array(objects, header))
-
-    def _save_scene(self, request: SaveScene.Request, response: SaveScene.Response) -> SaveScene.Response:
-        path = Path(request.path).expanduser()
-        newest = None if self._threads is None else self._threads.newest
-        objects = () if newest is None else newest[1].objects
-        try:
-            if path.suffix != ".glb":
-                raise ValueError(f"path is {request.path!r}: give the name of a file that ends in .glb")
-            if self._target_frame:
-                response.object_count = write_fixed_scene(path, objects)
-            else:
-                seen = [(thing.track_id, thing.estimate) for thing in objects]
-                response.object_count = write_camera_scene(path, seen)
-        except (ValueError, OSError) as error:
-            response.message = str(error)
-        response.success = not response.message
-        return response
 
 
 def _answered_in_begin(_goal: ServerGoalHandle) -> Reconstruct.Result:

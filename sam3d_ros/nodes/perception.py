@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
@@ -13,15 +14,16 @@ from rclpy.signals import SignalHandlerOptions
 from sam3d_ros.nodes.lifecycle import run_nodes
 from sam3d_ros.nodes.sam3d_bodies import Sam3dBodies
 from sam3d_ros.nodes.sam3d_objects import Sam3dObjects
+from sam3d_ros.nodes.scene_board import SceneBoard
 
-#: What `nodes` can name.
-HOSTED: dict[str, Callable[[], Node]] = {"sam3d_objects": Sam3dObjects, "sam3d_bodies": Sam3dBodies}
+#: What `nodes` can name. All of a process share one board.
+HOSTED: dict[str, Callable[[SceneBoard], Node]] = {"sam3d_objects": Sam3dObjects, "sam3d_bodies": Sam3dBodies}
 #: What it names unless somebody says otherwise.
 DEFAULT_NODES = ("sam3d_objects",)
 
 
 def chosen_nodes(args: list[str]) -> list[Callable[[], Node]]:
-    """The factories that the parameter `nodes` of the node `perception` names.
+    """The factories of the nodes that the parameter `nodes` of the node `perception` names.
 
     Raises:
         ValueError: a name is unknown.
@@ -43,7 +45,8 @@ def chosen_nodes(args: list[str]) -> list[Callable[[], Node]]:
     unknown = [name for name in names if name not in HOSTED]
     if unknown or not names:
         raise ValueError(f"nodes is {names}: name one or more of {', '.join(HOSTED)}")
-    return [HOSTED[name] for name in names]
+    board = SceneBoard()
+    return [partial(HOSTED[name], board) for name in names]
 
 
 def main() -> int:

@@ -14,10 +14,12 @@ from sam3d_ros.nodes.body_settings import BodySettings
 from sam3d_ros.nodes.body_threads import BodyThreads
 from sam3d_ros.nodes.frame_inputs import FrameInputs
 from sam3d_ros.nodes.lifecycle import AutostartNode, run_nodes
+from sam3d_ros.nodes.scene_board import SceneBoard, SceneService
 from sam3d_ros.nodes.self_report import SelfReport, named_faults
 from sam3d_ros.nodes.setting_groups import declare_groups, with_changes
 from sam3d_ros.perception.body_tracking import BodyPipeline, Sighting, TrackedBody
 from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.joint_scene import SeenPeople
 from sam3d_ros.reconstruction.body_config import BodyNetworkConfig
 from sam3d_ros.reconstruction.errors import MissingWeightsError
 
@@ -32,8 +34,9 @@ class Sam3dBodies(AutostartNode):
     not be configured.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, board: SceneBoard | None = None) -> None:
         super().__init__("sam3d_bodies")
+        self._board = board or SceneBoard()
         self._settings = declare_groups(self, BodySettings())
         self.add_on_set_parameters_callback(self._change_settings)
         self._report = SelfReport(self, self._summary)
@@ -43,6 +46,7 @@ class Sam3dBodies(AutostartNode):
         self._inputs: FrameInputs | None = None
         self._outputs: BodyOutputs | None = None
         self._threads: BodyThreads | None = None
+        self._scene: SceneService | None = None
 
     def configure(self) -> None:
         settings = self._settings
@@ -59,6 +63,7 @@ class Sam3dBodies(AutostartNode):
             joint_frames=settings.node.joint_frames,
             surface_markers=settings.node.surface_markers,
         )
+        self._scene = SceneService(self, self._board)
         self.get_logger().info(
             f"people posed on {self._reconstructor.description}, tracked in "
             f"{self._target_frame or 'the frame of the image'}"
@@ -75,6 +80,7 @@ class Sam3dBodies(AutostartNode):
         assert self._inputs is not None and self._threads is not None and self._outputs is not None
         self._inputs.close()
         self._threads.stop()
+        self._board.show_people(None)
         if self._threads.newest is not None:
             frame = self._threads.newest[0].frame
             self._outputs.clear(frame.stamp, self._frame_of(frame))
@@ -87,9 +93,12 @@ class Sam3dBodies(AutostartNode):
             self._inputs.destroy()
         if self._outputs is not None:
             self._outputs.close()
+        if self._scene is not None:
+            self._scene.close()
         if self._reconstructor is not None:
             self._reconstructor.release()
         self._inputs = self._outputs = self._threads = self._pipeline = self._reconstructor = None
+        self._scene = None
 
     def refused(self, error: ValueError | OSError) -> None:
         self._report.refused(error)
@@ -110,6 +119,7 @@ class Sam3dBodies(AutostartNode):
         latencies, frame = self._report.latencies, sighting.frame
         if bodies:
             latencies.add("reconstruct", milliseconds)
+        self._board.show_people(SeenPeople(frame, self._frame_of(frame), bool(self._target_frame), bodies))
         began = time.perf_counter()
         self._outputs.publish(frame.stamp, self._frame_of(frame), bodies)
         latencies.add("publish", 1e3 * (time.perf_counter() - began))

@@ -15,9 +15,11 @@ from sam3d_ros.nodes.object_outputs import ObjectOutputs
 from sam3d_ros.nodes.object_requests import ObjectRequests
 from sam3d_ros.nodes.object_settings import Settings
 from sam3d_ros.nodes.object_threads import ObjectThreads
+from sam3d_ros.nodes.scene_board import SceneBoard, SceneService
 from sam3d_ros.nodes.self_report import SelfReport, named_faults
 from sam3d_ros.nodes.setting_groups import declare_groups, with_changes
 from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.joint_scene import SeenObjects
 from sam3d_ros.perception.pipeline import ObjectPipeline, Observation
 from sam3d_ros.reconstruction.reconstructors import Selection
 
@@ -25,13 +27,14 @@ from sam3d_ros.reconstruction.reconstructors import Selection
 class Sam3dObjects(AutostartNode):
     """Subscriptions, publishers and lifecycle; the work is done by the threads of `ObjectThreads`.
 
-    Topics, action and service are those of `FrameInputs`, `ObjectOutputs` and `ObjectRequests`. /diagnostics tells
-    rates and ages of the inputs, what was not used and why, the latency of each stage, and every fault by its name,
-    also while the node could not be configured.
+    Topics, action and service are those of `FrameInputs`, `ObjectOutputs`, `ObjectRequests` and `SceneService`.
+    /diagnostics tells rates and ages of the inputs, what was not used and why, the latency of each stage, and every
+    fault by its name, also while the node could not be configured.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, board: SceneBoard | None = None) -> None:
         super().__init__("sam3d_objects")
+        self._board = board or SceneBoard()
         self._settings = declare_groups(self, Settings())
         self.add_on_set_parameters_callback(self._change_settings)
         self._report = SelfReport(self, self._summary)
@@ -43,6 +46,7 @@ class Sam3dObjects(AutostartNode):
         self._gaussians: GaussianOutput | None = None
         self._threads: ObjectThreads | None = None
         self._requests: ObjectRequests | None = None
+        self._scene: SceneService | None = None
 
     def configure(self) -> None:
         settings = self._settings
@@ -59,6 +63,7 @@ class Sam3dObjects(AutostartNode):
         if any(output.startswith("gaussians") for output in settings.network.outputs):
             self._gaussians = GaussianOutput(self)
         self._requests = ObjectRequests(self, self._target_frame)
+        self._scene = SceneService(self, self._board)
         self.get_logger().info(
             f"reconstructor {self._selection.reconstructor.name} ({self._selection.note}), objects tracked in "
             f"{self._target_frame or 'the frame of the image'}"
@@ -78,6 +83,7 @@ class Sam3dObjects(AutostartNode):
         self._requests.serve(None)
         self._inputs.close()
         self._threads.stop()
+        self._board.show_objects(None)
         self._take_back(self._threads)
         if self._settings.node.release_on_deactivate:
             self._release_weights()
@@ -92,9 +98,11 @@ class Sam3dObjects(AutostartNode):
             self._gaussians.close()
         if self._requests is not None:
             self._requests.close()
+        if self._scene is not None:
+            self._scene.close()
         self._release_weights()
         self._inputs = self._outputs = self._threads = self._requests = self._pipeline = None
-        self._selection = self._gaussians = None
+        self._selection = self._gaussians = self._scene = None
 
     def refused(self, error: ValueError | OSError) -> None:
         self._report.refused(error)
@@ -107,10 +115,12 @@ class Sam3dObjects(AutostartNode):
     def observed(self, frame: Frame, observation: Observation) -> None:
         """See `Listener`."""
         assert self._outputs is not None and self._threads is not None
-        began = time.perf_counter()
-        self._outputs.publish(
-            observation.stamp, self._frame_of(frame), observation.objects, self._threads.mesh_stamps
+        frame_id, is_fixed = self._frame_of(frame), bool(self._target_frame)
+        self._board.show_objects(
+            SeenObjects(observation.stamp, frame_id, is_fixed, frame.is_metric, observation.objects)
         )
+        began = time.perf_counter()
+        self._outputs.publish(observation.stamp, frame_id, observation.objects, self._threads.mesh_stamps)
         if self._gaussians is not None:
             self._gaussians.publish(observation.stamp, observation.objects)
         self._report.latencies.add("publish", 1e3 * (time.perf_counter() - began))

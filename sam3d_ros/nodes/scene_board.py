@@ -1,0 +1,86 @@
+"""Where the nodes of one process put what they saw last, and the service that writes it to a file."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from pathlib import Path
+
+from rclpy.node import Node
+
+from sam3d_ros.perception.joint_scene import MOMENT, Scene, SeenObjects, SeenPeople, joined
+from sam3d_ros.srv import SaveScene
+
+#: No more images are remembered than this, however long people take: half a minute of a fast camera.
+LONGEST_MEMORY = 1000
+
+
+class SceneBoard:
+    """What the nodes of a process saw last; each shows its own, each can ask for the scene of all.
+
+    Objects are remembered for as long as the people of the same image may still come: posing takes a while, and things
+    move on meanwhile. May be used from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._objects: deque[SeenObjects] = deque(maxlen=LONGEST_MEMORY)
+        self._people: SeenPeople | None = None
+
+    def show_objects(self, seen: SeenObjects | None) -> None:
+        """Put up the objects of an image; None takes all down."""
+        with self._lock:
+            if seen is None or (self._objects and seen.stamp < self._objects[-1].stamp):
+                self._objects.clear()  # gone, or the clock jumped back
+            if seen is not None:
+                self._objects.append(seen)
+            self._forget()
+
+    def show_people(self, seen: SeenPeople | None) -> None:
+        """Put up the people of an image; None takes them down."""
+        with self._lock:
+            self._people = seen
+            self._forget()
+
+    def scene(self) -> Scene:
+        """What belongs together at the moment; raises as `joined` does."""
+        with self._lock:
+            objects, people = tuple(self._objects), self._people
+        return joined(objects, people)
+
+    def _forget(self) -> None:
+        """Drop the images that no people will come for: those before the last people, all but the newest without."""
+        while len(self._objects) > 1 and (
+            self._people is None or self._objects[0].stamp < self._people.frame.stamp - MOMENT
+        ):
+            self._objects.popleft()
+
+
+class SceneService:
+    """The service `~/save_scene`.
+
+    Args:
+        node: carries it.
+        board: what is written.
+    """
+
+    def __init__(self, node: Node, board: SceneBoard) -> None:
+        self._node = node
+        self._board = board
+        self._service = node.create_service(SaveScene, "~/save_scene", self._save)
+
+    def close(self) -> None:
+        """Withdraw it."""
+        self._node.destroy_service(self._service)
+
+    def _save(self, request: SaveScene.Request, response: SaveScene.Response) -> SaveScene.Response:
+        try:
+            scene = self._board.scene()
+            scene.write(Path(request.path).expanduser())
+        except (ValueError, OSError) as error:
+            response.message = str(error)
+            return response
+        response.success = True
+        response.object_count = scene.object_count
+        response.message = "; ".join(scene.notes)
+        return response
