@@ -26,7 +26,13 @@ from sam3d_ros.ros.stamps import header_message
 
 #: Faults of an observation, by the name that the pipeline gives them.
 OBSERVED_FAULTS = {
-    fault.label: fault for fault in (Fault.EMPTY_MASK, Fault.NO_DEPTH_IN_MASK, Fault.TOO_MANY_OBJECTS)
+    fault.label: fault
+    for fault in (
+        Fault.EMPTY_MASK,
+        Fault.NO_DEPTH_IN_MASK,
+        Fault.TOO_MANY_OBJECTS,
+        Fault.UNMATCHED_KEYPOINTS,
+    )
 }
 #: /diagnostics is published at this period (REP-107), and at once when another fault appears; seconds.
 DIAGNOSTICS_PERIOD = 1.0

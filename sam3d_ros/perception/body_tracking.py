@@ -7,7 +7,7 @@ in each frame that it gets to.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -19,10 +19,13 @@ from sam3d_ros.perception.association import AssociationConfig
 from sam3d_ros.perception.body_estimates import BodyEstimate, BodyReconstructor
 from sam3d_ros.perception.bounds import bounded, check_bounds
 from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.prompting import matched_prompts
 from sam3d_ros.perception.reconstructor import Progress
 from sam3d_ros.perception.tracker import Tracker, TrackerConfig
 
 _IDENTITY = Similarity()
+#: Share of the width and height of a box in which what is measured is the person and not what is behind.
+_MIDDLE = 0.5
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,10 @@ class PeopleConfig:
     """Who is a person, and how people are tracked.
 
     Attributes:
-        people: class names of people; a whole number stands for the instance of that value.
+        people: class names of people; a whole number stands for the instance of that value in the labels, or for the
+            class id of that value in detections.
         max_people: at most this many people of a frame are posed, known ones first, then the largest.
-        min_mask_pixels: smaller masks are passed over.
+        min_mask_pixels: smaller masks, and boxes, are passed over.
         lost_timeout: seconds without a mask after which a person who returns is a new one.
         keypoint_smoothing: time constant of a low pass on the keypoints, seconds; 0 = off. What moves steadily
             is shown late by as much. Joints, meshes and frames are never smoothed.
@@ -51,6 +55,9 @@ class PeopleConfig:
 
     def instances_of(self, frame: Frame) -> list[int]:
         """The instances of a frame that are people, ascending."""
+        if frame.boxes:
+            # Numbers of boxes are places in a message; a class id that has no name is told as the name.
+            return sorted(i for i in frame.boxes if frame.label(i) in self.people)
         ids = {int(entry) for entry in self.people if entry.isdigit()}
         return [i for i in frame.instance_ids() if i in ids or frame.label(i) in self.people]
 
@@ -70,7 +77,7 @@ class Sighting:
     """Who is in a frame.
 
     Attributes:
-        frame: the frame.
+        frame: the frame; its prompts are those that belong to somebody.
         instances: track id -> instance id of everybody in it.
         alive: ids of all tracks, also of those who are not in it.
         faults: what was wrong with this frame: name -> number of instances, as in `pipeline.Observation`.
@@ -151,12 +158,18 @@ class BodyPipeline:
 
     def observe(self, frame: Frame) -> Sighting:
         """Find the people of a frame; for the tracking thread."""
-        people = np.isin(frame.labels, self._config.instances_of(frame))
-        update = self._tracker.update(replace(frame, labels=np.where(people, frame.labels, np.uint16(0))))
+        people = self._config.instances_of(frame)
+        update = self._tracker.update(_of_people(frame, people))
+        unmatched = 0
+        if frame.prompts:
+            prompts = matched_prompts(frame, people)
+            unmatched = len(frame.prompts) - len(prompts)
+            frame = replace(frame, prompts=prompts)
         faults = {
             "empty_mask": update.tiny,
             "too_many_objects": update.too_many,
             "no_depth_in_mask": update.without_points,
+            "unmatched_keypoints": unmatched,
         }
         return Sighting(
             frame=frame,
@@ -200,3 +213,26 @@ class BodyPipeline:
         version = 1 if before is None else before.version + 1
         memory = self._memories[track_id] = _Memory(version, stamp, keypoints)
         return memory
+
+
+def _of_people(frame: Frame, people: Sequence[int]) -> Frame:
+    """The frame with the labels of people alone, as the tracker looks at them."""
+    if not frame.boxes:
+        return replace(frame, labels=np.where(np.isin(frame.labels, people), frame.labels, np.uint16(0)))
+    labels, points = np.zeros_like(frame.labels), np.full_like(frame.points, np.nan)
+    # Somebody in a smaller box stands in front, or would not be seen.
+    for instance in sorted(people, key=lambda i: -_area(frame.boxes[i])):
+        labels[frame.box_pixels(instance)] = instance
+        # The corners of a box see past the person: how far away that is must not move the track.
+        middle = tuple(_middle(pixels) for pixels in frame.box_pixels(instance))
+        points[middle] = frame.points[middle]
+    return replace(frame, labels=labels, points=points, boxes={})
+
+
+def _area(box: NDArray[np.float32]) -> float:
+    return float((box[2] - box[0]) * (box[3] - box[1]))
+
+
+def _middle(pixels: slice) -> slice:
+    margin = int((1.0 - _MIDDLE) / 2 * (pixels.stop - pixels.start))
+    return slice(pixels.start + margin, pixels.stop - margin)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.estimates import ScaleSource
+from sam3d_ros.perception.prompts import KeypointPrompt
 
 
 class PointsSource(Enum):
@@ -47,9 +49,12 @@ class Frame:
             itself is that frame.
         is_metric: whether `points` are in metres; otherwise in a unit that nobody knows, which may be another one in
             the next frame.
+        boxes: instance id -> (4,) float32 x1, y1, x2, y2, pixels within the image, of instances that are told by
+            boxes in place of labels; then all labels are 0.
+        prompts: keypoints of people that are known.
 
     Raises:
-        ValueError: the arrays disagree in size or have the wrong type.
+        ValueError: the arrays disagree in size or have the wrong type, or there are boxes beside labels.
     """
 
     stamp: int
@@ -62,6 +67,8 @@ class Frame:
     label_names: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
     fixed_from_camera: Similarity | None = None
     is_metric: bool = True
+    boxes: Mapping[int, NDArray[np.float32]] = field(default_factory=lambda: MappingProxyType({}))
+    prompts: tuple[KeypointPrompt, ...] = ()
 
     def __post_init__(self) -> None:
         size = (self.camera.height, self.camera.width)
@@ -77,6 +84,8 @@ class Frame:
                     f"{name} is {array.shape} {array.dtype} but the camera is {size[1]}x{size[0]}: "
                     f"give {shape} {np.dtype(dtype).name}"
                 )
+        if self.boxes and self.labels.any():
+            raise ValueError("there are boxes beside labels: tell instances by one of them")
 
     @property
     def scale_source(self) -> ScaleSource:
@@ -93,9 +102,24 @@ class Frame:
         return [int(i) for i in np.flatnonzero(present) if i != 0]
 
     def mask(self, instance_id: int) -> NDArray[np.bool_]:
-        """(H, W) pixels of one instance."""
-        return self.labels == instance_id
+        """(H, W) pixels of one instance; all of those in its box where a box tells it."""
+        if instance_id not in self.boxes:
+            return self.labels == instance_id
+        mask = np.zeros(self.labels.shape, dtype=np.bool_)
+        mask[self.box_pixels(instance_id)] = True
+        return mask
 
     def label(self, instance_id: int) -> str:
         """Class name of an instance; empty when nobody told it."""
         return self.label_names.get(instance_id, "")
+
+    def box_pixels(self, instance_id: int) -> tuple[slice, slice]:
+        """Rows and columns of the pixels whose centres lie in the box of an instance; at least one of each."""
+        x1, y1, x2, y2 = self.boxes[instance_id].tolist()
+        return _within(y1, y2, self.camera.height), _within(x1, x2, self.camera.width)
+
+
+def _within(low: float, high: float, count: int) -> slice:
+    """The whole numbers from `low` to `high` of the first `count` ones, or the nearest one."""
+    first = min(max(math.ceil(low), 0), count - 1)
+    return slice(first, max(first, min(math.floor(high), count - 1)) + 1)

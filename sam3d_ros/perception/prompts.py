@@ -14,11 +14,11 @@ class KeypointPrompt:
 
     Attributes:
         instance_id: of the person in the frame; 0 = nobody told it.
-        names: of the keypoints, none of them twice, in the words of the reconstructor's skeleton.
+        names: of the keypoints, at least one and none of them twice, in the words of the reconstructor's skeleton.
         pixels: (K, 2) float32 u, v of each.
 
     Raises:
-        ValueError: there are not as many names as pixels, or a pixel is not finite.
+        ValueError: there are no names or not as many as pixels, or a pixel is not finite.
     """
 
     instance_id: int
@@ -26,7 +26,8 @@ class KeypointPrompt:
     pixels: NDArray[np.float32]
 
     def __post_init__(self) -> None:
-        if self.pixels.shape != (len(self.names), 2) or not np.isfinite(self.pixels).all():
+        sizes_agree = self.names and self.pixels.shape == (len(self.names), 2)
+        if not sizes_agree or not np.isfinite(self.pixels).all():
             raise ValueError(
                 f"pixels are {self.pixels.shape} for {len(self.names)} keypoints: give finite u and v of each"
             )

@@ -101,44 +101,52 @@ class BodyNetworkReconstructor:
         (nothing is measured in the mask), "few_points" (what is measured there does not agree on a scale),
         "low_overlap" (the silhouette misses the mask).
 
+        People who are told by a box are seen without a mask: what is measured where the network sees them places them,
+        and the box around their silhouette is compared with theirs. Prompts of the frame that name an instance are
+        given to the network.
+
         Raises:
-            ValueError: an id has no pixel in the frame.
+            ValueError: an id has no pixel in the frame, or no box where there are boxes.
             MissingWeightsError: the weights are damaged.
             FullMemoryError: not even one person fits into memory.
         """
         seen = rectified(frame if frame.is_metric else frame.without_points())
-        masks = [seen.mask(instance_id) for instance_id in instance_ids]
-        for instance_id, mask in zip(instance_ids, masks, strict=True):
-            if not mask.any():
+        known = seen.boxes or seen.instance_ids()
+        for instance_id in instance_ids:
+            if instance_id not in known:
                 raise ValueError(
                     f"instance {instance_id} has no pixel in this frame: ask only for ids of `Frame.instance_ids()`"
                 )
-        if not masks:
+        if not instance_ids:
             return []
-        people = self._predict(seen, np.stack(masks), progress or _silent)
+        people = self._predict(seen, instance_ids, progress or _silent)
         return [
             _estimate(seen, frame.label(instance_id), instance_id, person)
             for instance_id, person in zip(instance_ids, people, strict=True)
         ]
 
-    def _predict(self, frame: Frame, masks: NDArray[np.bool_], progress: Progress) -> list[BodyPrediction]:
-        """All masks in one call; where memory is short, in smaller and smaller ones."""
+    def _predict(
+        self, frame: Frame, instance_ids: Sequence[int], progress: Progress
+    ) -> list[BodyPrediction]:
+        """All people in one call; where memory is short, in smaller and smaller ones."""
         predictor = self._loaded()
         points = frame.points if np.isfinite(frame.points).any() else None
-        size, people = len(masks), list[BodyPrediction]()
-        while (done := len(people)) < len(masks):
-            batch = masks[done : done + size]
+        size, people = len(instance_ids), list[BodyPrediction]()
+        while (done := len(people)) < len(instance_ids):
+            batch = instance_ids[done : done + size]
 
             def report(stage: str, share: float, done: int = done, count: int = len(batch)) -> None:
-                progress(stage, (done + count * share) / len(masks))
+                progress(stage, (done + count * share) / len(instance_ids))
 
             try:
                 with _named_errors():
                     people += predictor(
                         frame.rgb,
-                        masks=batch,
+                        boxes=np.stack([frame.boxes[i] for i in batch]) if frame.boxes else None,
+                        masks=None if frame.boxes else np.stack([frame.mask(i) for i in batch]),
                         camera=frame.camera,
                         points=points,
+                        keypoints=keypoints_of(frame, batch),
                         mode=self.config.mode,
                         progress=report,
                     )
@@ -170,14 +178,17 @@ def _estimate(frame: Frame, label: str, instance_id: int, person: BodyPrediction
         camera_from_body=pose,
         mesh=mesh,
         rig=person.rig,
-        verdict=_verdict(frame, frame.mask(instance_id), mesh, pose, person),
+        verdict=_verdict(frame, instance_id, mesh, pose, person),
     )
 
 
 def _verdict(
-    frame: Frame, mask: NDArray[np.bool_], mesh: Mesh | None, pose: Similarity, person: BodyPrediction
+    frame: Frame, instance_id: int, mesh: Mesh | None, pose: Similarity, person: BodyPrediction
 ) -> Verdict:
+    mask = frame.mask(instance_id)
     overlap, residual = (np.nan, np.nan) if mesh is None else _figures(frame, mask, mesh, pose)
+    if mesh is not None and frame.boxes:
+        overlap = _overlap_of_boxes(frame, instance_id, mesh, pose)
     metric = person.metric
     reasons = []
     if metric is None:
@@ -211,6 +222,39 @@ def _figures(frame: Frame, mask: NDArray[np.bool_], mesh: Mesh, pose: Similarity
     gaps = np.abs(seen.distance - depth)[seen.hit & inside]
     gaps = gaps[np.isfinite(gaps)]
     return float(overlap), float(np.median(gaps)) if len(gaps) else float("nan")
+
+
+def _overlap_of_boxes(frame: Frame, instance_id: int, mesh: Mesh, pose: Similarity) -> float:
+    """Intersection over union of the box around what the image shows of a surface, and the given one."""
+    camera, given = frame.camera, frame.boxes[instance_id].astype(np.float64)
+    pixels = camera.project(pose.apply(mesh.vertices))
+    pixels = pixels[np.isfinite(pixels).all(axis=1)]
+    if len(pixels) == 0:
+        return 0.0
+    corners = np.stack([pixels.min(axis=0), pixels.max(axis=0)])
+    low, high = corners.clip(-0.5, (camera.width - 0.5, camera.height - 0.5))
+    common = (np.minimum(high, given[2:]) - np.maximum(low, given[:2])).clip(min=0).prod()
+    return float(common / ((high - low).prod() + (given[2:] - given[:2]).prod() - common))
+
+
+def keypoints_of(frame: Frame, instance_ids: Sequence[int]) -> NDArray[np.float32] | None:
+    """The prompts of people as the predictor takes them.
+
+    Returns:
+        (N, K, 3) pixels and index of each known keypoint, -1 for none; None if nothing is known of anybody.
+    """
+    prompts = {prompt.instance_id: prompt for prompt in frame.prompts}
+    known = [prompts.get(instance_id) for instance_id in instance_ids]
+    most = max((len(prompt.names) for prompt in known if prompt is not None), default=0)
+    if most == 0:
+        return None
+    rows = np.zeros((len(known), most, 3), dtype=np.float32)
+    rows[..., 2] = -1
+    for row, prompt in zip(rows, known, strict=True):
+        if prompt is not None:
+            row[: len(prompt.names), :2] = prompt.pixels
+            row[: len(prompt.names), 2] = [NAMES.index(name) for name in prompt.names]
+    return rows
 
 
 @contextmanager

@@ -13,12 +13,15 @@ from sensor_msgs.msg import CompressedImage, Image
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.pointmaps import PointMap, pointmap_from_lidar, points_from_depth, reproject_depth
+from sam3d_ros.msg import BodyKeypoints2DArray
 from sam3d_ros.perception.frame import Frame, PointsSource
+from sam3d_ros.perception.prompts import KeypointPrompt
 from sam3d_ros.ros.camera_info import camera_from_info
 from sam3d_ros.ros.compressed_depth import depth_from_compressed
 from sam3d_ros.ros.faults import Fault, FaultError, FaultLog
 from sam3d_ros.ros.frame_assembler import InputSet
 from sam3d_ros.ros.images import depth_from_image, labels_from_image, rgb_from_compressed, rgb_from_image
+from sam3d_ros.ros.people_messages import boxes_from_detections, prompts_from_keypoints
 from sam3d_ros.ros.pointclouds import points_from_cloud
 from sam3d_ros.ros.stamps import nanoseconds
 from sam3d_ros.ros.transforms import TransformLookup
@@ -53,22 +56,31 @@ class FrameBuilder:
 
     Attributes:
         lookup: where frames are relative to each other.
-        faults: where faults are reported that do not stop a frame: resized labels, and unusable depth or LiDAR.
+        faults: where faults are reported that do not stop a frame: resized labels, and unusable depth, LiDAR, boxes
+            or keypoints.
         config: parameters.
+        keypoints: names that keypoints may have.
+        min_keypoint_confidence: keypoints of a lower confidence are passed over.
     """
 
     lookup: TransformLookup
     faults: FaultLog
     config: FrameBuilderConfig = field(default_factory=FrameBuilderConfig)
+    keypoints: tuple[str, ...] = ()
+    min_keypoint_confidence: float = 0.0
 
     def build(self, inputs: InputSet, label_names: Mapping[int, str] | None = None) -> Frame:
         """Convert a set of messages.
 
         Depth comes before LiDAR. One that cannot be used is reported and left out; the frame then says by its
-        `points_source` what it has instead.
+        `points_source` what it has instead. Keypoints that cannot be used are left out, too.
+
+        Args:
+            inputs: the messages.
+            label_names: names of instances, or of classes where detections are given in place of labels.
 
         Raises:
-            FaultError: image, labels or camera_info cannot be used, or `target_frame` has no transform.
+            FaultError: image, labels, detections or camera_info cannot be used, or `target_frame` has no transform.
         """
         frame_id = inputs.image.header.frame_id or inputs.camera_info.header.frame_id
         if not frame_id:
@@ -82,6 +94,10 @@ class FrameBuilder:
                 f"image is {size[0]}x{size[1]} but its camera_info is {camera.width}x{camera.height} "
                 "(region of interest and binning applied): publish both at one size",
             )
+        names = {} if label_names is None else label_names
+        boxes: Mapping[int, NDArray[np.float32]] = {}
+        if inputs.detections is not None:
+            boxes, names = boxes_from_detections(inputs.detections, camera, names, self.faults)
         labels = self._labels(inputs.labels, size)
         fixed_from_camera = None
         if self.config.target_frame and self.config.target_frame != frame_id:
@@ -95,12 +111,25 @@ class FrameBuilder:
             points=points,
             points_source=source,
             camera=camera,
-            label_names={} if label_names is None else label_names,
+            label_names=names,
             fixed_from_camera=fixed_from_camera,
             is_metric=not (self.config.relative_depth and source is PointsSource.DEPTH),
+            boxes=boxes,
+            prompts=self._prompts(inputs.keypoints, camera),
         )
 
-    def _labels(self, message: Image, size: tuple[int, int]) -> NDArray[np.uint16]:
+    def _prompts(self, message: BodyKeypoints2DArray | None, camera: Camera) -> tuple[KeypointPrompt, ...]:
+        if message is None:
+            return ()
+        try:
+            return prompts_from_keypoints(message, camera, self.keypoints, self.min_keypoint_confidence)
+        except FaultError as error:
+            self.faults.report_error(error)
+            return ()
+
+    def _labels(self, message: Image | None, size: tuple[int, int]) -> NDArray[np.uint16]:
+        if message is None:
+            return np.zeros((size[1], size[0]), dtype=np.uint16)
         labels = labels_from_image(message)
         given = (labels.shape[1], labels.shape[0])
         if given == size:

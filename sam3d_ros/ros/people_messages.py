@@ -18,7 +18,7 @@ from sam3d_ros.ros.faults import Fault, FaultError, FaultLog
 from sam3d_ros.ros.flat_arrays import flat_array
 
 #: No image has more people, or detections of anything, that could be told apart.
-MOST_DETECTIONS = 1000
+MOST_DETECTIONS = 256
 
 
 def boxes_from_detections(
@@ -86,8 +86,8 @@ def prompts_from_keypoints(
         raise FaultError(
             Fault.INVALID_KEYPOINTS, f"{len(message.people)} people in an image: {MOST_DETECTIONS} at most"
         )
-    prompts = [_prompt(person, names, camera, min_confidence) for person in message.people]
-    return tuple(prompt for prompt in prompts if prompt.names)
+    prompts = (_prompt(person, names, camera, min_confidence) for person in message.people)
+    return tuple(prompt for prompt in prompts if prompt is not None)
 
 
 def detections_message(
@@ -143,7 +143,8 @@ def _class_name(detection: Detection2D, class_names: Mapping[int, str]) -> str:
 
 def _prompt(
     person: BodyKeypoints2D, names: tuple[str, ...], camera: Camera, min_confidence: float
-) -> KeypointPrompt:
+) -> KeypointPrompt | None:
+    """None where no keypoint is left."""
     if len(person.points) != 2 * len(names) or len(person.confidences) not in (0, len(names)):
         raise FaultError(
             Fault.INVALID_KEYPOINTS,
@@ -155,4 +156,4 @@ def _prompt(
     if len(person.confidences):
         wanted &= np.array(person.confidences, dtype=np.float32) >= min_confidence
     kept = tuple(name for name, is_wanted in zip(names, wanted, strict=True) if is_wanted)
-    return KeypointPrompt(int(person.instance), kept, pixels[wanted])
+    return KeypointPrompt(int(person.instance), kept, pixels[wanted]) if kept else None

@@ -9,13 +9,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.prompts import KeypointPrompt
+
+#: Points on each edge of a box that is moved; the sag between them is far below a pixel.
+_EDGE_POINTS = 17
 
 
 def rectified(frame: Frame) -> Frame:
     """The frame as a camera with the same K and no distortion sees it; the frame itself where there is none.
 
-    Pixels are taken from their nearest neighbours, so that labels stay labels and points stay measured points.
+    Pixels are taken from their nearest neighbours, so that labels stay labels and points stay measured points. Boxes
+    are those around what their outline becomes. Boxes and keypoints that no pinhole sees are left out.
     """
     camera = frame.camera
     if camera.distortion_model == "none" or not any(camera.distortion):
@@ -29,10 +35,44 @@ def rectified(frame: Frame) -> Frame:
         fill = (beyond,) * 4
         return cv2.remap(image, u, v, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=fill)
 
+    def places(pixels: NDArray[np.floating]) -> NDArray[np.float32]:
+        return np.asarray(pinhole.project(camera.rays_at(pixels)), dtype=np.float32)
+
+    boxes = {i: _around(places(_outline(box)), pinhole) for i, box in frame.boxes.items()}
+    prompts = (_visible(prompt, places(prompt.pixels), pinhole) for prompt in frame.prompts)
     return replace(
         frame,
         rgb=moved(frame.rgb, 0),
         labels=moved(frame.labels, 0),
         points=moved(frame.points, np.nan),
         camera=pinhole,
+        boxes={i: box for i, box in boxes.items() if (box[:2] < box[2:]).all()},
+        prompts=tuple(prompt for prompt in prompts if prompt is not None),
     )
+
+
+def _outline(box: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(N, 2) pixels along the edges of a box; lens distortion bends them between the corners."""
+    x, y = np.linspace(box[0], box[2], _EDGE_POINTS), np.linspace(box[1], box[3], _EDGE_POINTS)
+    across = [np.stack([x, np.full_like(x, side)], axis=-1) for side in (box[1], box[3])]
+    along = [np.stack([np.full_like(y, side), y], axis=-1) for side in (box[0], box[2])]
+    return np.concatenate([*across, *along])
+
+
+def _around(pixels: NDArray[np.float32], camera: Camera) -> NDArray[np.float32]:
+    """(4,) the box around pixels, NaN passed over, within the image; empty if they are all beyond it."""
+    known = pixels[np.isfinite(pixels).all(axis=1)]
+    if len(known) == 0:
+        return np.zeros(4, np.float32)
+    limits = np.array([camera.width, camera.height], dtype=np.float32) - np.float32(0.5)
+    corners = np.stack([known.min(axis=0), known.max(axis=0)])
+    return corners.clip(np.float32(-0.5), limits).ravel()
+
+
+def _visible(prompt: KeypointPrompt, pixels: NDArray[np.float32], camera: Camera) -> KeypointPrompt | None:
+    """The keypoints at other pixels, without those beyond the image; None if none is left."""
+    kept = camera.contains(pixels)
+    if not kept.any():
+        return None
+    names = tuple(name for name, is_kept in zip(prompt.names, kept, strict=True) if is_kept)
+    return KeypointPrompt(prompt.instance_id, names, pixels[kept])
