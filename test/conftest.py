@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from body_release import SIZES, write_release
+from command_line import run_process
 
 
 @pytest.fixture(scope="session")
@@ -66,9 +65,8 @@ def tiny_checkpoint(official_checkpoint: Path, tmp_path_factory: pytest.TempPath
     """The same, converted by the command line as a user would."""
     folder = tmp_path_factory.mktemp("tiny") / "weights"
     shutil.copytree(official_checkpoint, folder)
-    command = [sys.executable, "-m", "sam3d_ros.cli.main", "checkpoints", "convert", str(folder)]
-    options = ["--size", "tiny", "--any-version", "--dtype", "float32"]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=100, check=False)
+    options = ("--size", "tiny", "--any-version", "--dtype", "float32")
+    done = run_process("checkpoints", "convert", folder, *options)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -83,13 +81,22 @@ def official_body_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_body_checkpoint(official_body_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same, converted."""
-    pytest.importorskip("torch", reason="requirements/models.txt is not installed")
-    from sam3d_ros.models.body.checkpoints import convert
-    from sam3d_ros.models.body.config import BodyConfig
-    from sam3d_ros.models.records import from_record
-
+    """The same, converted by the command line as a user would, and found sound by it."""
     folder = tmp_path_factory.mktemp("tiny_body") / "weights"
-    sizes = json.loads((official_body_checkpoint / SIZES).read_text())
-    convert(official_body_checkpoint, folder, from_record(BodyConfig, sizes))
+    shutil.copytree(official_body_checkpoint, folder)
+    body = ("--model", "body-dinov3", folder)
+    done = run_process("checkpoints", "convert", *body, "--config", folder / SIZES, "--any-version")
+    assert done.returncode == 0, done.stderr
+    done = run_process("checkpoints", "verify", *body)
+    assert done.returncode == 0, done.stderr
+    for official in ("model.ckpt", "assets/mhr_model.pt"):
+        (folder / official).unlink()  # as those do who need the space
     return folder
+
+
+@pytest.fixture(scope="session")
+def hri_package(tmp_path_factory: pytest.TempPathFactory) -> HriPackage:
+    """hri_msgs, which this process can import from now on."""
+    package = HriPackage(tmp_path_factory.mktemp("hri_msgs"))
+    package.load()
+    return package

@@ -6,20 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-import cv2
 import launch_pytest
 import numpy as np
 import pytest
-from ament_index_python.packages import get_package_share_directory
+from command_line import run_process
 from diagnostic_msgs.msg import DiagnosticArray
 from launch import LaunchDescription
-from launch.actions import IncludeLaunchDescription, SetEnvironmentVariable
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch_ros.actions import Node
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import SetParameters
+from perception_graph import PATIENCE, NodeServices, perception_graph, told_by, write_frame
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -37,8 +31,6 @@ pytest.importorskip("torch", reason="requirements/models.txt is not installed")
 
 NODE = "/sam3d_bodies"
 RELIABLE, LATCHED = qos_profile("reliable"), qos_profile("latched", depth=100)
-#: Loading PyTorch takes long on a busy machine, seconds.
-PATIENCE = 60.0
 #: What everything that is told of a body has to agree to, metres.
 MILLIMETRE = 1e-3
 #: Instances of people and of an object in the label image.
@@ -48,18 +40,12 @@ PEOPLE, CUP = (5, 9), 3
 @pytest.fixture(scope="module")
 def frame_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two people and a cup before a wall."""
-    root = tmp_path_factory.mktemp("frames") / "people"
-    root.mkdir()
     labels = np.zeros((240, 320), np.uint8)
     labels[40:220, 40:120], labels[30:230, 190:280], labels[100:140, 135:175] = *PEOPLE, CUP
-    rgb = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
-    cv2.imwrite(str(root / "rgb.png"), rgb)
-    cv2.imwrite(str(root / "labels.png"), labels)
-    cv2.imwrite(str(root / "depth.png"), np.where(labels > 0, 2500, 3500).astype(np.uint16))
-    camera = {"width": 320, "height": 240, "fx": 300.0, "fy": 300.0, "cx": 160.0, "cy": 120.0}
-    (root / "camera.json").write_text(json.dumps(camera))
-    (root / "people.json").write_text(json.dumps({"people": [{"id": i} for i in PEOPLE]}))
-    return root
+    folder = tmp_path_factory.mktemp("frames") / "people"
+    write_frame(folder, labels, depths=(2.5, 3.5), focal=300.0)
+    (folder / "people.json").write_text(json.dumps({"people": [{"id": i} for i in PEOPLE]}))
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +61,6 @@ def expected(tiny_body_checkpoint: Path, frame_folder: Path) -> list[BodyEstimat
 @launch_pytest.fixture(scope="module")
 def graph(own_domain: None, tiny_body_checkpoint: Path, frame_folder: Path) -> LaunchDescription:
     """The launch file as a user includes it, and a camera that plays one frame."""
-    launch_file = Path(get_package_share_directory("sam3d_ros")) / "launch" / "perception.launch.py"
     arguments = {
         "bodies": "true",
         "body_checkpoint": str(tiny_body_checkpoint),
@@ -85,19 +70,7 @@ def graph(own_domain: None, tiny_body_checkpoint: Path, frame_folder: Path) -> L
         "reconstructor": "geometric",
         "body_markers": "/people_markers",
     }
-    player = Node(
-        package="sam3d_ros",
-        executable="frame_player",
-        parameters=[{"frames": str(frame_folder), "rate": 4.0}],
-    )
-    source = PythonLaunchDescriptionSource(str(launch_file))
-    return LaunchDescription(
-        [
-            SetEnvironmentVariable("OMP_NUM_THREADS", "1"),
-            IncludeLaunchDescription(source, launch_arguments=arguments.items()),
-            player,
-        ]
-    )
+    return perception_graph(frame_folder, 4.0, arguments)
 
 
 class Heard:
@@ -150,11 +123,7 @@ class Heard:
 
     def values(self, kind: str) -> dict[str, str]:
         """What the newest status of a kind says."""
-        for message in reversed(list(self.diagnostics)):
-            for status in message.status:
-                if status.name == f"{NODE[1:]}: {kind}":
-                    return {pair.key: pair.value for pair in status.values}
-        return {}
+        return told_by(NODE, kind, self.diagnostics)
 
 
 @pytest.fixture(scope="module")
@@ -171,23 +140,18 @@ def seen(heard: Heard, wait_for: Any) -> BodyArray:
 
 
 @pytest.fixture
-def transition(call: Any) -> Any:
-    """Asks for transitions; whether all succeeded."""
+def node(call: Any) -> NodeServices:
+    return NodeServices(NODE, call)
 
-    def change(*transitions: int) -> bool:
-        answers = [
-            call(ChangeState, f"{NODE}/change_state", ChangeState.Request(transition=Transition(id=t)))
-            for t in transitions
-        ]
-        return all(answer.success for answer in answers)
 
-    return change
+def from_the_left(message: BodyArray) -> list[ReceivedBody]:
+    return sorted(bodies_from_message(message), key=lambda body: body.header_from_body.translation[0])
 
 
 def pairs(seen: BodyArray, expected: list[BodyEstimate]) -> list[tuple[ReceivedBody, BodyEstimate]]:
-    """Each person as received and as expected, the one at the left first."""
-    received = sorted(bodies_from_message(seen), key=lambda body: body.header_from_body.translation[0])
-    return list(zip(received, sorted(expected, key=lambda e: e.camera_from_body.translation[0]), strict=True))
+    """Each person as received and as expected."""
+    truth = sorted(expected, key=lambda body: body.camera_from_body.translation[0])
+    return list(zip(from_the_left(seen), truth, strict=True))
 
 
 @pytest.mark.launch(fixture=graph)
@@ -264,6 +228,26 @@ def test_markers_and_meshes_lie_where_the_bodies_are(
 
 @pytest.mark.launch(fixture=graph)
 @pytest.mark.timeout(200)
+def test_the_command_line_writes_the_people_that_the_graph_tells(
+    seen: BodyArray, tiny_body_checkpoint: Path, frame_folder: Path, tmp_path: Path
+) -> None:
+    weights = ("--body-checkpoint", tiny_body_checkpoint, "--body-mode", "full", "--device", "cpu")
+    options = ("--bodies", *weights, "--reconstructor", "geometric")
+    done = run_process("reconstruct", frame_folder, "--out", tmp_path / "out", *options)
+    assert done.returncode == 0, done.stderr
+    written = json.loads((tmp_path / "out" / "bodies.json").read_text())["bodies"]
+    written.sort(key=lambda body: body["translation"][0])
+    for body, record in zip(from_the_left(seen), written, strict=True):
+        assert tuple(record["keypoints"]) == body.skeleton.keypoints
+        assert np.allclose(list(record["keypoints"].values()), body.keypoints, atol=MILLIMETRE)
+        joints = [record["joints"][name]["position"] for name in body.skeleton.joints]
+        assert np.allclose(joints, body.joints, atol=MILLIMETRE)
+        pose = Similarity(np.array(record["rotation"]), np.array(record["translation"]))
+        assert np.allclose(pose.matrix(), body.header_from_body.matrix(), atol=MILLIMETRE)
+
+
+@pytest.mark.launch(fixture=graph)
+@pytest.mark.timeout(200)
 def test_diagnostics_tell_the_bodies_and_ids_stay(seen: BodyArray, heard: Heard, wait_for: Any) -> None:
     state = wait_for(lambda: (v := heard.values("state")).get("bodies") == "2" and v)
     assert state["reconstructor"] == "sam3d_body"
@@ -275,16 +259,14 @@ def test_diagnostics_tell_the_bodies_and_ids_stay(seen: BodyArray, heard: Heard,
 @pytest.mark.launch(fixture=graph)
 @pytest.mark.timeout(200)
 def test_everybody_leaves_with_the_node_and_missing_weights_are_named(
-    seen: BodyArray, heard: Heard, transition: Any, call: Any, wait_for: Any, tmp_path: Path
+    seen: BodyArray, heard: Heard, node: NodeServices, wait_for: Any, tmp_path: Path
 ) -> None:
-    assert transition(Transition.TRANSITION_DEACTIVATE)
+    assert node.change(Transition.TRANSITION_DEACTIVATE)
     assert wait_for(lambda: heard.shown() == set())
     assert wait_for(lambda: not heard.bodies[-1].bodies)
-    value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=str(tmp_path))
-    request = SetParameters.Request(parameters=[Parameter(name="body.checkpoint", value=value)])
-    assert call(SetParameters, f"{NODE}/set_parameters", request).results[0].successful
-    assert transition(Transition.TRANSITION_CLEANUP)
-    assert not transition(Transition.TRANSITION_CONFIGURE)
+    node.put("body.checkpoint", str(tmp_path))
+    assert node.change(Transition.TRANSITION_CLEANUP)
+    assert not node.change(Transition.TRANSITION_CONFIGURE)
     fault = wait_for(lambda: heard.values("faults").get("missing_weights"))
     assert fault
     assert "sam3d-ros checkpoints download" in fault

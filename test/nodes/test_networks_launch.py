@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import cv2
 import launch_pytest
 import numpy as np
 import pytest
-from ament_index_python.packages import get_package_share_directory
 from diagnostic_msgs.msg import DiagnosticArray
 from launch import LaunchDescription
-from launch.actions import IncludeLaunchDescription, SetEnvironmentVariable
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch_ros.actions import Node
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import SetParameters
+from perception_graph import PATIENCE, NodeServices, perception_graph, told_by, write_frame
 from sensor_msgs.msg import PointCloud2
 
 from sam3d_ros.msg import ObjectArray, ObjectMesh, Verdict
@@ -31,31 +23,21 @@ pytest.importorskip("torch", reason="requirements/models.txt is not installed")
 
 NODE = "/sam3d_objects"
 RELIABLE, LATCHED = qos_profile("reliable"), qos_profile("latched", depth=100)
-#: Loading PyTorch takes long on a busy machine, seconds.
-PATIENCE = 60.0
 
 
 @pytest.fixture(scope="module")
 def frame_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two squares before a wall."""
-    root = tmp_path_factory.mktemp("frames") / "squares"
-    root.mkdir()
     labels = np.zeros((120, 160), np.uint8)
     labels[20:60, 20:60] = 3
     labels[50:100, 90:140] = 8
-    rgb = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
-    cv2.imwrite(str(root / "rgb.png"), rgb)
-    cv2.imwrite(str(root / "labels.png"), labels)
-    cv2.imwrite(str(root / "depth.png"), np.where(labels > 0, 900, 1000).astype(np.uint16))
-    camera = {"width": 160, "height": 120, "fx": 140.0, "fy": 140.0, "cx": 80.0, "cy": 60.0}
-    (root / "camera.json").write_text(json.dumps(camera))
-    return root
+    folder = tmp_path_factory.mktemp("frames") / "squares"
+    return write_frame(folder, labels, depths=(0.9, 1.0), focal=140.0)
 
 
 @launch_pytest.fixture(scope="module")
 def graph(own_domain: None, tiny_checkpoint: Path, frame_folder: Path) -> LaunchDescription:
     """The launch file as a user includes it; its `auto` has to find the weights that `checkpoint` names."""
-    launch_file = Path(get_package_share_directory("sam3d_ros")) / "launch" / "perception.launch.py"
     arguments = {
         "checkpoint": str(tiny_checkpoint),
         "device": "cpu",
@@ -66,19 +48,7 @@ def graph(own_domain: None, tiny_checkpoint: Path, frame_folder: Path) -> Launch
         "hypotheses": "3",
         "outputs": "mesh,gaussians_4",
     }
-    player = Node(
-        package="sam3d_ros",
-        executable="frame_player",
-        parameters=[{"frames": str(frame_folder), "rate": 5.0}],
-    )
-    source = PythonLaunchDescriptionSource(str(launch_file))
-    return LaunchDescription(
-        [
-            SetEnvironmentVariable("OMP_NUM_THREADS", "1"),
-            IncludeLaunchDescription(source, launch_arguments=arguments.items()),
-            player,
-        ]
-    )
+    return perception_graph(frame_folder, 5.0, arguments)
 
 
 class Heard:
@@ -92,11 +62,7 @@ class Heard:
 
     def values(self, kind: str) -> dict[str, str]:
         """What the newest status of a kind says."""
-        for message in reversed(self.diagnostics):
-            for status in message.status:
-                if status.name == f"{NODE[1:]}: {kind}":
-                    return {pair.key: pair.value for pair in status.values}
-        return {}
+        return told_by(NODE, kind, self.diagnostics)
 
     def newest(self, count: int) -> ObjectArray | None:
         """The newest message, if it has so many objects."""
@@ -109,27 +75,8 @@ def heard(probe: Any) -> Heard:
 
 
 @pytest.fixture
-def transition(call: Any) -> Any:
-    """Asks for transitions; whether all succeeded."""
-
-    def change(*transitions: int) -> bool:
-        answers = [
-            call(ChangeState, f"{NODE}/change_state", ChangeState.Request(transition=Transition(id=t)))
-            for t in transitions
-        ]
-        return all(answer.success for answer in answers)
-
-    return change
-
-
-def set_parameter(call: Any, name: str, value: ParameterValue) -> None:
-    request = SetParameters.Request(parameters=[Parameter(name=name, value=value)])
-    result = call(SetParameters, f"{NODE}/set_parameters", request).results[0]
-    assert result.successful, result.reason
-
-
-def text(value: str) -> ParameterValue:
-    return ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=value)
+def node(call: Any) -> NodeServices:
+    return NodeServices(NODE, call)
 
 
 @pytest.mark.launch(fixture=graph)
@@ -159,14 +106,11 @@ def test_the_networks_make_meshes_and_splats(heard: Heard, wait_for: Any, tiny_c
 
 @pytest.mark.launch(fixture=graph)
 @pytest.mark.timeout(200)
-def test_weights_may_leave_while_the_node_rests(
-    heard: Heard, call: Any, wait_for: Any, transition: Any
-) -> None:
-    yes = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=True)
-    set_parameter(call, "release_on_deactivate", yes)
-    assert transition(Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP)
+def test_weights_may_leave_while_the_node_rests(heard: Heard, node: NodeServices, wait_for: Any) -> None:
+    node.put("release_on_deactivate", True)
+    assert node.change(Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP)
     heard.objects.clear()
-    assert transition(
+    assert node.change(
         Transition.TRANSITION_CONFIGURE,
         Transition.TRANSITION_ACTIVATE,
         Transition.TRANSITION_DEACTIVATE,
@@ -178,25 +122,25 @@ def test_weights_may_leave_while_the_node_rests(
 @pytest.mark.launch(fixture=graph)
 @pytest.mark.timeout(200)
 def test_missing_weights_are_a_fault_with_the_remedy(
-    heard: Heard, call: Any, wait_for: Any, transition: Any, tmp_path: Path, tiny_checkpoint: Path
+    heard: Heard, node: NodeServices, wait_for: Any, tmp_path: Path, tiny_checkpoint: Path
 ) -> None:
-    set_parameter(call, "reconstructor", text("sam3d"))
-    set_parameter(call, "checkpoint", text(str(tmp_path)))
-    assert transition(Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP)
-    assert not transition(Transition.TRANSITION_CONFIGURE)
+    node.put("reconstructor", "sam3d")
+    node.put("checkpoint", str(tmp_path))
+    assert node.change(Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP)
+    assert not node.change(Transition.TRANSITION_CONFIGURE)
     fault = wait_for(lambda: heard.values("faults").get("missing_weights"))
     assert fault
     assert f"sam3d-ros checkpoints download {tmp_path}" in fault
     # With auto the graph works without weights, and says what it does.
-    set_parameter(call, "reconstructor", text("auto"))
+    node.put("reconstructor", "auto")
     heard.objects.clear()
-    assert transition(Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
+    assert node.change(Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
     assert wait_for(lambda: heard.newest(2), PATIENCE)
     assert wait_for(lambda: heard.values("state").get("reconstructor") == "geometric")
     assert "checkpoints download" in heard.values("state")["reconstructor note"]
     # And the weights are taken when they have come.
-    set_parameter(call, "checkpoint", text(str(tiny_checkpoint)))
-    assert transition(
+    node.put("checkpoint", str(tiny_checkpoint))
+    assert node.change(
         Transition.TRANSITION_DEACTIVATE,
         Transition.TRANSITION_CLEANUP,
         Transition.TRANSITION_CONFIGURE,
@@ -208,14 +152,14 @@ def test_missing_weights_are_a_fault_with_the_remedy(
 @pytest.mark.launch(fixture=graph)
 @pytest.mark.timeout(200)
 def test_weights_that_break_while_the_node_runs_are_named(
-    heard: Heard, call: Any, wait_for: Any, transition: Any, tmp_path: Path, tiny_checkpoint: Path
+    heard: Heard, node: NodeServices, wait_for: Any, tmp_path: Path, tiny_checkpoint: Path
 ) -> None:
     """With memory `low` they are read anew for each batch; the graph goes on when they are whole again."""
     for path in tiny_checkpoint.glob("sam3d_objects*"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    set_parameter(call, "checkpoint", text(str(tmp_path)))
-    set_parameter(call, "memory", text("low"))
-    assert transition(
+    node.put("checkpoint", str(tmp_path))
+    node.put("memory", "low")
+    assert node.change(
         Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP, Transition.TRANSITION_CONFIGURE
     )
     file = tmp_path / "sam3d_objects_structure.safetensors"
@@ -223,7 +167,7 @@ def test_weights_that_break_while_the_node_runs_are_named(
     file.write_bytes(b"\xff" * len(whole))
     heard.objects.clear()
     heard.diagnostics.clear()
-    assert transition(Transition.TRANSITION_ACTIVATE)
+    assert node.change(Transition.TRANSITION_ACTIVATE)
     fault = wait_for(
         lambda: "structure.safetensors" in (f := heard.values("faults").get("missing_weights", "")) and f,
         PATIENCE,
