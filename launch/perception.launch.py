@@ -33,7 +33,15 @@ OUTPUTS = {
     "~/markers": "Out: the same objects for RViz (visualization_msgs/MarkerArray, latched).",
 }
 #: Launch argument -> topic of the node sam3d_bodies, and what it is.
-BODY_OUTPUTS = {
+BODY_TOPICS = {
+    "body_detections": (
+        "detections",
+        "In: boxes of people (vision_msgs/Detection2DArray), read in place of labels with people_from:=detections.",
+    ),
+    "body_keypoints": (
+        "keypoints",
+        "In: keypoints of people that are known (sam3d_ros/BodyKeypoints2DArray); optional.",
+    ),
     "body_array": ("~/bodies", "Out: keypoints, joints and verdict of everybody (sam3d_ros/BodyArray)."),
     "body_meshes": (
         "~/meshes",
@@ -64,6 +72,7 @@ SETTINGS = {
 BODY_SETTINGS = {
     "body_checkpoint": "Folder of the weights of SAM 3D Body.",
     "body_mode": "full looks at hands from near, body does not and takes a third of the time.",
+    "people_from": "What says where people are: labels, or detections (boxes) in their place.",
 }
 #: Settings of the objects that hold for the people, too, where they have another name.
 SHARED = {"device": "body.device", "dtype": "body.dtype"}
@@ -77,6 +86,7 @@ CHOICES = {
     "image_transport": ["", "raw", "compressed"],
     "depth_transport": ["", "raw", "compressedDepth"],
     "body_mode": ["", *BODY_MODES],
+    "people_from": ["", "labels", "detections"],
 }
 
 
@@ -86,9 +96,9 @@ def _argument(topic: str) -> str:
 
 
 def _remappings() -> list[tuple[str, LaunchConfiguration]]:
-    """Inputs for all nodes; outputs for one each, because both have meshes and markers."""
+    """Inputs for all nodes; the rest for one each, because both have meshes and markers."""
     outputs = [(f"sam3d_objects:{topic}", _argument(topic)) for topic in OUTPUTS]
-    outputs += [(f"sam3d_bodies:{topic}", argument) for argument, (topic, _) in BODY_OUTPUTS.items()]
+    outputs += [(f"sam3d_bodies:{topic}", argument) for argument, (topic, _) in BODY_TOPICS.items()]
     return [
         (topic, LaunchConfiguration(argument))
         for topic, argument in [*((topic, _argument(topic)) for topic in INPUTS), *outputs]
@@ -132,7 +142,7 @@ def generate_launch_description() -> LaunchDescription:
     ]
     topics += [
         DeclareLaunchArgument(argument, default_value=topic, description=text)
-        for argument, (topic, text) in BODY_OUTPUTS.items()
+        for argument, (topic, text) in BODY_TOPICS.items()
     ]
     settings = [
         DeclareLaunchArgument(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sam3d_ros.nodes.frame_inputs import InputSettings
+from sam3d_ros.nodes.frame_inputs import InputSettings, PeopleInputSettings
 from sam3d_ros.perception.body_tracking import PeopleConfig
 from sam3d_ros.reconstruction.body_config import BodyNetworkConfig
 from sam3d_ros.ros.frame_assembler import AssemblerConfig
@@ -34,6 +34,7 @@ class BodySettings:
     Attributes:
         node: the node itself.
         inputs: what it subscribes to.
+        people_inputs: what tells where people are, and of their keypoints.
         frames: from messages to frames.
         assembler: which messages belong together; `assembler.*`.
         people: who is a person, and tracking.
@@ -42,6 +43,7 @@ class BodySettings:
 
     node: BodyNodeSettings = field(default_factory=BodyNodeSettings)
     inputs: InputSettings = field(default_factory=InputSettings)
+    people_inputs: PeopleInputSettings = field(default_factory=PeopleInputSettings)
     frames: FrameBuilderConfig = field(default_factory=FrameBuilderConfig)
     assembler: AssemblerConfig = field(default_factory=AssemblerConfig)
     people: PeopleConfig = field(default_factory=PeopleConfig)

@@ -13,8 +13,9 @@ from rclpy.node import Node
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from tf2_ros import Buffer, TransformListener
-from vision_msgs.msg import LabelInfo
+from vision_msgs.msg import Detection2DArray, LabelInfo
 
+from sam3d_ros.msg import BodyKeypoints2DArray
 from sam3d_ros.nodes.self_report import SelfReport
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.ros.diagnostics import InputHealth, RateMeter
@@ -29,8 +30,6 @@ from sam3d_ros.ros.transforms import BufferLookup
 #: So long after it subscribes the node does not yet know that there is no depth: discovery takes usually less than a
 #: second. Seconds.
 DISCOVERY_TIME = 1.5
-#: Without one of these there is no frame.
-REQUIRED = (Input.IMAGE, Input.LABELS, Input.CAMERA_INFO)
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,36 @@ class InputSettings:
     )
 
 
+@dataclass(frozen=True)
+class PeopleInputSettings:
+    """What tells where people are, and of their keypoints."""
+
+    people_from: str = parameter(
+        "labels",
+        "What says where people are: the topic labels, or the topic detections (boxes) in its place.",
+        choices=(Input.LABELS.value, Input.DETECTIONS.value),
+    )
+    min_keypoint_confidence: float = parameter(
+        0.5,
+        "Keypoints of the topic keypoints with a lower confidence are passed over.",
+        minimum=0.0,
+        maximum=1.0,
+    )
+
+
+@dataclass(frozen=True)
+class PeopleInputs:
+    """What is read beside images, labels and points where people are reconstructed.
+
+    Attributes:
+        settings: parameters.
+        keypoints: the names that keypoints may have.
+    """
+
+    settings: PeopleInputSettings
+    keypoints: tuple[str, ...]
+
+
 class FrameInputs:
     """Subscriptions, transforms, and the way from messages to frames.
 
@@ -71,6 +100,7 @@ class FrameInputs:
         frames: from messages to frames.
         assembler: which messages belong together.
         report: where unusable input is reported, and the time spent: `wait` from the arrival of the image, `decode`.
+        people: what is read of people; None = nothing but labels.
     """
 
     def __init__(
@@ -80,16 +110,22 @@ class FrameInputs:
         frames: FrameBuilderConfig,
         assembler: AssemblerConfig,
         report: SelfReport,
+        people: PeopleInputs | None = None,
     ) -> None:
         self._node = node
         self._settings = settings
         self._faults = report.faults
         self._latencies = report.latencies
-        self.assembler = FrameAssembler(assembler, report.faults)
+        self._people = people
+        located_by = Input.LABELS if people is None else Input(people.settings.people_from)
+        self.assembler = FrameAssembler(assembler, report.faults, located_by=located_by)
         self._buffer = Buffer()
         self._transforms = TransformListener(self._buffer, node)
         lookup = BufferLookup(self._buffer, settings.tf_timeout)
         self._builder = FrameBuilder(lookup, report.faults, frames)
+        if people is not None:
+            self._builder.keypoints = people.keypoints
+            self._builder.min_keypoint_confidence = people.settings.min_keypoint_confidence
         self._label_names: Mapping[int, str] = {}
         self._meters: dict[Input, RateMeter] = {}
         self._subscriptions: dict[Input | None, Subscription] = {}
@@ -108,7 +144,7 @@ class FrameInputs:
             depth = (CompressedImage, node.resolve_topic_name("depth") + "/compressedDepth")
         topics: dict[Input, tuple[Any, str]] = {
             Input.IMAGE: image,
-            Input.LABELS: (Image, "labels"),
+            **self._topics_of_instances(),
             Input.CAMERA_INFO: (CameraInfo, "camera_info"),
             Input.DEPTH: depth,
             Input.DEPTH_INFO: (CameraInfo, "depth/camera_info"),
@@ -128,6 +164,15 @@ class FrameInputs:
         self._subscriptions[None] = node.create_subscription(
             LabelInfo, "label_info", self._take_label_info, qos_profile("latched")
         )
+
+    def _topics_of_instances(self) -> dict[Input, tuple[Any, str]]:
+        """What says where things are, and what is known of them."""
+        topics: dict[Input, tuple[Any, str]] = {Input.LABELS: (Image, "labels")}
+        if self.assembler.located_by is Input.DETECTIONS:
+            topics = {Input.DETECTIONS: (Detection2DArray, "detections")}
+        if self._people is not None:
+            topics[Input.KEYPOINTS] = (BodyKeypoints2DArray, "keypoints")
+        return topics
 
     def close(self) -> None:
         """Unsubscribe, and forget what came."""
@@ -156,12 +201,12 @@ class FrameInputs:
             self._latencies.add("decode", 1e3 * (time.monotonic() - began))
 
     def follow_publishers(self) -> None:
-        """Expect the range sensors that somebody publishes; called now and then."""
-        if self._settings.auto_range_sensor and self._subscriptions and time.monotonic() >= self._settled_at:
-            published = {
-                kind: self._node.count_publishers(self._subscriptions[kind].topic_name) > 0
-                for kind in (Input.DEPTH, Input.POINTS)
-            }
+        """Expect the keypoints and range sensors that somebody publishes; called now and then."""
+        if not self._subscriptions:
+            return
+        self.assembler.expect_keypoints = self._is_published(Input.KEYPOINTS)
+        if self._settings.auto_range_sensor and time.monotonic() >= self._settled_at:
+            published = {kind: self._is_published(kind) for kind in (Input.DEPTH, Input.POINTS)}
             self.assembler.config = replace(
                 self.assembler.config,
                 wait=self._wait,
@@ -169,10 +214,16 @@ class FrameInputs:
                 expect_points=published[Input.POINTS] and not published[Input.DEPTH],
             )
 
+    def _is_published(self, kind: Input) -> bool:
+        """Whether an input is read that somebody publishes."""
+        subscription = self._subscriptions.get(kind)
+        return subscription is not None and self._node.count_publishers(subscription.topic_name) > 0
+
     def health(self) -> list[InputHealth]:
-        """How each input does."""
+        """How each input does; without image, camera_info and what says where things are there is no frame."""
+        required = (Input.IMAGE, Input.CAMERA_INFO, self.assembler.located_by)
         return [
-            InputHealth(self._subscriptions[kind].topic_name, meter.rate(), meter.age(), kind in REQUIRED)
+            InputHealth(self._subscriptions[kind].topic_name, meter.rate(), meter.age(), kind in required)
             for kind, meter in self._meters.items()
             if kind in self._subscriptions
         ]

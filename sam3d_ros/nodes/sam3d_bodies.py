@@ -12,7 +12,7 @@ from rclpy.parameter import Parameter
 from sam3d_ros.nodes.body_outputs import BodyOutputs
 from sam3d_ros.nodes.body_settings import BodySettings
 from sam3d_ros.nodes.body_threads import BodyThreads
-from sam3d_ros.nodes.frame_inputs import FrameInputs
+from sam3d_ros.nodes.frame_inputs import FrameInputs, PeopleInputs
 from sam3d_ros.nodes.lifecycle import AutostartNode, run_nodes
 from sam3d_ros.nodes.scene_board import SceneBoard, SceneService
 from sam3d_ros.nodes.self_report import SelfReport, named_faults
@@ -55,7 +55,10 @@ class Sam3dBodies(AutostartNode):
             self._reconstructor = _reconstructor(settings.body)
         self._pipeline = BodyPipeline(self._reconstructor, settings.people)
         self._threads = BodyThreads(self._pipeline, self)
-        self._inputs = FrameInputs(self, settings.inputs, settings.frames, settings.assembler, self._report)
+        people = PeopleInputs(settings.people_inputs, self._reconstructor.skeleton.keypoints)
+        self._inputs = FrameInputs(
+            self, settings.inputs, settings.frames, settings.assembler, self._report, people
+        )
         self._report.inputs = self._inputs
         self._outputs = BodyOutputs(
             self,

@@ -37,7 +37,7 @@ class BodyEstimate:
     """One person, metric.
 
     Attributes:
-        instance_id: value of its pixels in `Frame.labels`.
+        instance_id: value of its pixels in `Frame.labels`, or of its box in `Frame.boxes`.
         label: class name, may be empty.
         skeleton: names of keypoints and joints.
         keypoints: (K, 3) float32 in the optical frame, metres; NaN = unknown.
@@ -91,16 +91,21 @@ class BodyReconstructor(Protocol):
         """What it is called in diagnostics."""
         ...
 
+    @property
+    def skeleton(self) -> Skeleton:
+        """Names of the points of its bodies, which prompts may name, too."""
+        ...
+
     def reconstruct(
         self, frame: Frame, instance_ids: Sequence[int], *, progress: Progress | None = None
     ) -> list[BodyEstimate]:
-        """Pose instances.
+        """Pose instances, told by labels or boxes, with the help of the prompts that name them.
 
         Returns:
             One estimate for each id, in the same order; one that cannot be trusted has a REJECTED verdict.
 
         Raises:
-            ValueError: an id has no pixel in the frame.
+            ValueError: an id has neither a pixel nor a box in the frame.
         """
         ...
 

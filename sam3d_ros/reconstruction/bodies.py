@@ -63,6 +63,11 @@ class BodyNetworkReconstructor:
         return "sam3d_body"
 
     @property
+    def skeleton(self) -> Skeleton:
+        """Names of keypoints and joints."""
+        return SKELETON
+
+    @property
     def description(self) -> str:
         """Where and how the networks run, in a few words."""
         return f"{self._device} in {self.config.dtype}, mode {self.config.mode}"
