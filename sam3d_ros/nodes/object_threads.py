@@ -1,8 +1,9 @@
 """The two threads behind the node `sam3d_objects`: one follows the objects, one makes their meshes.
 
 The tracking thread takes the newest frame there is; what came in between is passed over. Meshes are made beside it,
-all new instances of a frame in one batch, so that known objects keep their rate. The frame of a finished batch is
-looked at once more when nothing newer has come: a camera that sends a single image gets its objects, too.
+all new instances of a frame in one batch, so that known objects keep their rate. When a batch is finished, the last
+frame is looked at once more: new objects need not wait for the next one, and a camera that sends a single image gets
+its objects, too.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from sam3d_ros.perception.reconstructor import Progress
 #: What a frame may raise that the next frame need not: numbers out of bounds, a solver or an allocator that gave up.
 FRAME_ERRORS = (ValueError, ArithmeticError, RuntimeError, MemoryError)
 #: How long the tracking thread waits for a frame before it looks what else there is to do, seconds.
-LOOK_PERIOD = 0.02
+LOOK_PERIOD = 0.01
 #: Pause after a failed batch, seconds: the same instances will be asked for again.
 RETRY_PAUSE = 1.0
 
@@ -139,13 +140,14 @@ class ObjectThreads:
 
     def _track(self) -> None:
         while not self._stopping:
-            frame = self._listener.next_frame(LOOK_PERIOD)
             with self._condition:
                 again, self._look_again = self._look_again, False
                 # An order made before this look is shown by it; one that is made meanwhile may not be.
                 made = self._made
-            if frame is None and again and self._newest is not None:
-                frame = self._newest[0]
+            if again and self._newest is not None:
+                frame: Frame | None = self._newest[0]
+            else:
+                frame = self._listener.next_frame(LOOK_PERIOD)
             if frame is not None and self._observe(frame) and made is not None:
                 made.result = self._newest
                 self._finish(made, "")
