@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from body_release import SIZES, write_release
 from command_line import run_process
+from hri_package import provide_hri_msgs
 
 
 @pytest.fixture(scope="session")
@@ -95,8 +96,6 @@ def tiny_body_checkpoint(official_body_checkpoint: Path, tmp_path_factory: pytes
 
 
 @pytest.fixture(scope="session")
-def hri_package(tmp_path_factory: pytest.TempPathFactory) -> HriPackage:
-    """hri_msgs, which this process can import from now on."""
-    package = HriPackage(tmp_path_factory.mktemp("hri_msgs"))
-    package.load()
-    return package
+def hri_msgs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """See `provide_hri_msgs`."""
+    return provide_hri_msgs(tmp_path_factory.mktemp("hri_msgs"))

@@ -9,6 +9,7 @@ from sam3d_ros.perception.body_tracking import PeopleConfig
 from sam3d_ros.reconstruction.body_config import BodyNetworkConfig
 from sam3d_ros.ros.frame_assembler import AssemblerConfig
 from sam3d_ros.ros.frame_builder import FrameBuilderConfig
+from sam3d_ros.ros.humans_messages import CHOICES
 from sam3d_ros.ros.parameters import parameter
 
 
@@ -24,6 +25,11 @@ class BodyNodeSettings:
     )
     surface_markers: bool = parameter(
         True, "Show the surfaces among the markers; each takes megabytes for every image."
+    )
+    humans: str = parameter(
+        "auto",
+        "Publish /humans/bodies of REP-155: auto = where the package hri_msgs is installed.",
+        choices=CHOICES,
     )
 
 

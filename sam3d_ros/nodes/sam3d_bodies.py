@@ -22,6 +22,7 @@ from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.joint_scene import SeenPeople
 from sam3d_ros.reconstruction.body_config import BodyNetworkConfig
 from sam3d_ros.reconstruction.errors import MissingWeightsError
+from sam3d_ros.ros.humans_messages import humans_messages
 
 if TYPE_CHECKING:
     from sam3d_ros.reconstruction.bodies import BodyNetworkReconstructor
@@ -51,6 +52,7 @@ class Sam3dBodies(AutostartNode):
     def configure(self) -> None:
         settings = self._settings
         self._target_frame = settings.frames.target_frame
+        humans = humans_messages(settings.node.humans)
         with named_faults():
             self._reconstructor = _reconstructor(settings.body)
         self._pipeline = BodyPipeline(self._reconstructor, settings.people)
@@ -65,6 +67,7 @@ class Sam3dBodies(AutostartNode):
             settings.people.max_people,
             joint_frames=settings.node.joint_frames,
             surface_markers=settings.node.surface_markers,
+            humans=humans,
         )
         self._scene = SceneService(self, self._board)
         self.get_logger().info(
@@ -124,7 +127,7 @@ class Sam3dBodies(AutostartNode):
             latencies.add("reconstruct", milliseconds)
         self._board.show_people(SeenPeople(frame, self._frame_of(frame), bool(self._target_frame), bodies))
         began = time.perf_counter()
-        self._outputs.publish(frame.stamp, self._frame_of(frame), bodies)
+        self._outputs.publish(sighting, self._frame_of(frame), bodies)
         latencies.add("publish", 1e3 * (time.perf_counter() - began))
         latencies.add("stamp to bodies", (self.get_clock().now().nanoseconds - frame.stamp) / 1e6)
 

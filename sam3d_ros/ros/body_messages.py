@@ -9,6 +9,7 @@ import numpy as np
 from geometry_msgs.msg import TransformStamped
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
+from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 
 from sam3d_ros.geometry.frames import Similarity
@@ -109,6 +110,25 @@ def body_mesh(tracked: TrackedBody, header: Header) -> BodyMesh | None:
         vertices=flat_array("f", mesh.vertices),
         triangles=flat_array("I", mesh.triangles),
         colors=flat_array("B", mesh.colors),
+    )
+
+
+def joint_state(tracked: TrackedBody, header: Header) -> JointState:
+    """The angles of the rig: `<joint>_rx`, `_ry` and `_rz` about the axes that the rig turns the joint, radians.
+
+    Velocities and efforts are empty: nobody knows them.
+
+    Args:
+        tracked: the person.
+        header: of the image; its stamp is taken over.
+    """
+    angles, names = tracked.estimate.joint_angles, tracked.estimate.skeleton.joints
+    known = ~np.isnan(angles)
+    joints, axes = known.nonzero()
+    return JointState(
+        header=Header(stamp=header.stamp),
+        name=[f"{names[j]}_r{'xyz'[axis]}" for j, axis in zip(joints.tolist(), axes.tolist(), strict=True)],
+        position=angles[known].tolist(),
     )
 
 
