@@ -128,6 +128,8 @@ class ObjectPipeline:
         # A frame is remembered as long as somebody holds it: as long as its reconstruction may still arrive.
         self._sightings: WeakKeyDictionary[Frame, dict[int, _Sighting]] = WeakKeyDictionary()
         self._last: tuple[Frame, TrackUpdate] | None = None
+        # Tracks with a new mesh that no observation has shown yet.
+        self._renewed: set[int] = set()
         self._counters: Counter[str] = Counter()
 
     @property
@@ -158,9 +160,10 @@ class ObjectPipeline:
                 update = self._tracker.update(frame) if before is None else _again(before)
             with clock.stage("follow"):
                 for track in update.seen:
-                    if before is None or track.baseline is None:
+                    if before is None or track.track_id in self._renewed:
                         self._follow(frame, track)
             self._last = (frame, update)
+            self._renewed.clear()
             self._sightings[frame] = {
                 track.view.instance_id: _Sighting(track.track_id, track.view, track.fixed_from_object)
                 for track in update.seen
@@ -244,6 +247,7 @@ class ObjectPipeline:
                     self._counters["dropped"] += 1
                 elif _adopt(track, sighting, frame, estimate):
                     changed.append(track.track_id)
+            self._renewed.update(changed)
         return tuple(changed)
 
     def _follow(self, frame: Frame, track: Track) -> None:
@@ -350,7 +354,8 @@ def _adopt(track: Track, sighting: _Sighting, frame: Frame, estimate: ObjectEsti
             return False
         if sighting.fixed_from_object is not None:
             estimate = with_axes_near(estimate, camera_from_fixed(frame) @ sighting.fixed_from_object)
-    track.estimate, track.baseline = estimate, None
+    # One that has moved since has to be found again; one that rests is where it was found.
+    track.estimate, track.baseline = estimate, estimate.verdict if motion is _IDENTITY else None
     _place(track, estimate, motion @ _fixed_from_camera(frame))
     track.mesh_version += 1
     track.failures = 0 if estimate.verdict.state is VerdictState.ACCEPTED else track.failures + 1
@@ -364,6 +369,8 @@ def _adopt(track: Track, sighting: _Sighting, frame: Frame, estimate: ObjectEsti
 def _motion_since(sighting: _Sighting, track: Track) -> Similarity:
     """How an object moved in the fixed frame from one sighting to its newest."""
     if sighting.fixed_from_object is not None and track.fixed_from_object is not None:
+        if track.fixed_from_object is sighting.fixed_from_object:
+            return _IDENTITY
         return track.fixed_from_object.rigid() @ sighting.fixed_from_object.rigid().inverse()
     shift: NDArray[np.float64] = track.view.center - sighting.view.center
     moved = bool(np.linalg.norm(shift) > _MOVED_SHARE * sighting.view.extent)
