@@ -18,11 +18,13 @@ from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.estimates import ScaleSource
 from sam3d_ros.perception.frame import PointsSource
+from sam3d_ros.perception.prompts import KeypointPrompt
 from sam3d_ros.ros.camera_info import info_from_camera
 from sam3d_ros.ros.faults import Fault, FaultError, FaultLog
 from sam3d_ros.ros.frame_assembler import InputSet
 from sam3d_ros.ros.frame_builder import FrameBuilder, FrameBuilderConfig
 from sam3d_ros.ros.images import image_message
+from sam3d_ros.ros.people_messages import detections_message, keypoints_message
 from sam3d_ros.ros.pointclouds import cloud_from_points
 from sam3d_ros.ros.stamps import header_message
 from sam3d_ros.ros.transforms import BufferLookup, similarity_from_transform, transform_message
@@ -237,6 +239,31 @@ def test_labels_of_another_size_are_resized_with_a_warning():
     with pytest.raises(FaultError, match="publish both at one size") as refused:
         Rig(resize_labels=False).build(labels=image_message(ids, "mono8", header_message(STAMP, "camera")))
     assert refused.value.fault is Fault.SIZE_MISMATCH
+
+
+def test_detections_in_place_of_labels_are_boxes_with_class_names():
+    boxes = detections_message(
+        [(3, 4, 20, 30), (-9, 40, 9, 99)], ["7", "dog"], header_message(STAMP, "camera")
+    )
+    frame = Rig().build(labels=None, detections=boxes)
+    assert not frame.labels.any() and frame.prompts == ()
+    assert {i: box.tolist() for i, box in frame.boxes.items()} == {1: [3, 4, 20, 30], 2: [-0.5, 40, 9, 47.5]}
+    assert dict(frame.label_names) == {1: "mug", 2: "dog"}
+
+
+def test_keypoints_are_prompts_and_unusable_ones_do_not_stop_the_frame():
+    rig = Rig()
+    rig.builder.keypoints, rig.builder.min_keypoint_confidence = ("nose", "neck"), 0.5
+    known = KeypointPrompt(3, ("neck",), np.array([(9.0, 8.0)], np.float32))
+    message = keypoints_message([known], header_message(STAMP, "camera"))
+    (prompt,) = rig.build(keypoints=message).prompts
+    assert (prompt.instance_id, prompt.names, prompt.pixels.tolist()) == (3, ("neck",), [[9.0, 8.0]])
+    message.people[0].confidences = [0.4]
+    assert rig.build(keypoints=message).prompts == ()
+    assert rig.faults.records() == ()
+    message.keypoint_names = ["tail"]
+    assert rig.build(keypoints=message).prompts == ()
+    assert rig.faults.count(Fault.UNKNOWN_KEYPOINT) == 1
 
 
 def test_a_calibration_of_another_size_is_refused():
