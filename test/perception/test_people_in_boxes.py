@@ -128,13 +128,18 @@ def test_people_whose_boxes_overlap_keep_their_ids() -> None:
     assert all(ids == seen[0] for ids in seen), seen
 
 
-def test_what_lies_behind_a_person_does_not_move_the_track() -> None:
-    """A thin person fills two fifths of the box; the wall behind comes and goes with the lamp of the sensor."""
-    pipeline, box = BodyPipeline(Standing()), (40, 10, 90, 110)
-    for step in range(4):
-        depth = np.full((HEIGHT, WIDTH), np.nan if step % 2 else 8.0)
-        depth[10:110, 55:75] = 2.0
-        assert pipeline.observe(frame_of(0.1 * step, [box], depth=depth)).instances == {1: 1}
+def test_the_distance_of_a_track_is_that_of_the_person_and_not_of_the_wall() -> None:
+    """Two people change places between two images: their boxes do not tell it, their distances do.
+
+    They fill two fifths of their boxes, and their middles.
+    """
+    pipeline, seen = BodyPipeline(Standing()), []
+    for step, (near, far) in enumerate([(30, 70), (70, 30)]):
+        depth = np.full((HEIGHT, WIDTH), 8.0)
+        depth[20:100, near + 12 : near + 38], depth[20:100, far + 12 : far + 38] = 2.0, 4.0
+        boxes = [(left, 10, left + 50, 110) for left in (near, far)]
+        seen.append(pipeline.observe(frame_of(0.5 * step, boxes, depth=depth)).instances)
+    assert seen[0] == seen[1]
 
 
 def test_nobody_detected_is_nobody_seen_and_the_id_is_kept_for_a_while() -> None:
