@@ -67,6 +67,7 @@ SETTINGS = {
     "target_frame": "Fixed TF frame that objects are tracked in, needed when the camera moves.",
     "image_transport": "Transport of the colour image.",
     "depth_transport": "Transport of the depth image.",
+    "relative_depth": "The depth image has no metric scale: save_scene takes that of the people.",
 }
 #: Launch argument -> what it sets for the people.
 BODY_SETTINGS = {
@@ -77,7 +78,7 @@ BODY_SETTINGS = {
 #: Settings of the objects that hold for the people, too, where they have another name.
 SHARED = {"device": "body.device", "dtype": "body.dtype"}
 #: Settings that are no text.
-TYPES = {"steps": int, "refinement_steps": int, "hypotheses": int}
+TYPES = {"steps": int, "refinement_steps": int, "hypotheses": int, "relative_depth": bool}
 LISTS = {"outputs"}
 CHOICES = {
     "reconstructor": ["", *RECONSTRUCTORS],
@@ -85,6 +86,7 @@ CHOICES = {
     "memory": ["", *MEMORY],
     "image_transport": ["", "raw", "compressed"],
     "depth_transport": ["", "raw", "compressedDepth"],
+    "relative_depth": ["", "true", "false"],
     "body_mode": ["", *BODY_MODES],
     "people_from": ["", "labels", "detections"],
 }

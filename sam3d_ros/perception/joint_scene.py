@@ -222,8 +222,9 @@ def _fits(people: SeenPeople) -> Iterator[str]:
             continue
         hips = estimate.camera_from_body.translation
         shift = float(np.linalg.norm(alignment.points_from_camera.apply(hips) - hips))
+        larger = round(100 * (alignment.scale - 1), 1) + 0.0  # no -0.0
         yield (
-            f"{name} is {_millimetres(shift)} and {100 * (alignment.scale - 1):+.1f} % from the points measured on it, "
+            f"{name} is {_millimetres(shift)} and {larger:+.1f} % from the points measured on it, "
             f"residual {_millimetres(alignment.residual)}"
         )
 

@@ -8,49 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import trimesh
-from body_release import parity_folder
 from command_line import refused, run, run_process
+from person_and_box import BOX, PERSON, parts_of, true_depth, write_frame
 
-torch = pytest.importorskip("torch", reason="requirements/models.txt is not installed")
+from sam3d_ros.geometry.mesh_files import read_mesh
 
-from safetensors.numpy import load_file  # noqa: E402
-
-from sam3d_ros.geometry.cameras import Camera  # noqa: E402
-from sam3d_ros.geometry.mesh_files import read_mesh  # noqa: E402
-from sam3d_ros.geometry.raycasting import RayScene  # noqa: E402
-from sam3d_ros.perception.frame_folder import read_frame_folder  # noqa: E402
-from sam3d_ros.reconstruction.bodies import BodyNetworkReconstructor  # noqa: E402
-from sam3d_ros.reconstruction.body_config import BodyNetworkConfig  # noqa: E402
-
-CAMERA = Camera(320, 240, 310.0, 310.0, 164.0, 118.0)
-PERSON, BOX = 5, 12
-
-
-def write_frame(folder: Path, depth: np.ndarray) -> Path:
-    """A person and a box of 30 x 36 pixels beside."""
-    given = load_file(parity_folder() / "e2e_tiny" / "inputs.safetensors")
-    folder.mkdir()
-    labels = np.where(given["mask1"] > 0, PERSON, 0).astype(np.uint8)
-    labels[190:220, 280:316] = BOX
-    cv2.imwrite(str(folder / "rgb.png"), given["image"][..., ::-1])
-    cv2.imwrite(str(folder / "labels.png"), labels)
-    cv2.imwrite(str(folder / "depth.png"), np.rint(1e3 * depth).astype(np.uint16))
-    camera = {"width": 320, "height": 240, "fx": 310.0, "fy": 310.0, "cx": 164.0, "cy": 118.0}
-    (folder / "camera.json").write_text(json.dumps(camera))
-    return folder
-
-
-def true_depth(checkpoint: Path, scratch: Path) -> np.ndarray:
-    """(H, W) metres: the person as predicted without depth, the box a metre nearer than the wall at four."""
-    frame = read_frame_folder(write_frame(scratch, np.zeros((240, 320)))).frame()
-    config = BodyNetworkConfig(checkpoint=str(checkpoint), device="cpu", mode="body")
-    (body,) = BodyNetworkReconstructor(config).reconstruct(frame, [PERSON])
-    seen = RayScene([(body.mesh, body.camera_from_body)]).cast(CAMERA.rays())
-    depth = np.where(seen.hit, seen.distance, 4.0)
-    depth[(frame.labels == PERSON) & ~seen.hit] = 0.0
-    depth[frame.labels == BOX] = 3.0
-    return depth
+pytest.importorskip("torch", reason="requirements/models.txt is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -63,15 +26,9 @@ def options(checkpoint: Path) -> tuple[object, ...]:
     return (*people, "--reconstructor", "geometric", "--device", "cpu")
 
 
-def parts_of(path: Path) -> dict[str, np.ndarray]:
-    """Name of each mesh of a GLB -> (V, 3) vertices in the optical frame."""
-    scene = trimesh.load(path, process=False)
-    found = {}
-    for node in scene.graph.nodes_geometry:
-        matrix, geometry = scene.graph[node]
-        vertices = trimesh.transform_points(scene.geometry[geometry].vertices, matrix)
-        found[node] = vertices * (1, -1, -1)
-    return found
+def optical_parts_of(path: Path) -> dict[str, np.ndarray]:
+    """Name of each mesh of a scene -> (V, 3) vertices in the optical frame."""
+    return {name: vertices * (1, -1, -1) for name, vertices in parts_of(path).items()}
 
 
 def test_people_and_objects_are_files_that_agree(
@@ -95,7 +52,7 @@ def test_people_and_objects_are_files_that_agree(
     assert np.linalg.norm(body["alignment"]["shift"]) < 0.08 and body["alignment"]["residual"] < 0.02
     mesh = read_mesh(out / body["mesh"])
     seen = mesh.vertices @ np.array(body["rotation"]).T + body["translation"]
-    parts = parts_of(out / "scene.glb")
+    parts = optical_parts_of(out / "scene.glb")
     np.testing.assert_allclose(parts[f"body_{PERSON}"], seen, atol=1e-4)
     hips = [body["keypoints"][f"{side}_hip"] for side in ("left", "right")]
     np.testing.assert_allclose(np.mean(hips, axis=0), body["translation"], atol=1e-5)
@@ -115,7 +72,7 @@ def test_a_person_gives_the_scale_to_objects_in_relative_depth(
         frame, out = write_frame(tmp_path / name, scale * depth), tmp_path / f"{name}_out"
         done = run("reconstruct", frame, "--out", out, *options(tiny_body_checkpoint), *more)
         assert done.returncode == 0, done.stderr
-        parts = parts_of(out / "scene.glb")
+        parts = optical_parts_of(out / "scene.glb")
         (key,) = (name for name in parts if name.startswith("object"))
         boxes[name] = (parts[key].min(axis=0), parts[key].max(axis=0), parts[f"body_{PERSON}"])
     (body,) = json.loads((tmp_path / "relative_out" / "bodies.json").read_text())["bodies"]
@@ -152,5 +109,5 @@ def test_people_alone_need_no_objects(tiny_body_checkpoint: Path, depth: np.ndar
     (frame / "people.json").write_text(json.dumps({"people": [{"id": PERSON}]}))
     done = run("reconstruct", frame, "--out", out, *options(tiny_body_checkpoint)[3:], "--bodies")
     assert done.returncode == 0, done.stderr
-    assert list(parts_of(out / "scene.glb")) == [f"body_{PERSON}"]
+    assert list(optical_parts_of(out / "scene.glb")) == [f"body_{PERSON}"]
     assert json.loads((out / "objects.json").read_text())["objects"] == []

@@ -12,6 +12,7 @@ import trimesh
 from analytic_bodies import FACING, standing_body
 from hypothesis import given
 from hypothesis import strategies as st
+from person_and_box import parts_of
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
@@ -153,16 +154,6 @@ def test_what_is_metric_tells_how_well_it_fits(shift: float) -> None:
     assert residual < 12
 
 
-def vertices_of(path: Path) -> dict[str, np.ndarray]:
-    """Name of each mesh of a GLB -> (V, 3) in its y-up frame."""
-    scene = trimesh.load(path, process=False)
-    found = {}
-    for node in scene.graph.nodes_geometry:
-        matrix, geometry = scene.graph[node]
-        found[node] = trimesh.transform_points(scene.geometry[geometry].vertices, matrix)
-    return found
-
-
 @pytest.mark.parametrize("scale", [0.4, 1.6])
 @pytest.mark.parametrize("fixed", [False, True])
 def test_an_object_of_relative_scale_takes_that_of_the_person(
@@ -178,7 +169,7 @@ def test_an_object_of_relative_scale_takes_that_of_the_person(
         scale, rel=0.02
     )
     scene.write(tmp_path / "scene.glb")
-    found = vertices_of(tmp_path / "scene.glb")
+    found = parts_of(tmp_path / "scene.glb")
     assert set(found) == {"body_7", "object_1_box"}
     for name, pose, mesh, tolerance in (
         ("body_7", CAMERA_FROM_PERSON, COLUMN, 1e-4),
