@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from sam3d_ros.perception.frame import Frame
 
@@ -86,7 +86,7 @@ def view_instances(
         limit: at most this many instances, largest first.
         excluded_labels: class names that are not tracked as objects.
     """
-    areas = np.bincount(frame.labels.ravel())
+    areas = frame.instance_areas()
     areas[0] = 0
     wanted = [int(i) for i in np.flatnonzero(areas) if frame.label(int(i)) not in excluded_labels]
     large = [i for i in wanted if areas[i] >= min_pixels]
@@ -94,26 +94,27 @@ def view_instances(
     ranked = sorted(large, key=lambda i: -int(areas[i]))[:limit]
     rank_of = np.zeros(len(areas), dtype=np.uint16)
     rank_of[ranked] = np.arange(1, len(ranked) + 1, dtype=np.uint16)
-    ranks = rank_of[frame.labels]
     stride = grid_stride(frame.camera.width)
-    cells = ranks[::stride, ::stride].ravel()
+    ranks = rank_of[frame.labels[::stride, ::stride]]
+    cells = ranks.ravel()
     order = np.argsort(cells, kind="stable")
     starts = np.searchsorted(cells[order], np.arange(1, len(ranked) + 2))
-    hidden = _hidden_shares(ranks[::stride, ::stride], frame.points[::stride, ::stride, 2], len(ranked))
-    views = []
-    for rank, (instance_id, window) in enumerate(
-        zip(ranked, ndimage.find_objects(ranks), strict=False), start=1
-    ):
-        own_cells = order[starts[rank - 1] : starts[rank]]
-        mask = ranks[window] == rank
-        views.append(
-            _view(frame, mask, int(areas[instance_id]), instance_id, window, own_cells, hidden[rank])
+    hidden = _hidden_shares(ranks, frame.points[::stride, ::stride, 2], len(ranked))
+    views = [
+        _view(
+            frame,
+            instance_id,
+            int(areas[instance_id]),
+            order[starts[rank - 1] : starts[rank]],
+            float(hidden[rank]),
         )
+        for rank, instance_id in enumerate(ranked, start=1)
+    ]
     views.sort(key=lambda view: (-view.pixels, view.box[1], view.box[0]))
     has_sensor = frame.points_source.value != "none"
     return InstanceViews(
         views=tuple(views),
-        grid_shape=(len(range(0, ranks.shape[0], stride)), len(range(0, ranks.shape[1], stride))),
+        grid_shape=(ranks.shape[0], ranks.shape[1]),
         tiny=len(wanted) - len(large),
         too_many=len(large) - len(ranked),
         without_points=sum(has_sensor and view.measured == 0 for view in views),
@@ -121,17 +122,15 @@ def view_instances(
 
 
 def _view(
-    frame: Frame,
-    mask: NDArray[np.bool_],
-    pixels: int,
-    instance_id: int,
-    window: tuple[slice, slice],
-    cells: NDArray[np.int64],
-    hidden: float,
+    frame: Frame, instance_id: int, pixels: int, cells: NDArray[np.int64], hidden: float
 ) -> InstanceView:
-    """Measure the instance of a mask that is given inside a window."""
-    rows, columns = window
-    height, width = frame.labels.shape
+    """Measure one instance."""
+    whole = frame.mask(instance_id)
+    height, width = whole.shape
+    left, top, columns, rows = cv2.boundingRect(whole.view(np.uint8))
+    right, bottom = left + columns, top + rows
+    window = (slice(top, bottom), slice(left, right))
+    mask = whole[window]
     points = frame.points[window]
     measured = np.flatnonzero(mask & ~np.isnan(points[..., 2]))
     center, extent = np.full(3, np.nan), float("nan")
@@ -146,13 +145,13 @@ def _view(
         instance_id=instance_id,
         label=frame.label(instance_id),
         pixels=pixels,
-        box=(columns.start, rows.start, columns.stop, rows.stop),
+        box=(left, top, right, bottom),
         cells=cells.astype(np.int64) if len(cells) else _middle_cell(mask, window, width),
         center=center,
         extent=extent,
         measured=len(measured) / pixels,
-        touches_border=rows.start == 0 or columns.start == 0 or rows.stop == height or columns.stop == width,
-        hidden=float(hidden),
+        touches_border=top == 0 or left == 0 or bottom == height or right == width,
+        hidden=hidden,
     )
 
 

@@ -103,18 +103,17 @@ def window_of(mask: NDArray[np.bool_]) -> Window:
     Raises:
         ValueError: the mask is empty.
     """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if len(rows) == 0:
+    left, top, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
+    if width == 0:
         raise ValueError(
             "the instance has no pixel in this frame: ask only for ids of `Frame.instance_ids()`"
         )
-    longest = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
-    margin = max(_RIM_PIXELS, int(np.ceil(_RIM_SHARE * longest)))
+    margin = max(_RIM_PIXELS, int(np.ceil(_RIM_SHARE * max(width, height))))
     return Window(
-        max(0, int(rows[0]) - margin),
-        min(mask.shape[0], int(rows[-1]) + 1 + margin),
-        max(0, int(columns[0]) - margin),
-        min(mask.shape[1], int(columns[-1]) + 1 + margin),
+        max(0, top - margin),
+        min(mask.shape[0], top + height + margin),
+        max(0, left - margin),
+        min(mask.shape[1], left + width + margin),
     )
 
 

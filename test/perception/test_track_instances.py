@@ -41,6 +41,7 @@ def test_figures_follow_their_definitions(
         labels[y : y + random.integers(1, height), x : x + random.integers(1, width)] = number
     depth = np.where(random.random(labels.shape) < unknown, np.nan, random.uniform(0.5, 2.0, labels.shape))
     frame = frame_of(labels, depth)
+    assert frame.instance_areas().tolist() == np.bincount(labels.ravel()).tolist()
     found = view_instances(frame)
     assert sorted(view.instance_id for view in found.views) == frame.instance_ids()
     assert [view.pixels for view in found.views] == sorted(
