@@ -53,7 +53,8 @@ class AssemblerConfig:
     """Parameters of matching.
 
     Attributes:
-        tolerance: largest difference of stamps between the image and its labels and depth, seconds.
+        tolerance: largest difference of stamps between the image and its labels, depth, detections and keypoints,
+            seconds.
         points_tolerance: the same for a LiDAR sweep, seconds; its points are placed by their own stamp.
         expect_depth: a set waits for a depth image.
         expect_points: a set waits for a LiDAR sweep.
