@@ -32,11 +32,11 @@ class Rectangle:
 def convex_hull(points: Array) -> Array:
     """(K, 2) corners of the convex hull of (N, 2) points, counter-clockwise; K < 3 where they are in line."""
     origin = points.mean(axis=0)
-    # OpenCV works in float32, so the numbers are kept small; it knows no hull of points that coincide there.
-    distinct = np.unique((points - origin).astype(np.float32), axis=0)
-    if len(distinct) < 3:
-        return distinct.astype(np.float64) + origin
-    return cv2.convexHull(distinct, clockwise=False).reshape(-1, 2).astype(np.float64) + origin
+    # OpenCV works in float32: keep the numbers small.
+    hull = cv2.convexHull((points - origin).astype(np.float32), clockwise=False)
+    # It answers None where all are the same point but for the sign of a zero.
+    corners = np.zeros((1, 2)) if hull is None else hull.reshape(-1, 2).astype(np.float64)
+    return corners + origin
 
 
 def smallest_rectangle(points: Array) -> Rectangle:
@@ -44,15 +44,7 @@ def smallest_rectangle(points: Array) -> Rectangle:
 
     One of its sides lies along the convex hull (Freeman and Shapira 1975).
     """
-    hull = convex_hull(points)
-    edges = np.roll(hull, -1, axis=0) - hull
-    edges = edges[np.linalg.norm(edges, axis=1) > 0]
-    angles = np.arctan2(edges[:, 1], edges[:, 0]) if len(edges) else np.zeros(1)
-    along = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    across = np.stack([-along[:, 1], along[:, 0]], axis=1)
-    a, b = hull @ along.T, hull @ across.T
-    sides = np.stack([np.ptp(a, axis=0), np.ptp(b, axis=0)], axis=1)
-    return _rectangle(hull, float(angles[int(np.argmin(sides.prod(axis=1)))]))
+    return _smallest_around(convex_hull(points))
 
 
 def natural_rectangle(points: Array) -> Rectangle:
@@ -62,17 +54,17 @@ def natural_rectangle(points: Array) -> Rectangle:
     with the least sum of area (against the smallest) and asymmetry (against the size, weighted) is taken.
     """
     hull = convex_hull(points)
-    smallest = smallest_rectangle(points)
+    smallest = _smallest_around(hull)
     # Support function: how far the outline reaches in each direction, one a degree.
-    direction = np.arange(360) * np.pi / 180.0
+    degree = np.arange(180)
+    direction = np.deg2rad(np.arange(360.0))
     reach = (hull @ np.stack([np.cos(direction), np.sin(direction)])).max(axis=0)
     width = reach[:180] + reach[180:]
-    # A mirror at angle a takes direction d to 2 a - d. Its offset along the normal is fitted.
-    axis, turn = np.arange(180)[:, None], np.arange(360)[None]
-    difference = reach[turn] - reach[(2 * axis - turn) % 360]
-    normal = np.sin(direction)[(turn - axis) % 360]
-    offset = (difference * normal).sum(axis=1, keepdims=True) / (normal**2).sum(axis=1, keepdims=True)
-    difference = difference - offset * normal
+    # The mirror at an angle swaps the directions on both sides of it. Its offset along the normal is fitted.
+    axis = degree[:, None]
+    difference = reach[(axis + degree) % 360] - reach[axis - degree]
+    normal = np.sin(direction[:180])
+    difference -= np.outer(difference @ normal / (normal @ normal), normal)
     asymmetry = np.abs(difference).mean(axis=1) / max(float(width.mean()), 1e-12)
     area = width[:90] * width[90:] / max(float(smallest.sides.prod()), 1e-12)
     cost = area + _ASYMMETRY_COST * np.minimum(asymmetry[:90], asymmetry[90:])
@@ -81,6 +73,17 @@ def natural_rectangle(points: Array) -> Rectangle:
     if 1.0 + cost[at_smallest] - area[at_smallest] <= cost[best]:
         return smallest
     return _rectangle(hull, float(np.deg2rad(best)))
+
+
+def _smallest_around(hull: Array) -> Rectangle:
+    edges = np.roll(hull, -1, axis=0) - hull
+    edges = edges[np.linalg.norm(edges, axis=1) > 0]
+    angles = np.arctan2(edges[:, 1], edges[:, 0]) if len(edges) else np.zeros(1)
+    along = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    across = np.stack([-along[:, 1], along[:, 0]], axis=1)
+    a, b = hull @ along.T, hull @ across.T
+    sides = np.stack([np.ptp(a, axis=0), np.ptp(b, axis=0)], axis=1)
+    return _rectangle(hull, float(angles[int(np.argmin(sides.prod(axis=1)))]))
 
 
 def _rectangle(hull: Array, angle: float) -> Rectangle:
