@@ -34,6 +34,10 @@ _MAIN_SHARE = 0.4
 #: Masks measured more thinly than this are interpolated over triangles.
 _DENSE = 0.25
 _TRIANGULATED_POINTS = 1200
+#: Slopes are trusted for so many pixels beyond what is measured; farther away the surface is continued flat.
+_CONTINUED_PIXELS = 6
+#: Pixels around the mask that the filters reach which fill and smooth its surface.
+_FILTER_PIXELS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +114,12 @@ def segment_instance(frame: Frame, instance_id: int) -> Segment | None:
     measured = _without_bleeding(measured, depth, mask, camera.fx)
     if frame.points_source is PointsSource.DEPTH:
         measured = _without_flying(measured, mask, depth, middle / camera.fx, noise, rows.step)
-    filled = _filled(mask, measured, depth, noise)
-    rays = camera.rays()
+    rays = np.ascontiguousarray(frame.camera.rays()[rows, columns])
+    # The surface is known nowhere but on the mask: the wide margin around it is spared.
+    filled, normals = np.full(mask.shape, np.nan, np.float32), np.zeros(rays.shape, np.float32)
+    box = _box(mask, _FILTER_PIXELS)
+    filled[box] = _filled(mask[box], measured[box], depth[box], noise)
+    normals[box] = _normals(mask[box], filled[box], rays[box])
     return Segment(
         instance_id=instance_id,
         rows=rows,
@@ -127,26 +135,31 @@ def segment_instance(frame: Frame, instance_id: int) -> Segment | None:
         measured=measured,
         depth=filled,
         rays=rays,
-        normals=_normals(mask, filled, rays),
+        normals=normals,
         noise=noise,
     )
 
 
 def _window(mask: NDArray[np.bool_], frame: Frame) -> tuple[slice, slice]:
     """Rows and columns around a mask; not each of them where the mask is large and densely measured."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if len(rows) == 0:
+    tight = _box(mask)
+    if tight[0].stop == 0:
         raise ValueError(
             "the instance has no pixel in this frame: ask only for ids of `Frame.instance_ids()`"
         )
-    longest = max(np.ptp(rows), np.ptp(columns)) + 1
-    margin = 3 + int(_MARGIN * longest)
-    tight = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    known = np.isfinite(frame.points[tight][mask[tight]][:, 2])
-    step = max(1, int(longest // _ENOUGH_PIXELS)) if known.mean() > _DENSE else 1
+    longest = max(side.stop - side.start for side in tight)
+    known = np.isfinite(frame.points[..., 2][tight][mask[tight]])
+    step = max(1, longest // _ENOUGH_PIXELS) if known.mean() > _DENSE else 1
+    rows, columns = _box(mask, 3 + int(_MARGIN * longest))
+    return slice(rows.start, rows.stop, step), slice(columns.start, columns.stop, step)
+
+
+def _box(mask: NDArray[np.bool_], margin: int = 0) -> tuple[slice, slice]:
+    """Rows and columns of a mask with a margin, as far as the image goes."""
+    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
     return (
-        slice(max(0, int(rows[0]) - margin), min(mask.shape[0], int(rows[-1]) + margin + 1), step),
-        slice(max(0, int(columns[0]) - margin), min(mask.shape[1], int(columns[-1]) + margin + 1), step),
+        slice(max(0, top - margin), min(mask.shape[0], top + height + margin)),
+        slice(max(0, left - margin), min(mask.shape[1], left + width + margin)),
     )
 
 
@@ -288,26 +301,22 @@ def _triangulated(
 
 
 def _continued(measured: NDArray[np.bool_], depth: NDArray[np.floating], noise: float) -> NDArray[np.float32]:
-    near = _nearest(measured, np.where(measured, depth, 1.0))
-    smooth = cv2.bilateralFilter(near, 5, 4.0 * noise, 2.0)
-    inverse = 1.0 / smooth
-    # Slopes are taken inside the measured part only, where they are not made up.
+    nearest = np.flatnonzero(measured)[_nearest_index(measured)]
+    near = depth.astype(np.float32).ravel()[nearest]
+    inverse = 1.0 / cv2.bilateralFilter(near, 5, 4.0 * noise, 2.0)
+    # Slopes are taken inside the measured part only, where they are not made up; elsewhere they are those nearby.
     weight = cv2.erode(measured.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
-    slopes = []
-    for dx, dy in ((1, 0), (0, 1)):
+    total = cv2.GaussianBlur(weight, (9, 9), 2.0)
+    weight_nearby = np.where(total > 1e-3, 1.0 / np.maximum(total, 1e-3), 0.0)
+    height, width = measured.shape
+    down = np.arange(height)[:, None] - nearest // width
+    right = np.arange(width) - nearest % width
+    continued = inverse.ravel()[nearest]
+    for dx, dy, offset in ((1, 0, right), (0, 1, down)):
         slope = cv2.Sobel(inverse, cv2.CV_32F, dx, dy, ksize=3, scale=0.125)
-        total = cv2.GaussianBlur(weight, (9, 9), 2.0)
-        slopes.append(
-            cv2.GaussianBlur(slope * weight, (9, 9), 2.0) / np.maximum(total, 1e-3) * (total > 1e-3)
-        )
-    origin = np.argwhere(measured)[_nearest_index(measured)]
-    rows, columns = np.indices(measured.shape)
-    # Slopes are trusted for a few pixels; farther away the surface is continued flat.
-    reach = 6.0
-    down = np.clip(rows - origin[..., 0], -reach, reach)
-    right = np.clip(columns - origin[..., 1], -reach, reach)
-    at = (origin[..., 0], origin[..., 1])
-    continued = inverse[at] + slopes[0][at] * right + slopes[1][at] * down
+        slope = cv2.GaussianBlur(slope * weight, (9, 9), 2.0) * weight_nearby
+        reach = np.clip(offset, -_CONTINUED_PIXELS, _CONTINUED_PIXELS).astype(np.float32)
+        continued += slope.ravel()[nearest] * reach
     return np.where(measured, inverse, continued).astype(np.float32)
 
 
@@ -317,11 +326,11 @@ def _normals(
     """Unit normals towards the camera, from differences of smoothed points."""
     known = np.where(mask, depth, np.float32(np.nanmedian(depth)))
     points = rays * cv2.GaussianBlur(known, (5, 5), 1.2)[..., None]
-    normal = np.cross(
-        cv2.Sobel(points, cv2.CV_32F, 0, 1, ksize=3), cv2.Sobel(points, cv2.CV_32F, 1, 0, ksize=3)
-    )
-    length = np.sqrt(np.einsum("ijk,ijk->ij", normal, normal))
-    return np.asarray(normal * (mask / np.maximum(length, 1e-12))[..., None], np.float32)
+    down, right = (cv2.split(cv2.Sobel(points, cv2.CV_32F, dx, dy, ksize=3)) for dx, dy in ((0, 1), (1, 0)))
+    # The cross product, plane by plane: numpy is slow where the last axis is as short as three.
+    normal = [down[i] * right[j] - down[j] * right[i] for i, j in ((1, 2), (2, 0), (0, 1))]
+    length = np.sqrt(sum(part * part for part in normal))
+    return cv2.merge([part * (mask / np.maximum(length, np.float32(1e-12))) for part in normal])
 
 
 def _nearest(measured: NDArray[np.bool_], values: NDArray[np.floating]) -> NDArray[np.float32]:
