@@ -24,10 +24,9 @@ def closed(vertices: NDArray[np.floating], triangles: Indices) -> tuple[NDArray[
         triangles: (M, 3).
 
     Returns:
-        The vertices with the middles appended, and the triangles with the fans appended.
+        The vertices with the middles appended, and the triangles with the fans appended; the very triangles where
+        nothing is open.
     """
-    if is_closed(triangles):
-        return np.asarray(vertices, np.float64), triangles
     start, end = _edges(triangles)
     count = len(vertices)
     forward, backward = start * count + end, end * count + start

@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.geometric.free_space import FreeSpace
-from sam3d_ros.perception.geometric.symmetry import Symmetry
+from sam3d_ros.perception.geometric.symmetry import Symmetry, moved
 
 Array = NDArray[np.float64]
 
@@ -40,19 +40,20 @@ def vertex_colors(
     Returns:
         (N, 3) uint8 RGB; gray when nothing is seen at all.
     """
+    seen_at = vertices.copy()
+    left = np.flatnonzero(~free_space.sees(vertices, tolerance))
+    for motion in symmetry.motions():
+        images = moved(vertices[left], motion)
+        seen = free_space.sees(images, tolerance)
+        seen_at[left[seen]] = images[seen]
+        left = left[~seen]
+    known = np.delete(np.arange(len(vertices)), left)
     colors = np.full((len(vertices), 3), _GRAY, np.uint8)
-    left = np.arange(len(vertices))
-    for places in (vertices, *symmetry.images(vertices)):
-        seen = free_space.sees(places[left], tolerance)
-        if seen.any():
-            colors[left[seen]] = _pixels(frame, camera_from_ground.apply(places[left[seen]]))
-            left = left[~seen]
-        if len(left) == 0:
-            return colors
-    known = np.setdiff1d(np.arange(len(vertices)), left, assume_unique=True)
-    if len(known):
-        _, nearest = cKDTree(vertices[known]).query(vertices[left])
-        colors[left] = colors[known[nearest]]
+    colors[known] = _pixels(frame, camera_from_ground.apply(seen_at[known]))
+    if len(known) and len(left):
+        # Built for a single question: a better tree would cost more than it saves.
+        tree = cKDTree(vertices[known], compact_nodes=False, balanced_tree=False)
+        colors[left] = colors[known[tree.query(vertices[left])[1]]]
     return colors
 
 

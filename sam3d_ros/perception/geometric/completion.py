@@ -131,9 +131,10 @@ def _below_thin_floors(points: Array, normals: Array, base: float, voxel: float)
 
 def _pushed_back(points: Array, base: float, symmetry: Symmetry, config: GeometricConfig) -> Array:
     """Points that give an object its expected depth where no symmetry does; none where one does."""
-    spread = np.concatenate([points, *symmetry.images(points)])
-    low, high = spread.min(axis=0), spread.max(axis=0)
-    expected = config.depth_prior * min(high[1] - low[1], high[2] - min(base, low[2]))
+    footprint = np.concatenate([points[:, :2], *symmetry.images(points[:, :2])])
+    low, high = footprint.min(axis=0), footprint.max(axis=0)
+    height = points[:, 2].max() - min(base, points[:, 2].min())
+    expected = config.depth_prior * min(high[1] - low[1], height)
     if high[0] - low[0] >= _THIN * expected:
         return np.zeros((0, 3))
     return points + np.array([expected - (high[0] - low[0]), 0.0, 0.0])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.geometric.segment import Segment
+from sam3d_ros.perception.geometric.symmetry import Motion
 from sam3d_ros.perception.measurement import hiding_pixels
 
 Array = NDArray[np.float64]
@@ -49,13 +50,13 @@ class FreeSpace:
         self._doubtful[..., 0] = cv2.erode(self._maps[..., 0], np.ones((3, 3), np.uint8))
 
     def depth_inside(
-        self, points: NDArray[np.floating], *, moved: tuple[Array, Array] | None = None, doubt: bool = False
+        self, points: NDArray[np.floating], *, moved: Motion | None = None, doubt: bool = False
     ) -> Floats:
         """How deep points are inside the left region.
 
         Args:
             points: (..., 3) metres.
-            moved: first move the points in the ground plane: (2, 2) matrix and (2,) offset of `motions`.
+            moved: first move the points by a motion in the ground plane.
             doubt: give depth edges one pixel of doubt, in favour of the points.
 
         Returns:
@@ -67,33 +68,37 @@ class FreeSpace:
         return np.asarray(np.minimum((z - start) * cosine, across).reshape(points.shape[:-1]))
 
     def contradiction(
-        self, points: NDArray[np.floating], normals: NDArray[np.floating], tolerance: float, most: float
+        self,
+        points: NDArray[np.floating],
+        normals: NDArray[np.floating],
+        moved: Motion,
+        tolerance: float,
+        most: float,
     ) -> Floats:
-        """How much surface points that something claims contradict the view.
+        """How much the images of observed surface points, as something claims them, contradict the view.
 
         A point in free space contradicts it by its depth there. A point that faces the camera before or on
         nothing but the instance itself should be what is seen: it contradicts the view, at half the weight, by
         its depth behind the measured surface (half, for a part of the object may well hide another).
 
         Args:
-            points: (..., 3) metres.
-            normals: (..., 3) unit, outward.
+            points: (N, 3) metres.
+            normals: (N, 3) unit, outward.
+            moved: motions in the ground plane that make the images.
             tolerance: metres that do not count.
             most: metres that a point counts at most.
 
         Returns:
-            (...) metres; depth edges have one pixel of doubt.
+            (..., N) metres; depth edges have one pixel of doubt.
         """
-        z, (start, cosine, side, own), beyond = self._at(points, self._doubtful, None)
+        z, (start, cosine, side, own), beyond = self._at(points, self._doubtful, moved)
         along = (z - start) * cosine
-        reach = z / np.float32(self._camera.fx)
-        free = np.minimum(along, (side - beyond) * reach)
-        flat, flat_normals = points.reshape(-1, 3), normals.reshape(-1, 3)
-        facing = np.einsum("ij,ij->i", self._eye - flat, flat_normals) > _FACING * z
+        free = np.minimum(along, (side - beyond) * (z / np.float32(self._camera.fx)))
+        facing = self._towards_camera(points, normals, moved).ravel() > _FACING * z
         should_be_seen = facing & (own - beyond > 1.0)
         behind = np.where(should_be_seen, 0.5 * np.clip(along - 2.0 * tolerance, 0.0, most), 0.0)
         contradiction = np.clip(-free - tolerance, 0.0, most) + behind
-        return np.asarray(contradiction.reshape(points.shape[:-1]), np.float32)
+        return np.asarray(contradiction.reshape(*moved[1].shape[:-1], len(points)), np.float32)
 
     def shell(self, points: NDArray[np.floating], thickness: float) -> Floats:
         """(...) metres that (..., 3) points are inside a shell of some thickness behind what is seen of the object."""
@@ -108,16 +113,35 @@ class FreeSpace:
         z, (start, cosine, _, own), beyond = self._at(points, self._maps)
         return np.asarray((np.abs((z - start) * cosine) < tolerance) & (own - beyond > 0))
 
+    def _towards_camera(
+        self, points: NDArray[np.floating], normals: NDArray[np.floating], moved: Motion
+    ) -> Floats:
+        """(..., N) metres from moved points to the camera along their moved normals."""
+        linear, offset = moved
+        # The camera is moved back instead of the points and normals.
+        eye = np.empty((*offset.shape[:-1], 3), np.float32)
+        eye[..., :2] = ((self._eye[:2] - offset)[..., None, :] @ linear)[..., 0, :]
+        eye[..., 2] = self._eye[2]
+        return np.asarray(eye @ normals.T - np.einsum("ij,ij->i", points, normals), np.float32)
+
     def _at(
-        self, points: NDArray[np.floating], maps: Floats, moved: tuple[Array, Array] | None = None
+        self, points: NDArray[np.floating], maps: Floats, moved: Motion | None = None
     ) -> tuple[Floats, list[Floats], Floats]:
-        """(N,) depth of the points, four (N,) maps under them, (N,) pixels from them back to the window."""
+        """(N,) depth of the points, four (N,) maps under them, (N,) pixels from them back to the window.
+
+        With several motions at once these hold the points under the first motion, then those under the next.
+        """
         camera, rotation, translation = self._camera, self._rotation, self._translation
         if moved is not None:
-            rotation, translation = rotation.copy(), rotation[:, :2] @ moved[1] + translation
-            rotation[:, :2] = rotation[:, :2] @ moved[0]
+            linear, offset = moved
+            translation = offset @ rotation[:, :2].T + translation
+            upright = np.broadcast_to(rotation[:, 2:], (*linear.shape[:-2], 3, 1))
+            rotation = np.concatenate([rotation[:, :2] @ linear, upright], axis=-1)
+        # One product for all motions: first the x of all of them, then the y, then the z.
+        rows = np.moveaxis(rotation, -2, 0).reshape(-1, 3).astype(np.float32)
         flat = points.reshape(-1, 3).astype(np.float32, copy=False)
-        x, y, z = rotation.astype(np.float32) @ flat.T + translation.astype(np.float32)[:, None]
+        seen = rows @ flat.T + np.moveaxis(translation, -1, 0).reshape(-1, 1).astype(np.float32)
+        x, y, z = seen.reshape(3, -1)
         before = np.maximum(z, np.float32(_NEAREST))
         u = x / before * np.float32(camera.fx) + np.float32(camera.cx)
         v = y / before * np.float32(camera.fy) + np.float32(camera.cy)

@@ -76,46 +76,62 @@ def carve(
     Returns:
         None when no voxel is left.
     """
-    spread = np.concatenate([points, *symmetry.images(points)])
-    hull = convex_hull(spread[:, :2])
+    # Motions keep hulls: the images of its corners span the hull of all images.
+    outline = convex_hull(points[:, :2])
+    hull = convex_hull(np.concatenate([outline, *symmetry.images(outline)]))
     c, s = np.cos(symmetry.angle), np.sin(symmetry.angle)
     grid_from_ground = np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
-    turned = spread @ grid_from_ground.T
-    low, high = turned.min(axis=0) - margin, turned.max(axis=0) + margin
-    low[2] = min(base, float(turned[:, 2].max()) - shell)
+    turned, top = hull @ grid_from_ground[:2, :2].T, float(points[:, 2].max())
+    low = np.array([*(turned.min(axis=0) - margin), min(base, top - shell)])
+    high = np.array([*turned.max(axis=0), top]) + margin
     voxel = float((high - low).max()) / resolution
     # Two voxels of air all around close the surface.
     axes = [
         np.arange(low[i] - 2.0 * voxel, high[i] + 2.5 * voxel, voxel).astype(np.float32) for i in range(3)
     ]
-    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1) @ grid_from_ground.astype(np.float32)
     band = np.float32(_BAND * voxel)
-
-    field = free_space.depth_inside(grid)
-    possible = field > -band
+    plan = np.stack(np.meshgrid(*axes[:2], indexing="ij"), axis=-1) @ grid_from_ground[:2, :2]
+    inside_hull = depth_inside_hull(plan.reshape(-1, 2), hull).astype(np.float32) + np.float32(margin)
+    # Nothing is beside the hull or where the view sees past: the voxels in question get ever fewer.
+    columns = np.flatnonzero(inside_hull > -band)
+    voxels = np.empty((len(columns), len(axes[2]), 3), np.float32)
+    voxels[..., :2], voxels[..., 2] = plan.reshape(-1, 2)[columns, None], axes[2]
+    inside = free_space.depth_inside(voxels)
+    column, level = np.nonzero(inside > -band)
+    voxels, inside = voxels[column, level], inside[column, level]
     if symmetry.kind is SymmetryKind.REVOLUTION:
-        field = np.minimum(field, _revolved(grid, axes[2], symmetry, free_space, voxel))
+        inside = np.minimum(inside, _revolved(voxels, level, axes[2], symmetry, free_space, voxel))
     else:
-        candidates, inside = grid[possible], field[possible]
         for motion in symmetry.motions():
-            inside = np.minimum(inside, free_space.depth_inside(candidates, moved=motion))
-        field[possible] = inside
-    plan = depth_inside_hull(grid[:, :, 0, :2].reshape(-1, 2).astype(np.float64), hull) + margin
-    field = np.minimum(field, plan.astype(np.float32).reshape(*field.shape[:2], 1))
-    field = np.minimum(field, np.float32(high[2]) - axes[2])
+            inside = np.minimum(inside, free_space.depth_inside(voxels, moved=motion))
+    inside = np.minimum(inside, inside_hull[columns[column]])
+    inside = np.minimum(inside, np.float32(high[2]) - voxels[:, 2])
     # What is seen is there, whatever the symmetry says.
-    field[possible] = np.maximum(field[possible], free_space.shell(grid[possible], shell))
-    field = np.minimum(field, axes[2] - np.float32(low[2]))
-    return _surface(np.clip(field, -band, band), [float(axis[0]) for axis in axes], grid_from_ground, voxel)
+    inside = np.maximum(inside, free_space.shell(voxels, shell))
+    inside = np.minimum(inside, voxels[:, 2] - np.float32(low[2]))
+    field = np.full((*plan.shape[:2], len(axes[2])), -band)
+    field.reshape(-1, len(axes[2]))[columns[column], level] = np.clip(inside, -band, band)
+    return _surface(field, [float(axis[0]) for axis in axes], grid_from_ground, voxel)
 
 
 def _revolved(
-    grid: Floats, heights: Floats, symmetry: Symmetry, free_space: FreeSpace, voxel: float
+    voxels: Floats,
+    level: NDArray[np.intp],
+    heights: Floats,
+    symmetry: Symmetry,
+    free_space: FreeSpace,
+    voxel: float,
 ) -> Floats:
-    """Least depth inside over all turns about the axis, from a profile over radius and height."""
+    """Least depth inside over all turns about the axis, from a profile over radius and height.
+
+    Args:
+        voxels: (N, 3).
+        level: (N,) which of the heights they have.
+    """
     center = symmetry.center.astype(np.float32)
-    radius = np.linalg.norm(grid[:, :, 0, :2] - center, axis=-1)
-    radii = np.arange(0.0, radius.max() + 2.0 * voxel, voxel).astype(np.float32)
+    away = voxels[:, :2] - center
+    radius = np.sqrt(np.einsum("ij,ij->i", away, away))
+    radii = np.arange(0.0, radius.max(initial=0.0) + 2.0 * voxel, voxel).astype(np.float32)
     turn = np.arange(_AZIMUTHS, dtype=np.float32) * np.float32(2.0 * np.pi / _AZIMUTHS)
     ring = np.stack([np.cos(turn), np.sin(turn)], axis=-1)
     around = np.empty((_AZIMUTHS, len(radii), len(heights), 3), np.float32)
@@ -125,8 +141,8 @@ def _revolved(
     profile = np.clip(inside, -_BAND * voxel, _BAND * voxel).mean(axis=0)
     at = radius / np.float32(voxel)
     index = np.minimum(at.astype(np.intp), len(radii) - 2)
-    share = (at - index)[..., None]
-    return np.asarray(profile[index] * (1.0 - share) + profile[index + 1] * share, np.float32)
+    share = at - index
+    return np.asarray(profile[index, level] * (1.0 - share) + profile[index + 1, level] * share, np.float32)
 
 
 def _surface(field: Floats, origin: list[float], grid_from_ground: Array, voxel: float) -> Solid | None:
@@ -140,11 +156,14 @@ def _surface(field: Floats, origin: list[float], grid_from_ground: Array, voxel:
             return None
         smooth[np.abs(smooth) < 1e-4 * voxel] = -1e-4 * voxel
         vertices, triangles, _, _ = marching_cubes(smooth, 0.0, gradient_direction="ascent")
-        vertices, triangles = closed(vertices, triangles.astype(np.int64))
-        solid = Solid((vertices * voxel + np.array(origin)) @ grid_from_ground, triangles, voxel)
-        if is_closed(triangles):
+        triangles = triangles.astype(np.int64)
+        whole = is_closed(triangles)
+        if not whole:
+            vertices, triangles = closed(vertices, triangles)
+            whole = is_closed(triangles)
+        if whole:
             break
-    return solid
+    return Solid((vertices * voxel + np.array(origin)) @ grid_from_ground, triangles, voxel)
 
 
 def _without_specks(field: Floats) -> Floats:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+#: (..., 2, 2) matrices and (..., 2) offsets: `p -> matrix @ p + offset` in the ground plane.
+Motion = tuple[Array, Array]
 
 #: Turns that stand for all turns of a revolution, the identity left out.
 _TURNS = 7
@@ -43,20 +45,23 @@ class Symmetry:
     violation: float
     determined: bool
 
-    def motions(self) -> list[tuple[Array, Array]]:
+    def motions(self) -> list[Motion]:
         """Each motion but the identity as (2, 2) matrix and (2,) offset; seven turns for a revolution."""
         linear, offset = motions(self.kind, np.array([self.angle]), self.center[None])
         return list(zip(linear[0], offset[0], strict=True))
 
     def images(self, points: Array) -> list[Array]:
-        """Where (N, 3) points go under each of the motions."""
-        return [
-            np.column_stack([points[:, :2] @ turn.T + offset, points[:, 2]])
-            for turn, offset in self.motions()
-        ]
+        """Where (N, 3) points, or (N, 2) places in the ground plane, go under each of the motions."""
+        return [moved(points, motion) for motion in self.motions()]
 
 
-def motions(kind: SymmetryKind, angle: Array, center: Array) -> tuple[Array, Array]:
+def moved(points: Array, motion: Motion) -> Array:
+    """Where one motion takes (N, 3) points, or (N, 2) places in the ground plane."""
+    linear, offset = motion
+    return np.concatenate([points[:, :2] @ linear.T + offset, points[:, 2:]], axis=1)
+
+
+def motions(kind: SymmetryKind, angle: Array, center: Array) -> Motion:
     """The motions of H groups of one kind but the identity: `p -> linear @ p + offset` in the ground plane.
 
     Args:

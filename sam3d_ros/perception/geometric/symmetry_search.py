@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam3d_ros.perception.geometric.config import GeometricConfig
-from sam3d_ros.perception.geometric.footprint import smallest_rectangle
+from sam3d_ros.perception.geometric.footprint import convex_hull, smallest_rectangle
 from sam3d_ros.perception.geometric.free_space import FreeSpace
 from sam3d_ros.perception.geometric.symmetry import Symmetry, SymmetryKind, motions
 
@@ -50,7 +50,7 @@ _PUSH, _PUSHED_VIOLATION = 0.2, 0.002
 
 @dataclass(frozen=True, eq=False)
 class _Evidence:
-    """What hypotheses are measured against: observed points, free space, and the expected size.
+    """What hypotheses are measured against: observed points, their outline, free space, and the expected size.
 
     The span is the diagonal of the expected footprint: symmetries move points in the ground plane only, so that
     a tall object's errors are large or small against its width, not against its height.
@@ -58,6 +58,7 @@ class _Evidence:
 
     points: NDArray[np.float32]
     normals: NDArray[np.float32]
+    outline: Array
     free_space: FreeSpace
     span: float
     tolerance: float
@@ -66,7 +67,7 @@ class _Evidence:
     margin: float
 
     def thinned(self, count: int) -> _Evidence:
-        """The same with at most so many points."""
+        """The same with at most so many points to vote."""
         if len(self.points) <= count:
             return self
         chosen = np.linspace(0, len(self.points) - 1, count).astype(int)
@@ -101,6 +102,7 @@ def find_symmetry(
     evidence = _Evidence(
         points.astype(np.float32),
         normals.astype(np.float32),
+        convex_hull(points[:, :2]),
         free_space,
         span,
         noise + 0.002 * span,
@@ -199,7 +201,7 @@ def _refined(
             tried = at + pattern * steps
             costs = _cost(kind, tried, points)
             best = int(np.argmin(costs))
-            if np.array_equal(tried[best], at):
+            if best == len(pattern) // 2:
                 steps = steps / 2.0
             at, cost = tried[best], float(costs[best])
     return at, cost
@@ -218,24 +220,17 @@ def _stretch_cost(stretch: Any) -> Any:
 
 def _violations(kind: SymmetryKind, parameters: Array, evidence: _Evidence) -> tuple[Array, Array]:
     """(H,) mean violation in spans, and (H,) absolute log-stretch of depth and width together."""
-    linear, offset = motions(kind, parameters[:, 0], parameters[:, 1:])
-    points = evidence.points
-    images = np.empty((*offset.shape[:2], len(points), 3), np.float32)
-    flat = points[:, :2] @ linear.astype(np.float32).swapaxes(2, 3)
-    images[..., :2] = flat + offset.astype(np.float32)[:, :, None]
-    images[..., 2] = points[:, 2]
-    normals = np.empty_like(images)
-    normals[..., :2] = evidence.normals[:, :2] @ linear.astype(np.float32).swapaxes(2, 3)
-    normals[..., 2] = evidence.normals[:, 2]
-    depth = evidence.free_space.contradiction(images, normals, evidence.tolerance, _CAP * evidence.span)
-    violation = depth.reshape(len(parameters), -1).mean(axis=1) / evidence.span
-    stretch = np.zeros(len(parameters))
+    moved = motions(kind, parameters[:, 0], parameters[:, 1:])
+    depth = evidence.free_space.contradiction(
+        evidence.points, evidence.normals, moved, evidence.tolerance, _CAP * evidence.span
+    )
+    violation = depth.mean(axis=(1, 2), dtype=np.float64) / evidence.span
     if kind is SymmetryKind.REVOLUTION:
         # What turns is as deep as it is wide: the view itself tells its depth.
-        return violation.astype(np.float64), stretch
-    for axis, expected in ((0, evidence.expected_depth), (1, evidence.width)):
-        along = images[..., axis].reshape(len(parameters), -1)
-        low = np.minimum(along.min(axis=1), points[:, axis].min()) - evidence.margin
-        high = np.maximum(along.max(axis=1), points[:, axis].max()) + evidence.margin
-        stretch += np.abs(np.log(np.maximum(high - low, 1e-4) / expected))
-    return violation.astype(np.float64), stretch
+        return violation, np.zeros(len(parameters))
+    linear, offset = moved
+    images = evidence.outline @ linear.swapaxes(2, 3) + offset[:, :, None]
+    low = np.minimum(images.min(axis=(1, 2)), evidence.outline.min(axis=0)) - evidence.margin
+    high = np.maximum(images.max(axis=(1, 2)), evidence.outline.max(axis=0)) + evidence.margin
+    size = np.maximum(high - low, 1e-4)
+    return violation, np.abs(np.log(size / (evidence.expected_depth, evidence.width))).sum(axis=1)
