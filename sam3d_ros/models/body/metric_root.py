@@ -4,6 +4,10 @@ A camera alone cannot tell a small body that is near from a large one that is fa
 optical centre changes neither its pose nor a single pixel, so one factor is all that depth has to give: the ratio
 of measured to predicted depth. It is found as the densest place of all ratios, which few LiDAR returns, objects
 in front of the body and the wall behind it do not move.
+
+Size and distance apart are no better. On people of the released model who stood 1.17 times larger and farther than
+predicted, moving them along the ray alone left their size 15 % wrong. With the size from a known height and the distance
+from 15 LiDAR returns, the worst vertex was off by 4.5 cm instead of 4.7, and by 6.3 cm where the height was 2 % wrong.
 """
 
 from __future__ import annotations
@@ -34,8 +38,9 @@ _MEAN_SHIFTS = 20
 FEWEST = 5
 # Pixels that are compared; more do not change the answer.
 _MOST_PIXELS = 2000
-# Pixels at the edge of a mask that may belong to what is behind.
+# Pixels at the edge of a mask that may belong to what is behind; they are left out where so many measurements remain.
 _MARGIN = 2
+_PLENTY = 100
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,7 @@ def scale_of_mesh(
         if mask.shape != depth.shape:
             raise ValueError(f"the mask is {mask.shape} and the points are {depth.shape}: give one size")
         inner = _eroded(mask)
-        measured &= inner if (measured & inner).sum() >= FEWEST else mask
+        measured &= inner if np.count_nonzero(measured & inner) >= _PLENTY else mask
     pixels = np.argwhere(measured)[:, ::-1]
     if len(pixels) == 0:
         return None
