@@ -130,9 +130,7 @@ class BodyNetworkReconstructor:
             for instance_id, person in zip(instance_ids, people, strict=True)
         ]
 
-    def _predict(
-        self, frame: Frame, instance_ids: Sequence[int], progress: Progress
-    ) -> list[BodyPrediction]:
+    def _predict(self, frame: Frame, instance_ids: Sequence[int], progress: Progress) -> list[BodyPrediction]:
         """All people in one call; where memory is short, in smaller and smaller ones."""
         predictor = self._loaded()
         points = frame.points if np.isfinite(frame.points).any() else None

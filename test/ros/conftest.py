@@ -1,6 +1,16 @@
-"""Hypothesis on machines that are busy with other things: no test fails for being slow."""
+"""Hypothesis on machines that are busy with other things: no test fails for being slow.
+
+Test modules share the benches that lie beside them.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
 
 from hypothesis import HealthCheck, settings
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 settings.register_profile("no_deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no_deadline")

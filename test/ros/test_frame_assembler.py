@@ -6,49 +6,12 @@ import threading
 from collections import Counter
 
 import numpy as np
+from assembler_bench import MS, PERIOD, Bench, plain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sam3d_ros.ros.faults import Fault, FaultLog
+from sam3d_ros.ros.faults import Fault
 from sam3d_ros.ros.frame_assembler import AssemblerConfig, Drop, FrameAssembler, Input
-
-MS = 1_000_000
-PERIOD = 33 * MS
-
-
-class Clock:
-    """Seconds that only the test moves."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Bench:
-    """An assembler whose messages are tuples of input and stamp."""
-
-    def __init__(self, located_by: Input = Input.LABELS, **config: object) -> None:
-        self.clock = Clock()
-        self.faults = FaultLog(self.clock)
-        self.assembler = FrameAssembler(
-            AssemblerConfig(**config), self.faults, self.clock, located_by=located_by
-        )
-
-    def add(self, kind: Input, *stamps: int) -> bool:
-        return [self.assembler.add(kind, stamp, (kind, stamp)) for stamp in stamps][-1]
-
-    def complete(self, stamp: int, *extra: Input) -> None:
-        for kind in (Input.CAMERA_INFO, Input.IMAGE, Input.LABELS, *extra):
-            self.add(kind, stamp)
-
-    def take(self):
-        return self.assembler.take()
-
-
-def plain(**config: object) -> Bench:
-    return Bench(**({"expect_depth": False} | config))
 
 
 def test_a_set_has_the_messages_of_its_stamp():
@@ -276,64 +239,6 @@ def test_a_camera_that_does_not_stamp_its_images_is_named():
         bench.complete(0)
         bench.take()
     assert bench.faults.count(Fault.REPEATED_STAMP) == 2
-
-
-def test_detections_may_say_what_is_in_an_image_in_place_of_labels():
-    bench = plain(located_by=Input.DETECTIONS)
-    bench.add(Input.CAMERA_INFO, 0)
-    bench.add(Input.IMAGE, 0, PERIOD)
-    assert bench.take() is None
-    bench.add(Input.DETECTIONS, PERIOD)
-    found = bench.take()
-    assert found.detections == (Input.DETECTIONS, PERIOD) and found.labels is None
-    assert bench.assembler.drops == {(Input.IMAGE, Drop.NO_DETECTIONS): 1}
-
-
-def test_detections_that_come_too_late_are_named_as_labels_are():
-    bench = plain(located_by=Input.DETECTIONS, queue_size=5, wait=0.1)
-    for i in range(10):
-        bench.add(Input.IMAGE, i * PERIOD)
-    bench.add(Input.DETECTIONS, 3 * PERIOD)
-    assert bench.take() is None
-    (record,) = bench.faults.records()
-    assert record.fault is Fault.LABELS_TOO_LATE and record.message.startswith("detections are 0.20 s behind")
-    bench.add(Input.DETECTIONS, 8 * PERIOD)
-    bench.clock.now = 0.2
-    assert bench.take() is None
-    assert bench.faults.records()[0].message == "image and detections come, but no camera_info"
-
-
-def test_keypoints_are_used_when_they_are_there_and_waited_for_no_longer_than_allowed():
-    bench = plain(wait=0.1, tolerance=0.01)
-    bench.complete(0)
-    bench.add(Input.KEYPOINTS, 0)
-    assert bench.take().keypoints == (Input.KEYPOINTS, 0)
-    bench.complete(PERIOD)
-    assert bench.take().keypoints is None
-    bench.assembler.expect_keypoints = True
-    bench.complete(2 * PERIOD)
-    assert bench.take() is None
-    bench.add(Input.KEYPOINTS, 2 * PERIOD + 5 * MS)
-    assert bench.take().keypoints == (Input.KEYPOINTS, 2 * PERIOD + 5 * MS)
-    assert bench.faults.records() == ()
-    bench.complete(3 * PERIOD)
-    assert bench.take() is None
-    bench.clock.now = 0.11
-    found = bench.take()
-    assert found.stamp == 3 * PERIOD and found.keypoints is None
-    (record,) = bench.faults.records()
-    assert record.fault is Fault.MISSING_INPUT and "no keypoints within 0.01 s" in record.message
-
-
-def test_keypoints_of_other_images_are_forgotten():
-    bench = plain(queue_size=7)
-    for i in range(20):
-        bench.add(Input.KEYPOINTS, i * PERIOD)
-    assert bench.assembler.pending()[Input.KEYPOINTS] == 7
-    assert bench.assembler.drops == {(Input.KEYPOINTS, Drop.NO_IMAGE): 13}
-    bench.complete(25 * PERIOD)
-    assert bench.take().keypoints is None
-    assert bench.assembler.pending()[Input.KEYPOINTS] == 0
 
 
 @settings(max_examples=200)
