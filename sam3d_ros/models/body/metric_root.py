@@ -6,8 +6,9 @@ of measured to predicted depth. It is found as the densest place of all ratios, 
 in front of the body and the wall behind it do not move.
 
 Size and distance apart are no better. On people of the released model who stood 1.17 times larger and farther than
-predicted, moving them along the ray alone left their size 15 % wrong. With the size from a known height and the distance
-from 15 LiDAR returns, the worst vertex was off by 4.5 cm instead of 4.7, and by 6.3 cm where the height was 2 % wrong.
+predicted, moving them along the ray alone left their size 15 % wrong. With the size from a known height and the
+distance from 15 LiDAR returns, the worst vertex was off by 4.5 cm instead of 4.7, and by 6.3 cm where the height was
+2 % wrong.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from body_release import parity_folder
 from safetensors.torch import load_file
 from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
@@ -54,16 +54,8 @@ class BodySet:
 
 @pytest.fixture(scope="session")
 def body_folder() -> Path:
-    """The folder of the parity sets: `body` in SAM3D_GOLDEN_DIR, by default in ../shared/golden beside the
-    repository."""
-    default = Path(__file__).resolve().parents[4] / "shared" / "golden"
-    folder = Path(os.environ.get("SAM3D_GOLDEN_DIR", default)) / "body"
-    if not folder.is_dir():
-        message = f"{folder} is missing: set SAM3D_GOLDEN_DIR to the folder that holds body"
-        if os.environ.get("CI") == "true" or "SAM3D_GOLDEN_DIR" in os.environ:
-            pytest.fail(message)
-        pytest.skip(message)
-    return folder
+    """The folder of the parity sets."""
+    return parity_folder()
 
 
 @pytest.fixture(scope="session")
