@@ -38,6 +38,10 @@ BODY_TOPICS = {
         "detections",
         "In: boxes of people (vision_msgs/Detection2DArray), read in place of labels with people_from:=detections.",
     ),
+    "body_detections_label_info": (
+        "detections/label_info",
+        "In: class names of the class ids of these boxes, where they are numbers (vision_msgs/LabelInfo, latched).",
+    ),
     "body_keypoints": (
         "keypoints",
         "In: keypoints of people that are known (sam3d_ros/BodyKeypoints2DArray); optional.",

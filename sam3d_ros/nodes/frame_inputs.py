@@ -161,8 +161,10 @@ class FrameInputs:
             config = self.assembler.config
             self._settled_at = time.monotonic() + DISCOVERY_TIME
             self.assembler.config = replace(config, expect_depth=True, wait=max(config.wait, DISCOVERY_TIME))
+        # Classes have numbers of their own, which may be those of instances.
+        names = "detections/label_info" if self.assembler.located_by is Input.DETECTIONS else "label_info"
         self._subscriptions[None] = node.create_subscription(
-            LabelInfo, "label_info", self._take_label_info, qos_profile("latched")
+            LabelInfo, names, self._take_label_info, qos_profile("latched")
         )
 
     def _topics_of_instances(self) -> dict[Input, tuple[Any, str]]:

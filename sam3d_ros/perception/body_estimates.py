@@ -102,7 +102,8 @@ class BodyReconstructor(Protocol):
         """Pose instances, told by labels or boxes, with the help of the prompts that name them.
 
         Returns:
-            One estimate for each id, in the same order; one that cannot be trusted has a REJECTED verdict.
+            One estimate for each id, in the same order; one that cannot be trusted has a REJECTED verdict. Left out is
+            who is seen through the distortion of the lens alone, where no camera without it looks.
 
         Raises:
             ValueError: an id has neither a pixel nor a box in the frame.

@@ -57,7 +57,7 @@ class PeopleConfig:
         """The instances of a frame that are people, ascending."""
         if frame.boxes:
             # Numbers of boxes are places in a message; a class id that has no name is told as the name.
-            return sorted(i for i in frame.boxes if frame.label(i) in self.people)
+            return [i for i in frame.instance_ids() if frame.label(i) in self.people]
         ids = {int(entry) for entry in self.people if entry.isdigit()}
         return [i for i in frame.instance_ids() if i in ids or frame.label(i) in self.people]
 
@@ -179,7 +179,7 @@ class BodyPipeline:
         )
 
     def reconstruct(self, sighting: Sighting, *, progress: Progress | None = None) -> tuple[TrackedBody, ...]:
-        """Pose everybody of a sighting as one batch; for the reconstruction thread.
+        """Pose everybody of a sighting in one call; for the reconstruction thread.
 
         Returns:
             The people in the order of their ids.
@@ -190,10 +190,15 @@ class BodyPipeline:
             return ()
         ids = sorted(sighting.instances)
         wanted = [sighting.instances[track_id] for track_id in ids]
-        estimates = self.reconstructor.reconstruct(frame, wanted, progress=progress)
+        estimates = {
+            estimate.instance_id: estimate
+            for estimate in self.reconstructor.reconstruct(frame, wanted, progress=progress)
+        }
         fixed_from_camera = _IDENTITY if frame.fixed_from_camera is None else frame.fixed_from_camera
         bodies = []
-        for track_id, estimate in zip(ids, estimates, strict=True):
+        for track_id, instance_id in zip(ids, wanted, strict=True):
+            if (estimate := estimates.get(instance_id)) is None:
+                continue
             keypoints = fixed_from_camera.apply(estimate.keypoints).astype(np.float32)
             memory = self._remember(track_id, frame.stamp, keypoints)
             bodies.append(

@@ -54,7 +54,8 @@ class Frame:
         prompts: keypoints of people that are known.
 
     Raises:
-        ValueError: the arrays disagree in size or have the wrong type, or there are boxes beside labels.
+        ValueError: the arrays disagree in size or have the wrong type, a box has no area, or there are boxes beside
+            labels.
     """
 
     stamp: int
@@ -86,6 +87,9 @@ class Frame:
                 )
         if self.boxes and self.labels.any():
             raise ValueError("there are boxes beside labels: tell instances by one of them")
+        for instance_id, box in self.boxes.items():
+            if box.shape != (4,) or not (box[:2] < box[2:]).all():
+                raise ValueError(f"box {instance_id} is {box}: give x1 < x2 and y1 < y2")
 
     @property
     def scale_source(self) -> ScaleSource:
@@ -105,7 +109,9 @@ class Frame:
         return np.bincount(flat[starts], weights=lengths).astype(np.int64)
 
     def instance_ids(self) -> list[int]:
-        """The instances that have at least one pixel, ascending."""
+        """The instances that have a box or at least one pixel, ascending."""
+        if self.boxes:
+            return sorted(self.boxes)
         return [int(i) for i in np.flatnonzero(self.instance_areas()) if i != 0]
 
     def mask(self, instance_id: int) -> NDArray[np.bool_]:

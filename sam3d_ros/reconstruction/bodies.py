@@ -108,48 +108,52 @@ class BodyNetworkReconstructor:
 
         People who are told by a box are seen without a mask: what is measured where the network sees them places them,
         and the box around their silhouette is compared with theirs. Prompts of the frame that name an instance are
-        given to the network.
+        given to the network; people of whom equally many keypoints are known are one batch.
 
         Raises:
-            ValueError: an id has no pixel in the frame, or no box where there are boxes.
+            ValueError: an id has neither a pixel nor a box in the frame.
             MissingWeightsError: the weights are damaged.
             FullMemoryError: not even one person fits into memory.
         """
-        seen = rectified(frame if frame.is_metric else frame.without_points())
-        known = seen.boxes or seen.instance_ids()
+        known = frame.instance_ids()
         for instance_id in instance_ids:
             if instance_id not in known:
                 raise ValueError(
-                    f"instance {instance_id} has no pixel in this frame: ask only for ids of `Frame.instance_ids()`"
+                    f"instance {instance_id} is not in this frame: ask only for ids of `Frame.instance_ids()`"
                 )
-        if not instance_ids:
-            return []
-        people = self._predict(seen, instance_ids, progress or _silent)
+        seen = rectified(frame if frame.is_metric else frame.without_points())
+        shown = seen.instance_ids()
+        people = self._predict(seen, [i for i in instance_ids if i in shown], progress or _silent)
         return [
             _estimate(seen, frame.label(instance_id), instance_id, person)
-            for instance_id, person in zip(instance_ids, people, strict=True)
+            for instance_id, person in people.items()
         ]
 
-    def _predict(self, frame: Frame, instance_ids: Sequence[int], progress: Progress) -> list[BodyPrediction]:
-        """All people in one call; where memory is short, in smaller and smaller ones."""
+    def _predict(
+        self, frame: Frame, instance_ids: Sequence[int], progress: Progress
+    ) -> dict[int, BodyPrediction]:
+        """Everybody of whom equally many keypoints are known in one call; where memory is short, in smaller ones."""
+        if not instance_ids:
+            return {}
         predictor = self._loaded()
         points = frame.points if np.isfinite(frame.points).any() else None
-        size, people = len(instance_ids), list[BodyPrediction]()
-        while (done := len(people)) < len(instance_ids):
-            batch = instance_ids[done : done + size]
+        waiting, size = _equally_known(frame, instance_ids), len(instance_ids)
+        people: dict[int, BodyPrediction] = {}
+        while waiting:
+            batch, rest = waiting[0][:size], waiting[0][size:]
 
-            def report(stage: str, share: float, done: int = done, count: int = len(batch)) -> None:
+            def report(stage: str, share: float, done: int = len(people), count: int = len(batch)) -> None:
                 progress(stage, (done + count * share) / len(instance_ids))
 
             try:
                 with _named_errors():
-                    people += predictor(
+                    found = predictor(
                         frame.rgb,
                         boxes=np.stack([frame.boxes[i] for i in batch]) if frame.boxes else None,
                         masks=None if frame.boxes else np.stack([frame.mask(i) for i in batch]),
                         camera=frame.camera,
                         points=points,
-                        keypoints=keypoints_of(frame, batch),
+                        keypoints=_keypoints(frame, batch),
                         mode=self.config.mode,
                         progress=report,
                     )
@@ -158,9 +162,35 @@ class BodyNetworkReconstructor:
                     raise
                 size = math.ceil(len(batch) / 2)
             else:
+                people.update(zip(batch, found, strict=True))
+                waiting[:1] = [rest] if rest else []
                 continue
             give_back_cached_memory()  # not before the exception is gone, which holds tensors
-        return people
+        return {instance_id: people[instance_id] for instance_id in instance_ids}
+
+
+def _equally_known(frame: Frame, instance_ids: Sequence[int]) -> list[list[int]]:
+    """People in groups of whom equally many keypoints are known.
+
+    Prompts of a batch are filled up to one number, and the network's answer to somebody depends on how many there are:
+    nobody's pose may change with what is known of others.
+    """
+    counts = {prompt.instance_id: len(prompt.names) for prompt in frame.prompts}
+    groups: dict[int, list[int]] = {}
+    for instance_id in instance_ids:
+        groups.setdefault(counts.get(instance_id, 0), []).append(instance_id)
+    return list(groups.values())
+
+
+def _keypoints(frame: Frame, instance_ids: Sequence[int]) -> NDArray[np.float32] | None:
+    """(N, K, 3) pixels and index of the keypoints that are known of people, for the predictor; None for none."""
+    prompts = {prompt.instance_id: prompt for prompt in frame.prompts}
+    known = [prompts[instance_id] for instance_id in instance_ids if instance_id in prompts]
+    if not known:
+        return None
+    indices = [[NAMES.index(name) for name in prompt.names] for prompt in known]
+    pixels = np.stack([prompt.pixels for prompt in known])
+    return np.concatenate([pixels, np.array(indices, np.float32)[..., None]], axis=-1)
 
 
 def _estimate(frame: Frame, label: str, instance_id: int, person: BodyPrediction) -> BodyEstimate:
@@ -238,26 +268,6 @@ def _overlap_of_boxes(frame: Frame, instance_id: int, mesh: Mesh, pose: Similari
     low, high = corners.clip(-0.5, (camera.width - 0.5, camera.height - 0.5))
     common = (np.minimum(high, given[2:]) - np.maximum(low, given[:2])).clip(min=0).prod()
     return float(common / ((high - low).prod() + (given[2:] - given[:2]).prod() - common))
-
-
-def keypoints_of(frame: Frame, instance_ids: Sequence[int]) -> NDArray[np.float32] | None:
-    """The prompts of people as the predictor takes them.
-
-    Returns:
-        (N, K, 3) pixels and index of each known keypoint, -1 for none; None if nothing is known of anybody.
-    """
-    prompts = {prompt.instance_id: prompt for prompt in frame.prompts}
-    known = [prompts.get(instance_id) for instance_id in instance_ids]
-    most = max((len(prompt.names) for prompt in known if prompt is not None), default=0)
-    if most == 0:
-        return None
-    rows = np.zeros((len(known), most, 3), dtype=np.float32)
-    rows[..., 2] = -1
-    for row, prompt in zip(rows, known, strict=True):
-        if prompt is not None:
-            row[: len(prompt.names), :2] = prompt.pixels
-            row[: len(prompt.names), 2] = [NAMES.index(name) for name in prompt.names]
-    return rows
 
 
 @contextmanager

@@ -16,10 +16,11 @@ from launch import LaunchDescription
 from launch.actions import IncludeLaunchDescription, SetEnvironmentVariable
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from sensor_msgs.msg import CameraInfo, Image
-from vision_msgs.msg import Detection2DArray
+from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.msg import BodyArray, BodyKeypoints2DArray
+from sam3d_ros.nodes.player_messages import label_info_message
 from sam3d_ros.perception.prompts import KeypointPrompt
 from sam3d_ros.ros.body_messages import ReceivedBody, bodies_from_message
 from sam3d_ros.ros.camera_info import info_from_camera
@@ -36,13 +37,15 @@ PATIENCE = 60.0
 PERIOD = 0.3
 MILLIMETRE = 1e-3
 CAMERA = Camera(320, 240, 300.0, 300.0, 160.0, 120.0)
-#: What a detector finds, in its order: box and class.
+#: Classes of a detector, as COCO numbers them.
+CLASSES = {0: "person", 41: "cup"}
+#: What it finds, in its order: box and class.
 FOUND = (
-    ((40.0, 30.0, 125.0, 225.0), "person"),
-    ((130.0, 100.0, 175.0, 140.0), "cup"),
-    ((190.0, 28.0, 281.0, 232.0), "person"),
+    ((40.0, 30.0, 125.0, 225.0), "0"),
+    ((130.0, 100.0, 175.0, 140.0), "41"),
+    ((190.0, 28.0, 281.0, 232.0), "0"),
 )
-PEOPLE = tuple(box for box, name in FOUND if name == "person")
+PEOPLE = tuple(box for box, class_id in FOUND if CLASSES[int(class_id)] == "person")
 RGB = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
 #: Where a detector of poses sees some of the keypoints of the person on the left.
 KNOWN = {"nose": (80.0, 50.0), "left_wrist": (112.0, 130.0), "right_knee": (60.0, 170.0)}
@@ -64,15 +67,10 @@ def answers(tiny_body_checkpoint: Path) -> dict[bool, list[Any]]:
 
     predictor = SAM3DBody.from_checkpoint(tiny_body_checkpoint)
     points = (CAMERA.rays() * depth_image()[..., None]).astype(np.float32)
-    keypoints = np.zeros((2, len(KNOWN), 3), np.float32)
-    keypoints[0] = [(*pixel, NAMES.index(name)) for name, pixel in KNOWN.items()]
-    keypoints[1, :, 2] = -1
-    return {
-        prompted: predictor(
-            RGB, PEOPLE, camera=CAMERA, points=points, keypoints=keypoints if prompted else None
-        )
-        for prompted in (False, True)
-    }
+    keypoints = [[(*pixel, NAMES.index(name)) for name, pixel in KNOWN.items()]]
+    unprompted = predictor(RGB, PEOPLE, camera=CAMERA, points=points)
+    (left,) = predictor(RGB, PEOPLE[:1], camera=CAMERA, points=points, keypoints=keypoints)
+    return {False: unprompted, True: [left, unprompted[1]]}
 
 
 @launch_pytest.fixture(scope="module")
@@ -83,6 +81,7 @@ def graph(own_domain: None, tiny_body_checkpoint: Path) -> LaunchDescription:
         "bodies": "true",
         "people_from": "detections",
         "body_detections": "/detector/boxes",
+        "body_detections_label_info": "/detector/classes",
         "body_keypoints": "/detector/keypoints",
         "body_checkpoint": str(tiny_body_checkpoint),
         "device": "cpu",
@@ -109,6 +108,8 @@ class Feed:
         self._info = probe.node.create_publisher(CameraInfo, "camera_info", sensor)
         self._boxes = probe.node.create_publisher(Detection2DArray, "/detector/boxes", sensor)
         self._keypoints = probe.node.create_publisher(BodyKeypoints2DArray, "/detector/keypoints", sensor)
+        self._classes = probe.node.create_publisher(LabelInfo, "/detector/classes", qos_profile("latched"))
+        self._classes.publish(label_info_message(CLASSES, header_message(0, "")))
         self.bodies = probe.hear(BodyArray, f"{NODE}/bodies", qos_profile("reliable"))
         self.diagnostics = probe.hear(DiagnosticArray, "/diagnostics", 10)
         self.order: Sequence[int] = range(len(FOUND))
@@ -146,12 +147,10 @@ class Feed:
             self._info.publish(info_from_camera(CAMERA, header))
             self._image.publish(image_message(RGB, "rgb8", header))
             self._depth.publish(image_message(depth_image(), "32FC1", header))
-            boxes, names = zip(*(FOUND[i] for i in self.order), strict=True)
-            message = detections_message(boxes, names, header)
+            boxes, classes = zip(*(FOUND[i] for i in self.order), strict=True)
+            message = detections_message(boxes, classes, header)
             if self.spoiled_box:
-                message.detections.append(
-                    detections_message([(5, 5, 5, 9)], ["person"], header).detections[0]
-                )
+                message.detections.append(detections_message([(5, 5, 5, 9)], ["0"], header).detections[0])
             self._boxes.publish(message)
             if self.prompts:
                 self._keypoints.publish(keypoints_message(self.prompts, header))

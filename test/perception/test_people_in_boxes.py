@@ -99,9 +99,16 @@ def test_a_box_between_the_pixels_has_the_nearest_one(box: Box) -> None:
 
 
 def test_boxes_beside_labels_are_refused() -> None:
-    frame = frame_of(0, [(0, 0, 9, 9)])
+    frame = frame_of(0, [(0, 0, 9, 9), (3, 3, 9, 9)])
+    assert frame.instance_ids() == [1, 2]
     with pytest.raises(ValueError, match="tell instances by one of them"):
         replace(frame, labels=np.ones_like(frame.labels))
+
+
+@pytest.mark.parametrize("box", [(5, 5, 5, 9), (0, 9, 9, 0), (0, 0, np.nan, 5), (1, 2, 3)])
+def test_a_box_without_area_is_refused(box: Box) -> None:
+    with pytest.raises(ValueError, match="give x1 < x2 and y1 < y2"):
+        frame_of(0, [box])
 
 
 def test_ids_stay_when_the_detector_tells_people_in_another_order() -> None:

@@ -150,7 +150,7 @@ def test_what_is_missing_is_named(tiny_body_checkpoint: Path, reconstructor, giv
     with pytest.raises(ValueError, match="max_batch is 0"):
         BodyNetworkConfig(max_batch=0)
     frame = frame_of(given, np.nan, PointsSource.NONE)
-    with pytest.raises(ValueError, match="instance 7 has no pixel"):
+    with pytest.raises(ValueError, match="instance 7 is not in this frame"):
         reconstructor.reconstruct(frame, [5, 7])
     assert reconstructor.reconstruct(frame, []) == []
     for name in ("sam3d_body.safetensors", "rig.safetensors"):

@@ -19,7 +19,7 @@ from sam3d_ros.models.body.predictor import SAM3DBody  # noqa: E402
 from sam3d_ros.perception.estimates import ScaleSource, VerdictState  # noqa: E402
 from sam3d_ros.perception.frame import Frame, PointsSource  # noqa: E402
 from sam3d_ros.perception.prompts import KeypointPrompt  # noqa: E402
-from sam3d_ros.reconstruction.bodies import BodyNetworkReconstructor, keypoints_of  # noqa: E402
+from sam3d_ros.reconstruction.bodies import BodyNetworkReconstructor  # noqa: E402
 from sam3d_ros.reconstruction.body_config import BodyNetworkConfig  # noqa: E402
 
 CAMERA = Camera(320, 240, 310.0, 310.0, 164.0, 118.0)
@@ -113,17 +113,45 @@ def test_keypoints_help_people_with_masks_too(reconstructor, predictor, image) -
     np.testing.assert_allclose(body.keypoints, told.keypoints, atol=1e-5)
 
 
-def test_prompts_are_rows_of_pixels_and_index(image) -> None:
-    frame = frame_of(image, prompts=(NOSE, KeypointPrompt(4, ("neck",), np.array([(70, 40)], np.float32))))
-    rows = keypoints_of(frame, [4, 2, 9])
-    assert rows.tolist() == [
-        [[70, 40, NAMES.index("neck")], [0, 0, -1]],
-        [[230, 60, NAMES.index("nose")], [200, 150, NAMES.index("left_wrist")]],
-        [[0, 0, -1], [0, 0, -1]],
-    ]
-    assert keypoints_of(frame, [9]) is None and keypoints_of(frame, []) is None
+def test_nobodys_pose_changes_with_what_is_known_of_others(reconstructor, image) -> None:
+    """In a batch it would: prompts are filled up to one number, which the network sees."""
+    many = tuple(NAMES[:17])
+    pixels = np.stack([np.linspace(180, 280, 17), np.linspace(40, 220, 17)], axis=-1).astype(np.float32)
+    crowded = reconstructor.reconstruct(frame_of(image, prompts=(KeypointPrompt(2, many, pixels),)), [4, 2])
+    alone = reconstructor.reconstruct(frame_of(image), [4])
+    assert [body.instance_id for body in crowded] == [4, 2]
+    np.testing.assert_allclose(crowded[0].keypoints, alone[0].keypoints, atol=1e-5)
+
+
+def test_everybody_of_whom_as_much_is_known_is_one_batch(predictor, image) -> None:
+    batches: list[int] = []
+
+    class Counting(SAM3DBody):
+        def __call__(self, image, boxes=None, *arguments, **options):
+            batches.append(len(boxes))
+            return super().__call__(image, boxes, *arguments, **options)
+
+    config = BodyNetworkConfig(device="cpu", mode="body")
+    counting = BodyNetworkReconstructor(config, Counting(predictor.pipeline.network, predictor.rig))
+    other = KeypointPrompt(4, ("neck", "nose"), np.array([(70, 40), (72, 30)], np.float32))
+    told: list[float] = []
+    for prompts in [(), (NOSE, other), (NOSE,)]:
+        told.clear()
+        counting.reconstruct(
+            frame_of(image, prompts=prompts), [4, 2], progress=lambda stage, share: told.append(share)
+        )
+        assert told == sorted(told) and 0.5 <= told[-1] <= 1.0
+    assert batches == [2, 2, 1, 1]
+
+
+def test_who_only_the_distortion_of_the_lens_shows_is_left_out(reconstructor, image) -> None:
+    """A barrel lens sees farther than a camera without distortion of the same focal length."""
+    barrel = replace(CAMERA, distortion_model="plumb_bob", distortion=(-0.5, 0.0, 0.0, 0.0, 0.0))
+    boxes = {4: np.array(BOXES[4], np.float32), 2: np.array((312, 1, 319, 12), np.float32)}
+    bodies = reconstructor.reconstruct(replace(frame_of(image), camera=barrel, boxes=boxes), [2, 4])
+    assert [body.instance_id for body in bodies] == [4]
 
 
 def test_an_instance_without_a_box_is_refused(reconstructor, image) -> None:
-    with pytest.raises(ValueError, match="instance 7 has no pixel"):
+    with pytest.raises(ValueError, match="instance 7 is not in this frame"):
         reconstructor.reconstruct(frame_of(image), [4, 7])
