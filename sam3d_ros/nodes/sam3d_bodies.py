@@ -79,6 +79,7 @@ class Sam3dBodies(AutostartNode):
         assert self._reconstructor is not None and self._inputs is not None and self._threads is not None
         with named_faults():
             self._reconstructor.load()
+        self._board.await_people()
         self._inputs.open()
         self._threads.start()
 

@@ -117,7 +117,9 @@ class Sam3dObjects(AutostartNode):
         assert self._outputs is not None and self._threads is not None
         frame_id, is_fixed = self._frame_of(frame), bool(self._target_frame)
         self._board.show_objects(
-            SeenObjects(observation.stamp, frame_id, is_fixed, frame.is_metric, observation.objects)
+            SeenObjects(
+                observation.stamp, frame_id, is_fixed, frame.frame_id, frame.is_metric, observation.objects
+            )
         )
         began = time.perf_counter()
         self._outputs.publish(observation.stamp, frame_id, observation.objects, self._threads.mesh_stamps)

@@ -26,20 +26,32 @@ class SceneBoard:
         self._lock = threading.Lock()
         self._objects: deque[SeenObjects] = deque(maxlen=LONGEST_MEMORY)
         self._people: SeenPeople | None = None
+        # People of no earlier image will come any more, nanoseconds; None while nobody looks for people.
+        self._awaited_from: int | None = None
 
     def show_objects(self, seen: SeenObjects | None) -> None:
         """Put up the objects of an image; None takes all down."""
         with self._lock:
-            if seen is None or (self._objects and seen.stamp < self._objects[-1].stamp):
-                self._objects.clear()  # gone, or the clock jumped back
-            if seen is not None:
-                self._objects.append(seen)
+            if seen is None:
+                self._objects.clear()
+                return
+            if self._objects and seen.stamp < self._objects[-1].stamp:
+                # The clock jumped back, and the people of that time are still to come.
+                self._objects.clear()
+                self._awaited_from = None if self._awaited_from is None else 0
+            self._objects.append(seen)
             self._forget()
 
+    def await_people(self) -> None:
+        """Somebody looks for people from now on."""
+        with self._lock:
+            self._awaited_from = 0
+
     def show_people(self, seen: SeenPeople | None) -> None:
-        """Put up the people of an image; None takes them down."""
+        """Put up the people of an image; None takes them down, and nobody looks for people any more."""
         with self._lock:
             self._people = seen
+            self._awaited_from = None if seen is None else seen.frame.stamp
             self._forget()
 
     def scene(self) -> Scene:
@@ -49,9 +61,9 @@ class SceneBoard:
         return joined(objects, people)
 
     def _forget(self) -> None:
-        """Drop the images that no people will come for: those before the last people, all but the newest without."""
+        """Drop the images that no people will come for, but never the newest."""
         while len(self._objects) > 1 and (
-            self._people is None or self._objects[0].stamp < self._people.frame.stamp - MOMENT
+            self._awaited_from is None or self._objects[0].stamp < self._awaited_from - MOMENT
         ):
             self._objects.popleft()
 

@@ -32,6 +32,7 @@ class SeenObjects:
         stamp: of the image, nanoseconds.
         frame_id: what the objects are tracked in.
         is_fixed: whether that is fixed in the world; otherwise it is the camera.
+        camera: frame of the image.
         is_metric: whether the points that were measured on them are in metres.
         objects: as tracked.
     """
@@ -39,6 +40,7 @@ class SeenObjects:
     stamp: int
     frame_id: str
     is_fixed: bool
+    camera: str
     is_metric: bool
     objects: tuple[TrackedObject, ...]
 
@@ -158,6 +160,8 @@ def _obstacle(objects: Sequence[SeenObjects], people: SeenPeople) -> str:
     newest = objects[-1]
     if newest.frame_id != people.frame_id:
         return f"they are in {people.frame_id}, the objects in {newest.frame_id}, give both nodes one target_frame"
+    if not newest.is_metric and newest.camera != people.frame.frame_id:
+        return f"they are seen from {people.frame.frame_id}, but relative is the depth of {newest.camera}"
     nearest = _nearest(objects, people)
     if _is_one_moment(nearest, people):
         return ""
@@ -218,7 +222,7 @@ def _fits(people: SeenPeople) -> Iterator[str]:
             continue
         alignment = alignment_of(estimate, people.frame) if people.frame.is_metric else None
         if alignment is None:
-            yield f"{name} is as the camera suggests: too little was measured on it"
+            yield f"{name} is as the camera suggests: too few metric points were measured on it"
             continue
         hips = estimate.camera_from_body.translation
         shift = float(np.linalg.norm(alignment.points_from_camera.apply(hips) - hips))

@@ -25,7 +25,7 @@ def objects(stamp: int) -> SeenObjects:
     mesh = Mesh(np.eye(3, dtype=np.float32), np.array([[0, 1, 2]]), np.zeros((3, 3), np.uint8))
     pose = Similarity(translation=np.array([stamp / SECOND, 0.0, 2.0]))
     estimate = ObjectEstimate(1, "", mesh, pose, np.eye(6), verdict)
-    return SeenObjects(stamp, "camera", False, True, (TrackedObject(1, 1, estimate, pose, stamp),))
+    return SeenObjects(stamp, "camera", False, "camera", True, (TrackedObject(1, 1, estimate, pose, stamp),))
 
 
 def people(stamp: int, count: int = 1) -> SeenPeople:
@@ -54,7 +54,7 @@ def test_without_people_the_newest_objects_are_the_scene_and_the_only_ones_kept(
 
 def test_objects_wait_for_the_people_of_their_image_and_no_longer() -> None:
     board = SceneBoard()
-    board.show_people(people(0))
+    board.await_people()
     shown = {}
     for second in range(1, 6):
         seen = objects(second * SECOND)
@@ -72,7 +72,7 @@ def test_objects_wait_for_the_people_of_their_image_and_no_longer() -> None:
 
 def test_memory_is_bounded_when_people_never_come() -> None:
     board = SceneBoard()
-    board.show_people(people(0))
+    board.await_people()
     first = objects(SECOND)
     board.show_objects(first)
     forgotten = weakref.ref(first)
@@ -88,9 +88,10 @@ def test_a_clock_that_jumps_back_and_a_node_that_leaves_take_all_down() -> None:
     board.show_objects(objects(10 * SECOND))
     assert board.scene().bodies
     board.show_objects(objects(SECOND))
-    assert board.scene().bodies == () and place(board) == 1.0
+    board.show_objects(objects(2 * SECOND))
+    assert board.scene().bodies == () and place(board) == 2.0
     board.show_people(people(SECOND))
-    assert len(board.scene().bodies) == 1
+    assert len(board.scene().bodies) == 1 and place(board) == 1.0
     board.show_objects(None)
     assert board.scene().objects == () and len(board.scene().bodies) == 1
     board.show_people(None)

@@ -65,7 +65,7 @@ def box(
 
 
 def objects(stamp: int, *things: TrackedObject, fixed: bool = False, metric: bool = True) -> SeenObjects:
-    return SeenObjects(stamp, "map" if fixed else "camera", fixed, metric, things)
+    return SeenObjects(stamp, "map" if fixed else "camera", fixed, "camera", metric, things)
 
 
 def people(stamp: int, *, scale: float = 1.0, fixed: bool = False, shift: float = 0.0) -> SeenPeople:
@@ -191,7 +191,13 @@ def test_a_relative_scale_that_nobody_sets_right_is_refused() -> None:
     unmeasured = people(10 * SECOND, scale=0.5)
     unmeasured = replace(unmeasured, frame=unmeasured.frame.without_points())
     late = people(11 * SECOND, scale=0.5)
-    for posed, reason in ((None, "there is nobody"), (unmeasured, "too little"), (late, "1.0 s from any")):
+    elsewhere = replace(late, frame=replace(late.frame, stamp=10 * SECOND, frame_id="other"))
+    for posed, reason in (
+        (None, "there is nobody"),
+        (unmeasured, "too little"),
+        (late, "1.0 s from any"),
+        (elsewhere, "they are seen from other"),
+    ):
         with pytest.raises(ValueError, match=f"the depth is relative.*{reason}.*relative_depth"):
             joined(seen, posed)
 
