@@ -223,3 +223,16 @@ def test_boxes_and_keypoints_that_cannot_be_used_are_named_and_people_are_posed_
     assert wait_for(lambda: feed.faults().get("unmatched_keypoints"))
     feed.prompts, changed = (), feed.now()
     assert wait_for(lambda: agrees(feed.newest(changed), answers[False]), PATIENCE)
+
+
+@pytest.mark.launch(fixture=graph)
+@pytest.mark.timeout(200)
+def test_only_the_node_of_people_reads_them_and_no_labels(feed: Feed, probe: Any, wait_for: Any) -> None:
+    assert wait_for(feed.newest, PATIENCE)
+
+    def readers(topic: str) -> list[str]:
+        return [end.node_name for end in probe.node.get_subscriptions_info_by_topic(topic)]
+
+    for topic in ("boxes", "keypoints", "classes"):
+        assert wait_for(lambda topic=topic: readers(f"/detector/{topic}")) == [NODE[1:]]
+    assert wait_for(lambda: readers("/labels")) == ["sam3d_objects"]
