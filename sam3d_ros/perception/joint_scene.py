@@ -15,7 +15,6 @@ import numpy as np
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.body_alignment import BodyAlignment, alignment_of, firmest, in_scale_of_body
 from sam3d_ros.perception.body_tracking import TrackedBody
-from sam3d_ros.perception.estimates import ScaleSource
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.scene import write_camera_scene, write_fixed_scene
 from sam3d_ros.perception.tracks import TrackedObject
@@ -131,14 +130,16 @@ def joined(objects: Sequence[SeenObjects], people: SeenPeople | None) -> Scene:
     alignments = {body.track_id: alignment_of(body.estimate, posed.frame) for body in posed.bodies}
     best = firmest(alignments.values())
     if best is None:
-        return _without_people(chosen, "too little is measured on everybody")
+        return _without_people(chosen, "too few points are measured on everybody")
     giver = next(track_id for track_id, alignment in alignments.items() if alignment is best)
     scale = (
         f"objects have the scale of body_{giver}: {best.scale:.3g} units of depth to a metre, "
         f"residual {_millimetres(best.residual / best.scale)}"
     )
+    if gap := abs(chosen.stamp - posed.frame.stamp):
+        scale += f", in an image {gap / 1e6:.0f} ms from theirs"
     things = _in_scale_of_body(chosen.objects, best, posed.bodies[0].fixed_from_camera)
-    return Scene(things, posed.bodies, chosen.is_fixed, (*notes, scale))
+    return Scene(things, posed.bodies, chosen.is_fixed, (*notes, *_guesses(things), scale))
 
 
 def _without_people(seen: SeenObjects, reason: str, *notes: str) -> Scene:
@@ -207,10 +208,9 @@ def _differences(chosen: SeenObjects, newest: SeenObjects, people: SeenPeople) -
 
 
 def _guesses(objects: Sequence[TrackedObject]) -> Iterator[str]:
-    """The objects that have a size which is not measured."""
-    unmeasured = [t.track_id for t in objects if t.estimate.verdict.scale_source is ScaleSource.PRIOR]
-    if unmeasured:
-        yield f"size and place of objects {unmeasured} are guesses: nothing was measured on them"
+    """The objects that cannot be trusted because nothing is measured on them."""
+    if unmeasured := [thing.track_id for thing in objects if thing.estimate.verdict.point_count == 0]:
+        yield f"size or place of objects {unmeasured} is a guess: nothing is measured on them"
 
 
 def _fits(people: SeenPeople) -> Iterator[str]:

@@ -57,9 +57,9 @@ def box(
     track_id: int = 1,
     camera_from_box: Similarity = CAMERA_FROM_BOX,
     *,
-    source: ScaleSource = ScaleSource.DEPTH,
+    points: int = 100,
 ) -> TrackedObject:
-    verdict = Verdict(VerdictState.ACCEPTED, (), 0.9, 0.01, 0.9, 100, source)
+    verdict = Verdict(VerdictState.ACCEPTED, (), 0.9, 0.01, 0.9, points, ScaleSource.DEPTH)
     estimate = ObjectEstimate(3, "box", CUBE, camera_from_box, np.eye(6), verdict)
     return TrackedObject(track_id, 1, estimate, FIXED_FROM_CAMERA @ camera_from_box, 0)
 
@@ -159,7 +159,7 @@ def test_what_is_metric_tells_how_well_it_fits(shift: float) -> None:
 def test_an_object_of_relative_scale_takes_that_of_the_person(
     scale: float, fixed: bool, tmp_path: Path
 ) -> None:
-    relative = box(1, Similarity(scale=np.full(3, scale)) @ CAMERA_FROM_BOX, source=ScaleSource.PRIOR)
+    relative = box(1, Similarity(scale=np.full(3, scale)) @ CAMERA_FROM_BOX)
     scene = joined(
         [objects(10 * SECOND, relative, fixed=fixed, metric=False)],
         people(10 * SECOND, scale=scale, fixed=fixed),
@@ -194,7 +194,7 @@ def test_a_relative_scale_that_nobody_sets_right_is_refused() -> None:
     elsewhere = replace(late, frame=replace(late.frame, stamp=10 * SECOND, frame_id="other"))
     for posed, reason in (
         (None, "there is nobody"),
-        (unmeasured, "too little"),
+        (unmeasured, "too few"),
         (late, "1.0 s from any"),
         (elsewhere, "they are seen from other"),
     ):
@@ -202,12 +202,18 @@ def test_a_relative_scale_that_nobody_sets_right_is_refused() -> None:
             joined(seen, posed)
 
 
+def test_relative_scale_from_a_neighbouring_image_is_told() -> None:
+    seen = [objects(10 * SECOND + 33_000_000, box(), metric=False)]
+    (note,) = joined(seen, people(10 * SECOND, scale=0.5)).notes
+    assert "in an image 33 ms from theirs" in note
+
+
 def test_guesses_and_missing_surfaces_are_told() -> None:
     bare = replace(PEOPLE.bodies[0], estimate=standing_body(PERSON, CAMERA_FROM_PERSON, mesh=None))
     posed = replace(PEOPLE, bodies=(bare,))
-    scene = joined([objects(10 * SECOND, box(4, source=ScaleSource.PRIOR), box(6))], posed)
+    scene = joined([objects(10 * SECOND, box(4, points=0), box(6))], posed)
     assert told(scene) == (
-        "size and place of objects [4] are guesses: nothing was measured on them; "
+        "size or place of objects [4] is a guess: nothing is measured on them; "
         "body_7 is left out: it has no surface"
     )
     blind = replace(PEOPLE, frame=PEOPLE.frame.without_points())
