@@ -17,9 +17,11 @@ from sam3d_ros.perception.measurement import sensor_noise
 
 Array = NDArray[np.float64]
 
-_BACKGROUND_POINTS = 1500
+#: Points of the background, and every how many rows of the image tell enough of them where it is dense.
+_BACKGROUND_POINTS, _BACKGROUND_ROWS = 1500, 4
 _SEGMENT_POINTS = 60
-_TRIALS = 300
+#: Planes that are tried, and about how many points vote on them.
+_TRIALS, _VOTERS = 300, 500
 _CANDIDATES = 4
 #: A plane with a smaller share of the background is none.
 _LEAST_SHARE = 0.06
@@ -99,24 +101,26 @@ def place_on_ground(plane: SupportPlane, segment: Segment, frame: Frame) -> Grou
     """
     points = segment.points(400)
     up = plane.normal
-    away = np.median(points, axis=0)
-    away = away - (away @ up) * up
-    if np.linalg.norm(away) < 0.05 * np.linalg.norm(np.median(points, axis=0)):
+    middle = np.median(points, axis=0)
+    away = middle - (middle @ up) * up
+    if np.linalg.norm(away) < 0.05 * np.linalg.norm(middle):
         # The camera looks straight down: the image's up is away.
         away = np.array([0.0, -1.0, 0.0]) - (np.array([0.0, -1.0, 0.0]) @ up) * up
     if np.linalg.norm(away) < 1e-6:
         away = np.array([0.0, 0.0, 1.0]) - up[2] * up
     x = away / np.linalg.norm(away)
     rotation = np.stack([x, np.cross(up, x), up], axis=1)
-    middle = np.median(points, axis=0)
     origin = middle - plane.heights(middle) * up if plane.found else middle
     camera_from_ground = Similarity(rotation, origin)
     own = segment.rays[segment.mask] * segment.depth[segment.mask, None]
-    low, high = np.percentile((own - origin) @ up, (1.0, 99.0))
+    own_heights = (own - origin) @ up
+    low, high = np.percentile(own_heights, (1.0, 99.0))
     size = max(high - low, float(np.linalg.norm(np.ptp(points, axis=0))) / 3.0, 1e-3)
     if not plane.found:
         return Ground(camera_from_ground, float(low))
-    around, carried = _seen_below(segment, frame, camera_from_ground, float(low), float(low + 0.25 * size))
+    around, carried = _seen_below(
+        segment, frame, camera_from_ground, own_heights, float(low), float(low + 0.25 * size)
+    )
     # The plane may be bent or a little off: follow what is seen of it nearby, but no other thing on it.
     local = around[np.abs(around) < 2.0 * segment.noise]
     level = float(np.median(local)) if len(local) >= 30 else 0.0
@@ -129,10 +133,14 @@ def place_on_ground(plane: SupportPlane, segment: Segment, frame: Frame) -> Grou
 
 
 def _background(frame: Frame) -> Array:
-    unlabelled = np.flatnonzero((frame.labels == 0) & np.isfinite(frame.points[..., 2]))
-    if len(unlabelled) > _BACKGROUND_POINTS:
-        unlabelled = unlabelled[np.linspace(0, len(unlabelled) - 1, _BACKGROUND_POINTS).astype(int)]
-    return frame.points.reshape(-1, 3)[unlabelled].astype(np.float64)
+    """Unlabelled points in scan order; every few rows tell enough of them where the sensor is dense."""
+    for rows in (slice(None, None, _BACKGROUND_ROWS), slice(None)):
+        points = frame.points[rows]
+        unlabelled = np.flatnonzero((frame.labels[rows] == 0) & np.isfinite(points[..., 2]))
+        if len(unlabelled) >= _BACKGROUND_POINTS:
+            unlabelled = unlabelled[np.linspace(0, len(unlabelled) - 1, _BACKGROUND_POINTS).astype(int)]
+            break
+    return points.reshape(-1, 3)[unlabelled].astype(np.float64)
 
 
 def _strongest_plane(
@@ -151,17 +159,19 @@ def _strongest_plane(
         return np.array([0.0, -1.0, 0.0]), 0.0, np.zeros(len(points), bool)
     normals, a = normals[good] / length[good, None], a[good]
     offsets = np.einsum("ij,ij->i", normals, a)
-    off = np.abs(points @ normals.T - offsets) < tolerance[:, None]
-    best = int(np.argmax(off.sum(axis=0)))
-    inliers = off[:, best]
+    # Some points tell which trial is the best; all of them then say where that plane is.
+    voters = slice(None, None, 1 + len(points) // _VOTERS)
+    near = np.abs(normals @ points[voters].T - offsets[:, None]) < tolerance[voters]
+    best = int(np.argmax(np.count_nonzero(near, axis=1)))
     normal, offset = normals[best], float(offsets[best])
+    inliers = np.abs(points @ normal - offset) < tolerance
     for _ in range(3):
-        if inliers.sum() < 3:
+        if np.count_nonzero(inliers) < 3:
             break
         weight = 1.0 / tolerance[inliers] ** 2
-        center = np.average(points[inliers], axis=0, weights=weight)
-        spread = (points[inliers] - center) * np.sqrt(weight)[:, None]
-        normal = np.linalg.svd(spread, full_matrices=False)[2][2]
+        center = weight @ points[inliers] / weight.sum()
+        spread = points[inliers] - center
+        normal = np.linalg.eigh((spread * weight[:, None]).T @ spread)[1][:, 0]
         offset = float(normal @ center)
         inliers = np.abs(points @ normal - offset) < tolerance
     if offset > 0:
@@ -187,40 +197,47 @@ def _carried(plane: SupportPlane, samples: Sequence[Array]) -> float:
 
 
 def _seen_below(
-    segment: Segment, frame: Frame, camera_from_ground: Similarity, low: float, below: float
+    segment: Segment,
+    frame: Frame,
+    camera_from_ground: Similarity,
+    own_heights: Array,
+    low: float,
+    below: float,
 ) -> tuple[Array, float]:
     """Heights measured right around the lower part of an object, and the share of that which it may rest on.
+
+    Args:
+        segment: the object.
+        frame: the view.
+        camera_from_ground: pose of its ground frame.
+        own_heights: of the pixels of its mask.
+        low: height where it ends.
+        below: height that its lower part ends at.
 
     Returns:
         (N,) heights of unlabelled points near the mask; and the share of the lower border where another surface
         begins at the height where the object ends.
     """
     labels, points = frame.labels[segment.rows, segment.columns], frame.points[segment.rows, segment.columns]
-    ring = cv2.dilate(segment.mask.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=6) > 0
+    kernel = np.ones((3, 3), np.uint8)
+    ring = cv2.dilate(segment.mask.view(np.uint8), kernel, iterations=6) > 0
     ring &= ~segment.mask & np.isfinite(points[..., 2])
-    heights = camera_from_ground.apply_inverse(points[ring])[:, 2]
-    around = heights[labels[ring] == 0]
-    own = segment.rays * segment.depth[..., None]
-    own_height = camera_from_ground.apply_inverse(own)[..., 2]
-    with np.errstate(invalid="ignore"):
-        foot = segment.mask & (own_height < below)
-    if not foot.any():
-        return around, 0.0
-    _, index = cv2.distanceTransformWithLabels(
-        (~foot).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    near = cv2.dilate(foot.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=4) > 0
-    near &= ring
+    around = camera_from_ground.apply_inverse(points[ring & (labels == 0)])[:, 2]
+    foot = segment.mask.copy()
+    foot[segment.mask] = own_heights < below
+    near = ring & (cv2.dilate(foot.view(np.uint8), kernel, iterations=4) > 0)
     if not near.any():
         return around, 0.0
-    at = np.argwhere(foot)[index[near] - 1]
-    own_near = own[at[:, 0], at[:, 1]]
-    gap = np.linalg.norm(points[near] - own_near, axis=1)
-    pixel = own_near[:, 2] / segment.camera.fx
-    lower = (
-        camera_from_ground.apply_inverse(points[near])[:, 2]
-        < own_height[at[:, 0], at[:, 1]] + 2.0 * segment.noise
+    _, index = cv2.distanceTransformWithLabels(
+        (~foot).view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
-    carrying = camera_from_ground.apply_inverse(points[near])[:, 2] > 0.5 * low
+    nearest = index[near] - 1
+    other = points[near]
+    own = (segment.rays[foot] * segment.depth[foot, None])[nearest]
+    gap = np.linalg.norm(other - own, axis=1)
+    pixel = own[:, 2] / segment.camera.fx
+    heights = camera_from_ground.apply_inverse(other)[:, 2]
+    lower = heights < own_heights[own_heights < below][nearest] + 2.0 * segment.noise
+    carrying = heights > 0.5 * low
     touching = lower & carrying & (gap < 25.0 * pixel + 4.0 * segment.noise)
     return around, float(np.mean(touching))
