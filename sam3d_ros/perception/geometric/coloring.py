@@ -9,6 +9,7 @@ from scipy.spatial import cKDTree
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.geometric.free_space import FreeSpace
+from sam3d_ros.perception.geometric.sampling import sampled
 from sam3d_ros.perception.geometric.symmetry import Symmetry, moved
 
 Array = NDArray[np.float64]
@@ -59,15 +60,7 @@ def vertex_colors(
 
 def _pixels(frame: Frame, points: Array) -> NDArray[np.uint8]:
     """(N, 3) colours of the image, bilinear, at points that project into it."""
-    pixels = frame.camera.project(points)
-    u = np.clip(pixels[:, 0], 0, frame.camera.width - 1)
-    v = np.clip(pixels[:, 1], 0, frame.camera.height - 1)
-    low_u, low_v = (
-        np.minimum(u.astype(int), frame.camera.width - 2),
-        np.minimum(v.astype(int), frame.camera.height - 2),
-    )
-    du, dv = (u - low_u)[:, None], (v - low_v)[:, None]
-    rgb = frame.rgb
-    top = rgb[low_v, low_u] * (1 - du) + rgb[low_v, low_u + 1] * du
-    bottom = rgb[low_v + 1, low_u] * (1 - du) + rgb[low_v + 1, low_u + 1] * du
-    return np.asarray(np.round(top * (1 - dv) + bottom * dv), np.uint8)
+    camera = frame.camera
+    u, v = camera.project(points.astype(np.float32)).T
+    inside_u, inside_v = np.clip(u, 0, camera.width - 1), np.clip(v, 0, camera.height - 1)
+    return np.ascontiguousarray(sampled(frame.rgb, inside_u, inside_v).T)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.geometric.sampling import sampled
 from sam3d_ros.perception.geometric.segment import Segment
 from sam3d_ros.perception.geometric.symmetry import Motion
 from sam3d_ros.perception.measurement import hiding_pixels
@@ -21,8 +22,6 @@ _LEAST_COSINE = 0.2
 _FACING = 0.5
 #: Half the width of holes in the measured depth that count as seen, pixels.
 _HOLE = 3
-#: `cv2.remap` takes maps of fewer than 2^15 rows and columns.
-_REMAP_COLUMNS = 4096
 #: Points nearer to the camera than this, metres, are projected as if they were there.
 _NEAREST = 1e-3
 
@@ -41,7 +40,8 @@ class FreeSpace:
     """
 
     def __init__(self, frame: Frame, segment: Segment, camera_from_ground: Similarity) -> None:
-        self._rotation, self._translation = camera_from_ground.rotation, camera_from_ground.translation
+        pose = np.column_stack([camera_from_ground.rotation, camera_from_ground.translation])
+        self._pixels_from_ground = segment.camera.matrix() @ pose
         self._camera, self._goes_on = segment.camera, segment.goes_on
         self._maps = _maps(frame, segment)
         self._eye = camera_from_ground.apply_inverse(np.zeros(3)).astype(np.float32)
@@ -96,8 +96,8 @@ class FreeSpace:
         free = np.minimum(along, (side - beyond) * (z / np.float32(self._camera.fx)))
         facing = self._towards_camera(points, normals, moved).ravel() > _FACING * z
         should_be_seen = facing & (own - beyond > 1.0)
-        behind = np.where(should_be_seen, 0.5 * np.clip(along - 2.0 * tolerance, 0.0, most), 0.0)
-        contradiction = np.clip(-free - tolerance, 0.0, most) + behind
+        behind = np.clip(along - 2.0 * tolerance, 0.0, most) * should_be_seen
+        contradiction = np.clip(-free - tolerance, 0.0, most) + 0.5 * behind
         return np.asarray(contradiction.reshape(*moved[1].shape[:-1], len(points)), np.float32)
 
     def shell(self, points: NDArray[np.floating], thickness: float) -> Floats:
@@ -120,40 +120,46 @@ class FreeSpace:
         linear, offset = moved
         # The camera is moved back instead of the points and normals.
         eye = np.empty((*offset.shape[:-1], 3), np.float32)
-        eye[..., :2] = ((self._eye[:2] - offset)[..., None, :] @ linear)[..., 0, :]
+        eye[..., :2] = np.einsum("...ij,...i->...j", linear, self._eye[:2] - offset)
         eye[..., 2] = self._eye[2]
         return np.asarray(eye @ normals.T - np.einsum("ij,ij->i", points, normals), np.float32)
 
+    def _pixels_from(self, moved: Motion | None) -> Floats:
+        """(3, G, 4) maps from the ground frame to pixels times depth, and depth, after each of G motions."""
+        if moved is None:
+            return self._pixels_from_ground[:, None].astype(np.float32)
+        linear, offset = moved
+        plane = self._pixels_from_ground[:, :2]
+        answer = np.repeat(self._pixels_from_ground[:, None], offset.size // 2, axis=1)
+        turned = plane @ linear.reshape(-1, 2, 2).transpose(1, 0, 2).reshape(2, -1)
+        answer[..., :2] = turned.reshape(3, -1, 2)
+        answer[..., 3] += plane @ offset.reshape(-1, 2).T
+        return answer.astype(np.float32)
+
     def _at(
         self, points: NDArray[np.floating], maps: Floats, moved: Motion | None = None
-    ) -> tuple[Floats, list[Floats], Floats]:
-        """(N,) depth of the points, four (N,) maps under them, (N,) pixels from them back to the window.
+    ) -> tuple[Floats, Floats, Floats]:
+        """(N,) depth of the points, (4, N) maps under them, (N,) pixels from them back to the window.
 
         With several motions at once these hold the points under the first motion, then those under the next.
         """
-        camera, rotation, translation = self._camera, self._rotation, self._translation
-        if moved is not None:
-            linear, offset = moved
-            translation = offset @ rotation[:, :2].T + translation
-            upright = np.broadcast_to(rotation[:, 2:], (*linear.shape[:-2], 3, 1))
-            rotation = np.concatenate([rotation[:, :2] @ linear, upright], axis=-1)
-        # One product for all motions: first the x of all of them, then the y, then the z.
-        rows = np.moveaxis(rotation, -2, 0).reshape(-1, 3).astype(np.float32)
+        # One product for all motions: first the columns of all of them, then the rows, then the depths.
+        pixels_from_ground = self._pixels_from(moved)
         flat = points.reshape(-1, 3).astype(np.float32, copy=False)
-        seen = rows @ flat.T + np.moveaxis(translation, -1, 0).reshape(-1, 1).astype(np.float32)
-        x, y, z = seen.reshape(3, -1)
+        seen = pixels_from_ground[..., :3].reshape(-1, 3) @ flat.T
+        seen += pixels_from_ground[..., 3].reshape(-1, 1)
+        u, v, z = seen.reshape(3, -1)
         before = np.maximum(z, np.float32(_NEAREST))
-        u = x / before * np.float32(camera.fx) + np.float32(camera.cx)
-        v = y / before * np.float32(camera.fy) + np.float32(camera.cy)
-        inside_u = np.clip(u, 0, np.float32(camera.width - 1))
-        inside_v = np.clip(v, 0, np.float32(camera.height - 1))
+        u, v = u / before, v / before
+        inside_u = np.clip(u, 0, np.float32(self._camera.width - 1))
+        inside_v = np.clip(v, 0, np.float32(self._camera.height - 1))
         top, bottom, left, right = self._goes_on
         du, dv = u - inside_u, v - inside_v
         if not (left and right):
             du *= np.where(du < 0, np.float32(left), np.float32(right))
         if not (top and bottom):
             dv *= np.where(dv < 0, np.float32(top), np.float32(bottom))
-        return z, _sampled(maps, inside_u, inside_v), np.sqrt(du * du + dv * dv)
+        return z, sampled(maps, inside_u, inside_v), np.sqrt(du * du + dv * dv)
 
 
 def _maps(frame: Frame, segment: Segment) -> Floats:
@@ -202,16 +208,3 @@ def _signed_pixels(possible: NDArray[np.bool_], goes_on: tuple[bool, bool, bool,
     signed = np.where(padded > 0, inside - 0.5, 0.5 - outside)
     height, width = padded.shape
     return np.asarray(signed[pad[0] : height - pad[1], pad[2] : width - pad[3]], np.float32)
-
-
-def _sampled(maps: Floats, u: Floats, v: Floats) -> list[Floats]:
-    """C times (N,) bilinear samples of (h, w, C) maps inside their bounds."""
-    count = len(u)
-    if count == 0:
-        return [np.zeros(0, np.float32) for _ in range(maps.shape[2])]
-    rows = -(-count // _REMAP_COLUMNS)
-    columns = -(-count // rows)
-    at = np.zeros((2, rows * columns), np.float32)
-    at[0, :count], at[1, :count] = u, v
-    answer = cv2.remap(maps, at[0].reshape(rows, columns), at[1].reshape(rows, columns), cv2.INTER_LINEAR)
-    return [plane.ravel()[:count] for plane in cv2.split(answer)]

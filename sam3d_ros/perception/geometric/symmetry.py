@@ -76,21 +76,27 @@ def motions(kind: SymmetryKind, angle: Array, center: Array) -> Motion:
         return np.zeros((len(angle), 0, 2, 2)), np.zeros((len(angle), 0, 2))
     if kind is SymmetryKind.REVOLUTION:
         turns = np.arange(1, _TURNS + 1) * 2.0 * np.pi / (_TURNS + 1)
-        c, s = np.cos(turns), np.sin(turns)
-        linear = np.tile(np.moveaxis(np.array([[c, -s], [s, c]]), 2, 0), (len(angle), 1, 1, 1))
+        linear = np.broadcast_to(_rotations(turns), (len(angle), _TURNS, 2, 2))
     else:
         half_turn = np.broadcast_to(-np.eye(2), (len(angle), 2, 2))
         mirror = _reflections(angle)
-        linear = {
-            SymmetryKind.MIRROR: lambda: mirror[:, None],
-            SymmetryKind.HALF_TURN: lambda: half_turn[:, None],
-            # The second mirror stands across the first; both together are the half turn.
-            SymmetryKind.TWO_MIRRORS: lambda: np.stack([mirror, -mirror, half_turn], axis=1),
-        }[kind]()
+        # The second mirror stands across the first; both together are the half turn.
+        matrices = {
+            SymmetryKind.MIRROR: (mirror,),
+            SymmetryKind.HALF_TURN: (half_turn,),
+            SymmetryKind.TWO_MIRRORS: (mirror, -mirror, half_turn),
+        }[kind]
+        linear = np.stack(matrices, axis=1)
     return linear, center[:, None] - np.einsum("hgij,hj->hgi", linear, center)
+
+
+def _rotations(angle: Array) -> Array:
+    """(H, 2, 2) rotations by (H,) angles."""
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[c, -s], [s, c]]).transpose(2, 0, 1)
 
 
 def _reflections(angle: Array) -> Array:
     """(H, 2, 2) reflections at lines through the origin with normals at (H,) angles: I - 2 n n^T."""
     c, s = np.cos(2.0 * angle), np.sin(2.0 * angle)
-    return np.moveaxis(np.array([[-c, -s], [-s, c]]), 2, 0)
+    return np.array([[-c, -s], [-s, c]]).transpose(2, 0, 1)

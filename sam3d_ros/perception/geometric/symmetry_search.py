@@ -27,7 +27,7 @@ _REVOLVED_POINTS = 40
 _MIRROR_ANGLES = 16
 _OFFSETS = 12
 _CENTERS = 10
-#: Hypotheses of a group that are compared before the best one is refined.
+#: Half turns that pairs of mirrors are tried at.
 _KEPT = 6
 _COARSE_ROUNDS, _FINE_ROUNDS = 4, 2
 #: A violation counts up to this share of the span, so that a few points (a handle) cannot veto a symmetry.
@@ -118,8 +118,9 @@ def find_symmetry(
         # A group never costs less than its own price.
         if _GROUP_COST[kind] >= best_cost:
             continue
-        parameters = _best(kind, generate(), evidence.thinned(_voters(kind)))
-        at, cost = _refined(kind, parameters, evidence, best_cost)
+        (at, *_), (cost, *_) = _cheapest(kind, generate(), evidence.thinned(_voters(kind)))
+        if cost <= best_cost + _GAIN:
+            at, cost = _refined(kind, at, evidence)
         if cost >= best_cost:
             continue
         pushed = at + np.array([0.0, _PUSH * span, 0.0])
@@ -156,7 +157,7 @@ class _Hypotheses:
 
     def _pairs_of_mirrors(self) -> Array:
         """Two mirrors make a half turn: they stand where that is cheap, at any angle of a quarter turn."""
-        axes = _best(SymmetryKind.HALF_TURN, self._axes(), self._evidence.thinned(_COARSE_POINTS))
+        axes, _ = _cheapest(SymmetryKind.HALF_TURN, self._axes(), self._evidence.thinned(_COARSE_POINTS))
         quarter = self._angles[: _MIRROR_ANGLES // 2]
         return np.column_stack([np.repeat(quarter, len(axes)), np.tile(axes[:, 1:], (len(quarter), 1))])
 
@@ -176,27 +177,21 @@ def _voters(kind: SymmetryKind) -> int:
     return _REVOLVED_POINTS if kind is SymmetryKind.REVOLUTION else _COARSE_POINTS
 
 
-def _best(kind: SymmetryKind, parameters: Array, evidence: _Evidence) -> Array:
-    return parameters[np.argsort(_cost(kind, parameters, evidence))[:_KEPT]]
+def _cheapest(kind: SymmetryKind, parameters: Array, evidence: _Evidence) -> tuple[Array, Array]:
+    """The (K, 3) best of the hypotheses, the very best first, and their (K,) costs."""
+    costs = _cost(kind, parameters, evidence)
+    order = np.argsort(costs)[:_KEPT]
+    return parameters[order], costs[order]
 
 
-def _refined(
-    kind: SymmetryKind, parameters: Array, evidence: _Evidence, cost_to_beat: float
-) -> tuple[Array, float]:
-    """Pattern search around the best of (K, 3) parameters, first on few points, then on all.
-
-    Given up where the start is hopeless.
-    """
+def _refined(kind: SymmetryKind, at: Array, evidence: _Evidence) -> tuple[Array, float]:
+    """Pattern search around (3,) parameters, first on few points, then on more; and the cost there."""
     sides = (-1.0, 0.0, 1.0)
     turns = sides if kind in (SymmetryKind.MIRROR, SymmetryKind.TWO_MIRRORS) else (0.0,)
     pattern = np.array([(a, x, y) for a in turns for x in sides for y in sides])
     steps = np.array([np.pi / _MIRROR_ANGLES / 2.0, 0.08 * evidence.span, 0.08 * evidence.span])
-    coarse, fine = evidence.thinned(_voters(kind)), evidence.thinned(2 * _voters(kind))
-    start_costs = _cost(kind, parameters, coarse)
-    at, cost = parameters[int(np.argmin(start_costs))], float(start_costs.min())
-    if cost > cost_to_beat + _GAIN:
-        return at, cost
-    for points, rounds in ((coarse, _COARSE_ROUNDS), (fine, _FINE_ROUNDS)):
+    for voters, rounds in ((_voters(kind), _COARSE_ROUNDS), (2 * _voters(kind), _FINE_ROUNDS)):
+        points = evidence.thinned(voters)
         for _ in range(rounds):
             tried = at + pattern * steps
             costs = _cost(kind, tried, points)
@@ -224,13 +219,16 @@ def _violations(kind: SymmetryKind, parameters: Array, evidence: _Evidence) -> t
     depth = evidence.free_space.contradiction(
         evidence.points, evidence.normals, moved, evidence.tolerance, _CAP * evidence.span
     )
-    violation = depth.mean(axis=(1, 2), dtype=np.float64) / evidence.span
+    violation = depth.reshape(len(parameters), -1).mean(axis=1).astype(np.float64) / evidence.span
+    stretch = np.zeros(len(parameters))
     if kind is SymmetryKind.REVOLUTION:
         # What turns is as deep as it is wide: the view itself tells its depth.
-        return violation, np.zeros(len(parameters))
+        return violation, stretch
     linear, offset = moved
-    images = evidence.outline @ linear.swapaxes(2, 3) + offset[:, :, None]
-    low = np.minimum(images.min(axis=(1, 2)), evidence.outline.min(axis=0)) - evidence.margin
-    high = np.maximum(images.max(axis=(1, 2)), evidence.outline.max(axis=0)) + evidence.margin
-    size = np.maximum(high - low, 1e-4)
-    return violation, np.abs(np.log(size / (evidence.expected_depth, evidence.width))).sum(axis=1)
+    for axis, expected in ((0, evidence.expected_depth), (1, evidence.width)):
+        own = evidence.outline[:, axis]
+        images = linear[..., axis, :] @ evidence.outline.T + offset[..., axis, None]
+        low = np.minimum(images.min(axis=(1, 2)), own.min()) - evidence.margin
+        high = np.maximum(images.max(axis=(1, 2)), own.max()) + evidence.margin
+        stretch += np.abs(np.log(np.maximum(high - low, 1e-4) / expected))
+    return violation, stretch
