@@ -36,7 +36,7 @@ _DENSE = 0.25
 _TRIANGULATED_POINTS = 1200
 #: Slopes are trusted for so many pixels beyond what is measured; farther away the surface is continued flat.
 _CONTINUED_PIXELS = 6
-#: Pixels around the mask that the filters reach which fill and smooth its surface.
+#: Pixels around the mask that the filters reach which clean, fill and smooth its surface.
 _FILTER_PIXELS = 8
 
 
@@ -105,21 +105,24 @@ def segment_instance(frame: Frame, instance_id: int) -> Segment | None:
     rows, columns = _window(whole, frame)
     camera = _camera_of(frame.camera, rows, columns)
     mask = _without_crumbs(whole[rows, columns])
-    depth = frame.points[rows, columns, 2]
-    measured = mask & np.isfinite(depth) & (depth > 0)
-    if not measured.any():
-        return None
-    middle = float(np.median(depth[measured]))
-    noise = sensor_noise(frame.points_source, middle)
-    measured = _without_bleeding(measured, depth, mask, camera.fx)
-    if frame.points_source is PointsSource.DEPTH:
-        measured = _without_flying(measured, mask, depth, middle / camera.fx, noise, rows.step)
     rays = np.ascontiguousarray(frame.camera.rays()[rows, columns])
-    # The surface is known nowhere but on the mask: the wide margin around it is spared.
-    filled, normals = np.full(mask.shape, np.nan, np.float32), np.zeros(rays.shape, np.float32)
+    # Nothing is to be found on the wide margin around the mask: it is filled in at the end.
     box = _box(mask, _FILTER_PIXELS)
-    filled[box] = _filled(mask[box], measured[box], depth[box], noise)
-    normals[box] = _normals(mask[box], filled[box], rays[box])
+    own, depth = np.ascontiguousarray(mask[box]), frame.points[rows, columns, 2][box]
+    known = own & np.isfinite(depth) & (depth > 0)
+    if not known.any():
+        return None
+    middle = float(np.median(depth[known]))
+    noise = sensor_noise(frame.points_source, middle)
+    known = _without_bleeding(known, depth, own, camera.fx)
+    if frame.points_source is PointsSource.DEPTH:
+        known = _without_flying(known, own, depth, middle / camera.fx, noise, rows.step)
+    measured = np.zeros(mask.shape, bool)
+    filled = np.full(mask.shape, np.nan, np.float32)
+    normals = np.zeros(rays.shape, np.float32)
+    measured[box] = known
+    filled[box] = _filled(own, known, depth, noise)
+    normals[box] = _normals(own, filled[box], rays[box])
     return Segment(
         instance_id=instance_id,
         rows=rows,
