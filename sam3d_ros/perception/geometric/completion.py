@@ -11,6 +11,7 @@ from sam3d_ros.geometry.mesh_simplify import simplified
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.geometric.config import GeometricConfig
+from sam3d_ros.perception.geometric.footprint import convex_hull
 from sam3d_ros.perception.geometric.free_space import FreeSpace
 from sam3d_ros.perception.geometric.occupancy import Solid, box_solid, carve
 from sam3d_ros.perception.geometric.segment import Segment
@@ -131,7 +132,8 @@ def _below_thin_floors(points: Array, normals: Array, base: float, voxel: float)
 
 def _pushed_back(points: Array, base: float, symmetry: Symmetry, config: GeometricConfig) -> Array:
     """Points that give an object its expected depth where no symmetry does; none where one does."""
-    footprint = np.concatenate([points[:, :2], *symmetry.images(points[:, :2])])
+    outline = convex_hull(points[:, :2])
+    footprint = np.concatenate([outline, *symmetry.images(outline)])
     low, high = footprint.min(axis=0), footprint.max(axis=0)
     height = points[:, 2].max() - min(base, points[:, 2].min())
     expected = config.depth_prior * min(high[1] - low[1], height)

@@ -12,8 +12,11 @@ Array = NDArray[np.float64]
 #: (..., 2, 2) matrices and (..., 2) offsets: `p -> matrix @ p + offset` in the ground plane.
 Motion = tuple[Array, Array]
 
+_HALF_TURN = -np.eye(2)
 #: Turns that stand for all turns of a revolution, the identity left out.
-_TURNS = 7
+_TURNS = tuple(
+    np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]) for a in np.arange(1, 8) * np.pi / 4.0
+)
 
 
 class SymmetryKind(Enum):
@@ -72,28 +75,19 @@ def motions(kind: SymmetryKind, angle: Array, center: Array) -> Motion:
     Returns:
         (H, G, 2, 2) orthogonal matrices and (H, G, 2) offsets.
     """
-    if kind is SymmetryKind.NONE:
-        return np.zeros((len(angle), 0, 2, 2)), np.zeros((len(angle), 0, 2))
-    if kind is SymmetryKind.REVOLUTION:
-        turns = np.arange(1, _TURNS + 1) * 2.0 * np.pi / (_TURNS + 1)
-        linear = np.broadcast_to(_rotations(turns), (len(angle), _TURNS, 2, 2))
-    else:
-        half_turn = np.broadcast_to(-np.eye(2), (len(angle), 2, 2))
-        mirror = _reflections(angle)
+    mirror = _reflections(angle)
+    group = {
+        SymmetryKind.NONE: (),
+        SymmetryKind.MIRROR: (mirror,),
+        SymmetryKind.HALF_TURN: (_HALF_TURN,),
         # The second mirror stands across the first; both together are the half turn.
-        matrices = {
-            SymmetryKind.MIRROR: (mirror,),
-            SymmetryKind.HALF_TURN: (half_turn,),
-            SymmetryKind.TWO_MIRRORS: (mirror, -mirror, half_turn),
-        }[kind]
-        linear = np.stack(matrices, axis=1)
+        SymmetryKind.TWO_MIRRORS: (mirror, -mirror, _HALF_TURN),
+        SymmetryKind.REVOLUTION: _TURNS,
+    }[kind]
+    linear = np.empty((len(angle), len(group), 2, 2))
+    for index, matrices in enumerate(group):
+        linear[:, index] = matrices
     return linear, center[:, None] - np.einsum("hgij,hj->hgi", linear, center)
-
-
-def _rotations(angle: Array) -> Array:
-    """(H, 2, 2) rotations by (H,) angles."""
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[c, -s], [s, c]]).transpose(2, 0, 1)
 
 
 def _reflections(angle: Array) -> Array:
