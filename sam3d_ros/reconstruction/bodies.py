@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from sam3d_ros.models.body.keypoints import LINKS, NAMES
 from sam3d_ros.models.body.prediction import BodyPrediction
 from sam3d_ros.models.body.predictor import SAM3DBody
 from sam3d_ros.models.body.rig_files import RigError
-from sam3d_ros.models.devices import chosen_device, give_back_cached_memory, is_out_of_memory
+from sam3d_ros.models.devices import chosen_device, give_back_cached_memory
 from sam3d_ros.models.objects.checkpoints import DTYPES
 from sam3d_ros.perception.body_estimates import BodyEstimate, Skeleton, camera_from_body
 from sam3d_ros.perception.estimates import ScaleSource, Verdict, VerdictState
@@ -26,8 +25,9 @@ from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.geometric.rectification import rectified
 from sam3d_ros.perception.measurement import hiding_pixels, window_of
 from sam3d_ros.perception.reconstructor import Progress
+from sam3d_ros.reconstruction.batches import in_batches, named_errors
 from sam3d_ros.reconstruction.body_config import BodyNetworkConfig
-from sam3d_ros.reconstruction.errors import FullMemoryError, MissingWeightsError
+from sam3d_ros.reconstruction.errors import MissingWeightsError
 
 #: Names of what SAM 3D Body gives.
 SKELETON = Skeleton(NAMES, LINKS, JOINT_NAMES)
@@ -36,6 +36,8 @@ SKELETON = Skeleton(NAMES, LINKS, JOINT_NAMES)
 _GOOD_OVERLAP, _BEARABLE_OVERLAP = 0.6, 0.3
 #: So many rays tell the overlap of a silhouette and its mask.
 _MOST_RAYS = 10_000
+#: What the networks raise for damaged weights, and what to do where memory is full.
+_ERRORS = (BodyCheckpointError, RigError), "Use mode body, fewer people at once, or another device."
 
 
 class BodyNetworkReconstructor:
@@ -90,7 +92,7 @@ class BodyNetworkReconstructor:
         if self._predictor is None:
             config = self.config
             dtype = None if config.dtype == "auto" else DTYPES[config.dtype]
-            with _named_errors():
+            with named_errors(*_ERRORS):
                 self._predictor = SAM3DBody.from_checkpoint(
                     config.folder, self._device, dtype, max_batch=config.max_batch
                 )
@@ -123,49 +125,35 @@ class BodyNetworkReconstructor:
                 )
         seen = rectified(frame if frame.is_metric else frame.without_points())
         shown = seen.instance_ids()
-        people = self._predict(seen, [i for i in instance_ids if i in shown], progress or _silent)
+        people = self._predict(seen, [i for i in instance_ids if i in shown], progress)
         return [
             _estimate(seen, frame.label(instance_id), instance_id, person)
             for instance_id, person in people.items()
         ]
 
     def _predict(
-        self, frame: Frame, instance_ids: Sequence[int], progress: Progress
+        self, frame: Frame, instance_ids: Sequence[int], progress: Progress | None
     ) -> dict[int, BodyPrediction]:
-        """Everybody of whom equally many keypoints are known in one call; where memory is short, in smaller ones."""
+        """Everybody of whom equally many keypoints are known in one call; see `in_batches`."""
         if not instance_ids:
             return {}
         predictor = self._loaded()
         points = frame.points if np.isfinite(frame.points).any() else None
-        waiting, size = _equally_known(frame, instance_ids), len(instance_ids)
-        people: dict[int, BodyPrediction] = {}
-        while waiting:
-            batch, rest = waiting[0][:size], waiting[0][size:]
 
-            def report(stage: str, share: float, done: int = len(people), count: int = len(batch)) -> None:
-                progress(stage, (done + count * share) / len(instance_ids))
+        def predict(batch: Sequence[int], report: Progress) -> Sequence[BodyPrediction]:
+            with named_errors(*_ERRORS):
+                return predictor(
+                    frame.rgb,
+                    boxes=np.stack([frame.boxes[i] for i in batch]) if frame.boxes else None,
+                    masks=None if frame.boxes else np.stack([frame.mask(i) for i in batch]),
+                    camera=frame.camera,
+                    points=points,
+                    keypoints=_keypoints(frame, batch),
+                    mode=self.config.mode,
+                    progress=report,
+                )
 
-            try:
-                with _named_errors():
-                    found = predictor(
-                        frame.rgb,
-                        boxes=np.stack([frame.boxes[i] for i in batch]) if frame.boxes else None,
-                        masks=None if frame.boxes else np.stack([frame.mask(i) for i in batch]),
-                        camera=frame.camera,
-                        points=points,
-                        keypoints=_keypoints(frame, batch),
-                        mode=self.config.mode,
-                        progress=report,
-                    )
-            except FullMemoryError:
-                if len(batch) == 1:
-                    raise
-                size = math.ceil(len(batch) / 2)
-            else:
-                people.update(zip(batch, found, strict=True))
-                waiting[:1] = [rest] if rest else []
-                continue
-            give_back_cached_memory()  # not before the exception is gone, which holds tensors
+        people = in_batches(_equally_known(frame, instance_ids), predict, progress)
         return {instance_id: people[instance_id] for instance_id in instance_ids}
 
 
@@ -268,21 +256,3 @@ def _overlap_of_boxes(frame: Frame, instance_id: int, mesh: Mesh, pose: Similari
     low, high = corners.clip(-0.5, (camera.width - 0.5, camera.height - 0.5))
     common = (np.minimum(high, given[2:]) - np.maximum(low, given[:2])).clip(min=0).prod()
     return float(common / ((high - low).prod() + (given[2:] - given[:2]).prod() - common))
-
-
-@contextmanager
-def _named_errors() -> Iterator[None]:
-    """The errors of the networks as those of this room."""
-    try:
-        yield
-    except (BodyCheckpointError, RigError) as error:
-        raise MissingWeightsError(str(error)) from error
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        first = str(error).splitlines()[0]
-        raise FullMemoryError(f"{first} Use mode body, fewer people at once, or another device.") from error
-
-
-def _silent(stage: str, share: float) -> None:
-    """Progress for nobody."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
-from sam3d_ros.reconstruction.network_config import DTYPES
+from sam3d_ros.reconstruction.network_config import DTYPES, data_folder, missing_libraries
 
 #: Values of the field `mode`: bodies and then their hands from near, or bodies alone, which takes a third of the time.
 BODY_MODES = ("full", "body")
@@ -61,15 +59,9 @@ class BodyNetworkConfig:
                 f"no SAM 3D Body weights in {self.folder}: get them with {verb.format('download')} and "
                 f"{verb.format('convert')}, or name their folder as checkpoint"
             )
-        missing = [name for name in ("torch", "safetensors") if find_spec(name) is None]
-        if missing:
-            return f"{' and '.join(missing)} not installed: pip install {' '.join(missing)}"
-        return ""
+        return missing_libraries()
 
 
 def default_body_folder() -> Path:
     """Where weights are looked for when nobody names a folder."""
-    if named := os.environ.get(BODY_FOLDER_VARIABLE):
-        return Path(named).expanduser()
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data) / "sam3d_ros" / "body"
+    return data_folder("body", BODY_FOLDER_VARIABLE)

@@ -98,15 +98,23 @@ class NetworkConfig:
                 f"{self.folder}` and `sam3d-ros checkpoints convert {self.folder}`, or name their folder as "
                 "checkpoint"
             )
-        missing = [name for name in ("torch", "safetensors") if find_spec(name) is None]
-        if missing:
-            return f"{' and '.join(missing)} not installed: pip install {' '.join(missing)}"
-        return ""
+        return missing_libraries()
 
 
 def default_folder() -> Path:
     """Where weights are looked for when nobody names a folder."""
-    if named := os.environ.get(FOLDER_VARIABLE):
+    return data_folder("objects", FOLDER_VARIABLE)
+
+
+def data_folder(name: str, variable: str) -> Path:
+    """The folder that an environment variable names, or else one of this name where users keep data."""
+    if named := os.environ.get(variable):
         return Path(named).expanduser()
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data) / "sam3d_ros" / "objects"
+    return Path(data) / "sam3d_ros" / name
+
+
+def missing_libraries() -> str:
+    """What networks run with and is not installed, with the remedy; empty where nothing is missing."""
+    missing = [name for name in ("torch", "safetensors") if find_spec(name) is None]
+    return f"{' and '.join(missing)} not installed: pip install {' '.join(missing)}" if missing else ""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +12,7 @@ from scipy.spatial import cKDTree
 
 from sam3d_ros.geometry.mesh_simplify import simplified
 from sam3d_ros.geometry.meshes import Mesh
-from sam3d_ros.models.devices import chosen_device, give_back_cached_memory, is_out_of_memory
+from sam3d_ros.models.devices import chosen_device
 from sam3d_ros.models.objects.checkpoints import DTYPES, CheckpointError
 from sam3d_ros.models.objects.hypotheses import spread
 from sam3d_ros.models.objects.part_store import Memory
@@ -25,7 +24,7 @@ from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.geometric.reconstructor import unmeasured
 from sam3d_ros.perception.geometric.rectification import rectified
 from sam3d_ros.perception.reconstructor import Progress
-from sam3d_ros.reconstruction.errors import FullMemoryError, MissingWeightsError
+from sam3d_ros.reconstruction.batches import in_batches, named_errors
 from sam3d_ros.reconstruction.network_config import NetworkConfig
 from sam3d_ros.reconstruction.schedules import geometry_schedule, refinement_schedule
 from sam3d_ros.reconstruction.voxel_mesh import voxel_mesh
@@ -42,6 +41,8 @@ _EQUAL_SCORE = 0.02
 #: and says something else when its surface is this far away in the median, as a share of the diameter.
 _OTHER_SURFACE = 0.05
 _SURFACE_POINTS = 2000
+#: What the networks raise for damaged weights, and what to do where memory is full.
+_ERRORS = (CheckpointError,), "Set memory:=low, lower hypotheses, or use another device."
 
 
 class Sam3dReconstructor:
@@ -67,7 +68,7 @@ class Sam3dReconstructor:
         """
         device = chosen_device(config.device)
         dtype = None if config.dtype == "auto" else DTYPES[config.dtype]
-        with _named_errors():
+        with named_errors(*_ERRORS):
             predictor = SAM3DObjects.from_checkpoint(
                 config.folder, device, dtype, memory=Memory(config.memory)
             )
@@ -103,7 +104,7 @@ class Sam3dReconstructor:
         if self.config.decoded:
             parts += [Part.REFINEMENT_CONDITION, Part.REFINEMENT, *(OUTPUTS[o] for o in self.config.decoded)]
         if not self._is_loaded:
-            with _named_errors():
+            with named_errors(*_ERRORS):
                 self.predictor.parts.preload(*parts)
             self._is_loaded = True
 
@@ -129,46 +130,32 @@ class Sam3dReconstructor:
         # Whoever's mask is too small has an answer at once, and an id without a pixel an error before the work begins.
         answers = {i: _boxed(frame, i, "mask_too_small") for i in instance_ids if i not in masks}
         if masks:
-            predictions = self._predict(seen, np.stack(list(masks.values())), progress or _silent)
-            for instance_id, prediction in zip(masks, predictions, strict=True):
+            for instance_id, prediction in self._predict(seen, masks, progress).items():
                 answers[instance_id] = self._estimate(seen, frame, instance_id, prediction)
         return [answers[instance_id] for instance_id in instance_ids]
 
-    def _predict(self, frame: Frame, masks: NDArray[np.bool_], progress: Progress) -> list[ObjectPrediction]:
-        """All masks in one call; where memory is short, in smaller and smaller ones."""
+    def _predict(
+        self, frame: Frame, masks: Mapping[int, NDArray[np.bool_]], progress: Progress | None
+    ) -> dict[int, ObjectPrediction]:
+        """All masks in one call; see `in_batches`."""
         config = self.config
-        geometry, refinement = geometry_schedule(config), refinement_schedule(config)
         points = frame.points if np.isfinite(frame.points).any() else None
-        size, done = len(masks), 0
-        predictions: list[ObjectPrediction] = []
-        while done < len(masks):
-            batch = masks[done : done + size]
 
-            def report(stage: str, share: float, done: int = done, count: int = len(batch)) -> None:
-                progress(stage, (done + count * share) / len(masks))
+        def predict(batch: Sequence[int], report: Progress) -> Sequence[ObjectPrediction]:
+            with named_errors(*_ERRORS):
+                return self.predictor(
+                    frame.rgb,
+                    np.stack([masks[i] for i in batch]),
+                    points,
+                    seed=config.seed,
+                    geometry=geometry_schedule(config),
+                    refinement=refinement_schedule(config),
+                    hypotheses=config.hypotheses,
+                    outputs=config.decoded,
+                    progress=report,
+                )
 
-            try:
-                with _named_errors():
-                    predictions += self.predictor(
-                        frame.rgb,
-                        batch,
-                        points,
-                        seed=config.seed,
-                        geometry=geometry,
-                        refinement=refinement,
-                        hypotheses=config.hypotheses,
-                        outputs=config.decoded,
-                        progress=report,
-                    )
-            except FullMemoryError:
-                if len(batch) == 1:
-                    raise
-                size = math.ceil(len(batch) / 2)
-            else:
-                done += len(batch)
-                continue
-            give_back_cached_memory()  # not before the exception is gone, which holds tensors
-        return predictions
+        return in_batches([list(masks)], predict, progress)
 
     def _estimate(
         self, seen: Frame, frame: Frame, instance_id: int, prediction: ObjectPrediction
@@ -251,21 +238,3 @@ def _boxed(frame: Frame, instance_id: int, reason: str) -> ObjectEstimate:
 def _in_cube(mesh: Mesh) -> Mesh:
     """The decoder may leave the canonical cube by a fraction of a voxel."""
     return replace(mesh, vertices=mesh.vertices.clip(-0.5, 0.5))
-
-
-@contextmanager
-def _named_errors() -> Iterator[None]:
-    """The errors of the networks as those of this room."""
-    try:
-        yield
-    except CheckpointError as error:
-        raise MissingWeightsError(str(error)) from error
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        first = str(error).splitlines()[0]
-        raise FullMemoryError(f"{first} Set memory:=low, lower hypotheses, or use another device.") from error
-
-
-def _silent(stage: str, share: float) -> None:
-    """Progress for nobody."""
