@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from standing_solids import CAMERA, IDENTITY, box, camera_above, look, placed, sphere
 
@@ -21,9 +21,10 @@ from sam3d_ros.perception.geometric.footprint import (
 )
 from sam3d_ros.perception.geometric.free_space import FreeSpace
 from sam3d_ros.perception.geometric.rectification import rectified
+from sam3d_ros.perception.geometric.sampling import sampled
 from sam3d_ros.perception.geometric.segment import segment_instance
 from sam3d_ros.perception.geometric.support import find_support
-from sam3d_ros.perception.geometric.symmetry import Symmetry, SymmetryKind
+from sam3d_ros.perception.geometric.symmetry import Symmetry, SymmetryKind, motions, moved
 
 SEEN_FROM = camera_above()
 #: `camera_from_world` of a camera at the origin that looks along -z of the world.
@@ -64,6 +65,7 @@ def test_a_mug_is_boxed_along_its_handle(angle: float, place: np.ndarray) -> Non
 
 
 @given(points=st.lists(places, min_size=1, max_size=8))
+@example(points=[np.array([0.0, -0.0]), np.array([-0.0, 0.0]), np.array([0.0, 0.0])])
 def test_any_points_have_rectangles_that_hold_them(points: list[np.ndarray]) -> None:
     for rectangle in (smallest_rectangle(np.array(points)), natural_rectangle(np.array(points))):
         local = turned(np.array(points) - rectangle.center, -rectangle.angle)
@@ -126,6 +128,45 @@ def test_depth_inside_of_a_plate() -> None:
     beside = np.array([[0.25, 0.0, 1.0]])
     assert free_space.depth_inside(beside)[0] == pytest.approx(-0.05, abs=0.008)
     assert free_space.sees(on_axis, 0.01).tolist() == [False, False, True, False, False]
+
+
+def test_motions_are_seen_as_what_they_move() -> None:
+    """Moving points and normals by hand gives what the moved camera gives, for many motions at once."""
+    frame = look({1: (box(0.16, 0.1, 0.12), placed(0.02, 0.03, 30))}, SEEN_FROM)
+    segment = segment_instance(frame, 1)
+    assert segment is not None
+    free_space = FreeSpace(frame, segment, SEEN_FROM)
+    points = SEEN_FROM.apply_inverse(segment.points(50))
+    normals = segment.sampled_normals(50) @ SEEN_FROM.rotation
+    rng = np.random.default_rng(5)
+    for kind in set(SymmetryKind) - {SymmetryKind.NONE}:
+        many = motions(kind, rng.uniform(-np.pi, np.pi, 4), rng.uniform(-0.05, 0.1, (4, 2)))
+        at_once = free_space.contradiction(points, normals, many, 0.001, 0.02)
+        assert at_once.shape == (*many[1].shape[:2], len(points)) and at_once.max() > 0
+        for linear, offset, found in zip(
+            *(part.reshape(-1, *part.shape[2:]) for part in (*many, at_once)), strict=True
+        ):
+            image, image_normals = moved(points, (linear, offset)), moved(normals, (linear, np.zeros(2)))
+            alone = free_space.contradiction(image, image_normals, (np.eye(2), np.zeros(2)), 0.001, 0.02)
+            inside = free_space.depth_inside(points, moved=(linear, offset))
+            # Places are rounded to 32nds of a pixel: a few may fall to the other side.
+            assert np.mean(np.isclose(found, alone, atol=1e-5)) > 0.9
+            assert np.mean(np.isclose(inside, free_space.depth_inside(image), atol=1e-5)) > 0.9
+
+
+@pytest.mark.parametrize("count", [0, 1, 1000, 70_000])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_samples_of_a_slope_lie_on_it(count: int, dtype: type) -> None:
+    """Bilinear samples of a plane are the plane itself, to the 32nd of a pixel that places are rounded to."""
+    v, u = np.mgrid[:40, :60]
+    planes = np.dstack([2.0 * u + 3.0 * v, 200.0 - u, np.full(u.shape, 7.0)]).astype(dtype)
+    rng = np.random.default_rng(count)
+    at_u, at_v = (rng.uniform(0, side - 1, count).astype(np.float32) for side in (60, 40))
+    expected = np.stack([2.0 * at_u + 3.0 * at_v, 200.0 - at_u, np.full(count, 7.0)])
+    found = sampled(planes, at_u, at_v)
+    assert found.dtype == dtype and found.shape == (3, count)
+    rounding = 0.5 if dtype is np.uint8 else 0.0
+    assert np.abs(found - expected).max(initial=0.0) <= rounding + 5.0 / 64.0 + 1e-3
 
 
 def test_the_support_is_the_table_not_the_wall() -> None:
