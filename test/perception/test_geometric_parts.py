@@ -139,7 +139,7 @@ def test_motions_are_seen_as_what_they_move() -> None:
     points = SEEN_FROM.apply_inverse(segment.points(50))
     normals = segment.sampled_normals(50) @ SEEN_FROM.rotation
     rng = np.random.default_rng(5)
-    for kind in set(SymmetryKind) - {SymmetryKind.NONE}:
+    for kind in (kind for kind in SymmetryKind if kind is not SymmetryKind.NONE):
         many = motions(kind, rng.uniform(-np.pi, np.pi, 4), rng.uniform(-0.05, 0.1, (4, 2)))
         at_once = free_space.contradiction(points, normals, many, 0.001, 0.02)
         assert at_once.shape == (*many[1].shape[:2], len(points)) and at_once.max() > 0
@@ -159,7 +159,7 @@ def test_motions_are_seen_as_what_they_move() -> None:
 def test_samples_of_a_slope_lie_on_it(count: int, dtype: type) -> None:
     """Bilinear samples of a plane are the plane itself, to the 32nd of a pixel that places are rounded to."""
     v, u = np.mgrid[:40, :60]
-    planes = np.dstack([2.0 * u + 3.0 * v, 200.0 - u, np.full(u.shape, 7.0)]).astype(dtype)
+    planes: np.ndarray = np.dstack([2.0 * u + 3.0 * v, 200.0 - u, np.full(u.shape, 7.0)]).astype(dtype)
     rng = np.random.default_rng(count)
     at_u, at_v = (rng.uniform(0, side - 1, count).astype(np.float32) for side in (60, 40))
     expected = np.stack([2.0 * at_u + 3.0 * at_v, 200.0 - at_u, np.full(count, 7.0)])
