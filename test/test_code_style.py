@@ -19,6 +19,10 @@ def test_ruff(arguments: list[str]) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+@pytest.mark.skipif(
+    sys.version_info < (3, 11),
+    reason="numpy's last release for Python 3.10 has other types than those that the code is checked against",
+)
 @pytest.mark.timeout(600)
 def test_mypy() -> None:
     result = subprocess.run([sys.executable, "-m", "mypy"], cwd=ROOT, capture_output=True, text=True)
