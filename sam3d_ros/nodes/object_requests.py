@@ -8,8 +8,9 @@ from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 
 from sam3d_ros.action import Reconstruct
+from sam3d_ros.nodes.frame_threads import Cancelled
 from sam3d_ros.nodes.lifecycle import AutostartNode
-from sam3d_ros.nodes.object_threads import Cancelled, ObjectThreads, Order
+from sam3d_ros.nodes.object_threads import ObjectThreads, Order
 from sam3d_ros.ros.object_messages import object_array
 from sam3d_ros.ros.stamps import header_message
 

@@ -108,12 +108,12 @@ class Sam3dObjects(AutostartNode):
         self._report.refused(error)
 
     def next_frame(self, timeout: float) -> Frame | None:
-        """See `Listener`."""
+        """See `ObjectListener`."""
         assert self._inputs is not None
         return self._inputs.next_frame(timeout)
 
     def observed(self, frame: Frame, observation: Observation) -> None:
-        """See `Listener`."""
+        """See `ObjectListener`."""
         assert self._outputs is not None and self._threads is not None
         frame_id, is_fixed = self._frame_of(frame), bool(self._target_frame)
         self._board.show_objects(
@@ -133,12 +133,12 @@ class Sam3dObjects(AutostartNode):
         self._report.observed(observation.faults, observation.stamp)
 
     def reconstructed(self, count: int, milliseconds: float) -> None:
-        """See `Listener`."""
+        """See `ObjectListener`."""
         self._report.latencies.add("reconstruct", milliseconds)
         self.get_logger().info(f"reconstructed {count} objects in {milliseconds:.0f} ms")
 
     def failed(self, stage: str, error: Exception, details: str) -> None:
-        """See `Listener`."""
+        """See `ObjectListener`."""
         self._report.failed(stage, error, details)
 
     def _change_settings(self, changed: list[Parameter]) -> SetParametersResult:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from sam3d_ros.geometry.cameras import Camera
-from sam3d_ros.nodes.object_threads import Cancelled, ObjectThreads, Order
+from sam3d_ros.nodes.frame_threads import Cancelled
+from sam3d_ros.nodes.object_threads import ObjectThreads, Order
 from sam3d_ros.perception.estimates import ObjectEstimate
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.geometric.reconstructor import GeometricReconstructor

@@ -1,0 +1,121 @@
+"""A thread that follows what frames show, and beside it one that reconstructs."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+from sam3d_ros.perception.frame import Frame
+
+#: What a frame may raise that the next frame need not: numbers out of bounds, a solver or an allocator that gave up.
+FRAME_ERRORS = (ValueError, ArithmeticError, RuntimeError, MemoryError)
+#: How long the tracking thread waits for a frame before it looks what else there is to do, seconds.
+LOOK_PERIOD = 0.01
+#: Pause after a failed reconstruction, seconds: the same instances will be asked for again.
+RETRY_PAUSE = 1.0
+
+Job = Callable[[], None]
+N = TypeVar("N")
+
+
+class Listener(Protocol):
+    """What the threads report to; called from either of them."""
+
+    def next_frame(self, timeout: float) -> Frame | None:
+        """The newest complete frame, or None when none comes in time; called by the tracking thread."""
+
+    def failed(self, stage: str, error: Exception, details: str) -> None:
+        """A frame or batch was given up; `details` is the traceback."""
+
+
+class Cancelled(Exception):
+    """Raised through a reconstruction that nobody wants any more."""
+
+
+class FrameThreads(Generic[N]):
+    """Both threads; subclasses implement `_track`, which may `_ask` for a reconstruction.
+
+    Args:
+        listener: where frames come from and results go.
+        subject: what is tracked, for the names of the threads.
+
+    Attributes:
+        newest: the newest result since the start.
+    """
+
+    def __init__(self, listener: Listener, subject: str) -> None:
+        self._listener = listener
+        self._subject = subject
+        self._condition = threading.Condition()
+        self._stopping = self._is_busy = False
+        self._job: Job | None = None
+        self.newest: N | None = None
+        self._threads: tuple[threading.Thread, ...] = ()
+
+    def start(self) -> None:
+        """Start both threads, at first or again; tracks go on where they were."""
+        self._stopping = self._is_busy = False
+        self._job = self.newest = None
+        self._threads = (
+            threading.Thread(target=self._follow, name=f"{self._subject} tracking", daemon=True),
+            threading.Thread(target=self._reconstruct, name=f"{self._subject} reconstruction", daemon=True),
+        )
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End both threads; a reconstruction that is under way ends at its next sign of progress."""
+        with self._condition:
+            self._stopping = True
+            self._condition.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _follow(self) -> None:
+        while not self._stopping:
+            if (frame := self._next_frame()) is not None:
+                self._track(frame)
+
+    def _reconstruct(self) -> None:
+        while True:
+            with self._condition:
+                self._is_busy = False
+                if self._stopping:
+                    return
+                if (job := self._next_job()) is None:
+                    self._condition.wait()
+                    continue
+                self._is_busy = True
+            job()
+
+    def _next_frame(self) -> Frame | None:
+        """The frame to look at, if there is one before long."""
+        return self._listener.next_frame(LOOK_PERIOD)
+
+    def _track(self, frame: Frame) -> None:
+        """Look at a frame."""
+        raise NotImplementedError
+
+    def _ask(self, job: Job) -> None:
+        """Have something reconstructed next, in place of what was asked for and not begun."""
+        with self._condition:
+            self._job = job
+            self._condition.notify_all()
+
+    def _next_job(self) -> Job | None:
+        """Take what is to be reconstructed; called whenever `_condition` is notified."""
+        job, self._job = self._job, None
+        return job
+
+    def _go_on(self, stage: str, share: float) -> None:
+        """Progress of a reconstruction, which ends here when the threads do."""
+        if self._stopping:
+            raise Cancelled
+
+    def _give_up(self, stage: str, error: Exception, *, rest: bool = False) -> None:
+        """Report the error that is being handled, and rest a while where it would come again at once."""
+        self._listener.failed(stage, error, traceback.format_exc())
+        with self._condition:
+            self._condition.wait_for(lambda: self._stopping, timeout=RETRY_PAUSE if rest else 0.0)
