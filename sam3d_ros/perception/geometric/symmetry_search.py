@@ -7,7 +7,6 @@ pass, the most symmetric and the tightest wins.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +20,13 @@ from sam3d_ros.perception.geometric.symmetry import Symmetry, SymmetryKind, moti
 
 Array = NDArray[np.float64]
 
+#: The larger groups first: when one of them explains the view, the smaller ones need no look.
+_ORDER = (
+    SymmetryKind.REVOLUTION,
+    SymmetryKind.TWO_MIRRORS,
+    SymmetryKind.HALF_TURN,
+    SymmetryKind.MIRROR,
+)
 #: Observed points that vote in the coarse search, and on the many turns of a revolution.
 _COARSE_POINTS = 80
 _REVOLVED_POINTS = 40
@@ -114,11 +120,11 @@ def find_symmetry(
     best = Symmetry(SymmetryKind.NONE, angle, points[:, :2].mean(axis=0), 0.0, False)
     best_cost = _GROUP_COST[best.kind] + _stretch_cost(abs(np.log(expected / seen[0])))
     hypotheses = _Hypotheses(evidence, low, high, angle)
-    for kind, generate in hypotheses.by_kind.items():
+    for kind in _ORDER:
         # A group never costs less than its own price.
         if _GROUP_COST[kind] >= best_cost:
             continue
-        (at, *_), (cost, *_) = _cheapest(kind, generate(), evidence.thinned(_voters(kind)))
+        (at, *_), (cost, *_) = _cheapest(kind, hypotheses.of(kind), evidence.thinned(_voters(kind)))
         if cost <= best_cost + _GAIN:
             at, cost = _refined(kind, at, evidence)
         if cost >= best_cost:
@@ -139,13 +145,12 @@ class _Hypotheses:
         self._evidence, self._low, self._high, self._angle = evidence, low, high, angle
         self._reach = 0.75 * max(evidence.expected_depth, high[0] - low[0], 0.5 * evidence.width)
         self._angles = angle + np.arange(_MIRROR_ANGLES) * np.pi / _MIRROR_ANGLES
-        #: The larger groups first: when one of them explains the view, the smaller ones need no look.
-        self.by_kind: dict[SymmetryKind, Callable[[], Array]] = {
-            SymmetryKind.REVOLUTION: self._axes,
-            SymmetryKind.TWO_MIRRORS: self._pairs_of_mirrors,
-            SymmetryKind.HALF_TURN: self._axes,
-            SymmetryKind.MIRROR: self._mirrors,
-        }
+
+    def of(self, kind: SymmetryKind) -> Array:
+        """Those of one group."""
+        if kind is SymmetryKind.TWO_MIRRORS:
+            return self._pairs_of_mirrors()
+        return self._mirrors() if kind is SymmetryKind.MIRROR else self._axes()
 
     def _axes(self) -> Array:
         """A grid from the near part of the object to behind it."""
