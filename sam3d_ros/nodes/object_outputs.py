@@ -11,6 +11,7 @@ from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
 from sam3d_ros.msg import ObjectArray, ObjectMesh
+from sam3d_ros.nodes.gaussian_output import GaussianOutput
 from sam3d_ros.perception.tracks import TrackedObject
 from sam3d_ros.ros.markers import MarkerBoard
 from sam3d_ros.ros.object_messages import detection_array, object_array, object_mesh, object_transforms
@@ -46,9 +47,10 @@ class ObjectOutputs:
     Args:
         node: carries the publishers; they are silent while it is not active.
         max_objects: most objects at a time.
+        gaussians: whether `~/gaussians` is wanted, too; see `GaussianOutput`.
     """
 
-    def __init__(self, node: LifecycleNode, max_objects: int) -> None:
+    def __init__(self, node: LifecycleNode, max_objects: int, *, gaussians: bool) -> None:
         self._node = node
         self._history = max_objects + SPARE_MESHES
         reliable = qos_profile("reliable")
@@ -59,6 +61,7 @@ class ObjectOutputs:
         self._detections = node.create_lifecycle_publisher(Detection3DArray, "~/detections", reliable)
         self._markers = node.create_lifecycle_publisher(MarkerArray, "~/markers", markers)
         self._tf = TransformBroadcaster(node)
+        self._gaussians = GaussianOutput(node) if gaussians else None
         self._board = MarkerBoard()
         self._sent: dict[int, _SentMesh] = {}
         self._sent_count = 0
@@ -82,17 +85,23 @@ class ObjectOutputs:
         self._detections.publish(detection_array(objects, header))
         for message in self._board.update(objects, header):
             self._markers.publish(message)
+        if self._gaussians is not None:
+            self._gaussians.publish(stamp, objects)
 
     def clear(self, stamp: int, frame_id: str) -> None:
         """Take all objects back: nothing that viewers show may outlive the node's activity."""
         self._markers.publish(self._board.clear())
         self._objects.publish(object_array((), header_message(stamp, frame_id)))
         self._sent.clear()
+        if self._gaussians is not None:
+            self._gaussians.clear()
 
     def close(self) -> None:
         """Destroy the publishers."""
         for publisher in (self._objects, self._meshes, self._detections, self._markers):
             self._node.destroy_lifecycle_publisher(publisher)
+        if self._gaussians is not None:
+            self._gaussians.close()
         self._node.destroy_publisher(self._tf.pub_tf)
 
     def _publish_meshes(

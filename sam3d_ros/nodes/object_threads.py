@@ -133,9 +133,9 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation]]):
             return
         except FRAME_ERRORS as error:
             self._give_up("reconstruction", error, rest=True)
-            with self._condition:
-                # Requests that came meanwhile were not taken down: the newest frame asks again.
-                self._look_again = True
+        with self._condition:
+            # Requests that came meanwhile were not taken down: the newest frame asks again, or shows the new meshes.
+            self._look_again = True
 
     def _fill(self, order: Order) -> None:
         newest = self.newest
@@ -175,8 +175,6 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation]]):
             changed = self._pipeline.integrate(frame, estimates)
             self._mesh_stamps.update(dict.fromkeys(changed, frame.stamp))
         self._listener.reconstructed(len(instance_ids), 1e3 * (time.perf_counter() - began))
-        with self._condition:
-            self._look_again = True
 
     def _finish(self, order: Order, error: str) -> None:
         order.error = error

@@ -6,19 +6,15 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from rcl_interfaces.msg import SetParametersResult
-from rclpy.parameter import Parameter
-
 from sam3d_ros.nodes.body_outputs import BodyOutputs
 from sam3d_ros.nodes.body_settings import BodySettings
 from sam3d_ros.nodes.body_threads import BodyThreads
 from sam3d_ros.nodes.frame_inputs import FrameInputs, PeopleInputs
-from sam3d_ros.nodes.lifecycle import AutostartNode, run_nodes
-from sam3d_ros.nodes.scene_board import SceneBoard, SceneService
-from sam3d_ros.nodes.self_report import SelfReport, named_faults
-from sam3d_ros.nodes.setting_groups import declare_groups, with_changes
+from sam3d_ros.nodes.lifecycle import run_nodes
+from sam3d_ros.nodes.perception_node import PerceptionNode
+from sam3d_ros.nodes.scene_board import SceneBoard
+from sam3d_ros.nodes.self_report import named_faults
 from sam3d_ros.perception.body_tracking import BodyPipeline, Sighting, TrackedBody
-from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.joint_scene import SeenPeople
 from sam3d_ros.reconstruction.body_config import BodyNetworkConfig
 from sam3d_ros.reconstruction.errors import MissingWeightsError
@@ -28,40 +24,30 @@ if TYPE_CHECKING:
     from sam3d_ros.reconstruction.bodies import BodyNetworkReconstructor
 
 
-class Sam3dBodies(AutostartNode):
-    """Subscriptions, publishers and lifecycle; the work is done by the threads of `BodyThreads`.
+class Sam3dBodies(PerceptionNode[BodySettings]):
+    """Topics and service are those of `FrameInputs`, `BodyOutputs` and `SceneService`."""
 
-    Topics are those of `FrameInputs` and `BodyOutputs`; /diagnostics is told by `SelfReport`, also while the node could
-    not be configured.
-    """
+    _threads: BodyThreads | None
 
     def __init__(self, board: SceneBoard | None = None) -> None:
-        super().__init__("sam3d_bodies")
-        self._board = board or SceneBoard()
-        self._settings = declare_groups(self, BodySettings())
-        self.add_on_set_parameters_callback(self._change_settings)
-        self._report = SelfReport(self, self._summary)
-        self._target_frame = ""
+        super().__init__("sam3d_bodies", BodySettings(), board)
         self._reconstructor: BodyNetworkReconstructor | None = None
         self._pipeline: BodyPipeline | None = None
-        self._inputs: FrameInputs | None = None
         self._outputs: BodyOutputs | None = None
-        self._threads: BodyThreads | None = None
-        self._scene: SceneService | None = None
 
     def configure(self) -> None:
         settings = self._settings
         self._target_frame = settings.frames.target_frame
         humans = humans_messages(settings.node.humans)
         with named_faults():
-            self._reconstructor = _reconstructor(settings.body)
+            self._weights = self._reconstructor = _reconstructor(settings.body)
         self._pipeline = BodyPipeline(self._reconstructor, settings.people)
         self._threads = BodyThreads(self._pipeline, self)
         people = PeopleInputs(settings.people_inputs, self._reconstructor.skeleton.keypoints)
         self._inputs = FrameInputs(
             self, settings.inputs, settings.frames, settings.assembler, self._report, people
         )
-        self._report.inputs = self._inputs
+        self._held.callback(self._inputs.destroy)
         self._outputs = BodyOutputs(
             self,
             settings.people.max_people,
@@ -69,51 +55,42 @@ class Sam3dBodies(AutostartNode):
             surface_markers=settings.node.surface_markers,
             humans=humans,
         )
-        self._scene = SceneService(self, self._board)
+        self._held.callback(self._outputs.close)
+        super().configure()
         self.get_logger().info(
             f"people posed on {self._reconstructor.description}, tracked in "
             f"{self._target_frame or 'the frame of the image'}"
         )
 
     def activate(self) -> None:
-        assert self._reconstructor is not None and self._inputs is not None and self._threads is not None
-        with named_faults():
-            self._reconstructor.load()
+        super().activate()
         self._board.await_people()
-        self._inputs.open()
-        self._threads.start()
 
     def deactivate(self) -> None:
-        assert self._inputs is not None and self._threads is not None and self._outputs is not None
-        self._inputs.close()
-        self._threads.stop()
+        super().deactivate()
         self._board.show_people(None)
-        if self._threads.newest is not None:
+        if self._threads is not None and self._threads.newest is not None and self._outputs is not None:
             frame = self._threads.newest[0].frame
             self._outputs.clear(frame.stamp, self._frame_of(frame))
-        if self._settings.node.release_on_deactivate and self._reconstructor is not None:
-            self._reconstructor.release()
 
     def cleanup(self) -> None:
-        self._report.inputs = None
-        if self._inputs is not None:
-            self._inputs.destroy()
-        if self._outputs is not None:
-            self._outputs.close()
-        if self._scene is not None:
-            self._scene.close()
-        if self._reconstructor is not None:
-            self._reconstructor.release()
-        self._inputs = self._outputs = self._threads = self._pipeline = self._reconstructor = None
-        self._scene = None
+        super().cleanup()
+        self._pipeline = self._reconstructor = self._outputs = None
 
-    def refused(self, error: ValueError | OSError) -> None:
-        self._report.refused(error)
+    def retune(self, settings: BodySettings) -> None:
+        if self._pipeline is not None:
+            self._pipeline.config = settings.people
 
-    def next_frame(self, timeout: float) -> Frame | None:
-        """See `BodyListener`."""
-        assert self._inputs is not None
-        return self._inputs.next_frame(timeout)
+    def summary(self) -> tuple[str, dict[str, str]]:
+        newest = None if self._threads is None else self._threads.newest
+        count = 0 if newest is None else len(newest[1])
+        chosen = self._reconstructor
+        values = {
+            "bodies": str(count),
+            "reconstructor": "" if chosen is None else chosen.name,
+            "reconstructor note": "" if chosen is None else chosen.description,
+        }
+        return f"{count} bodies", values
 
     def sighted(self, sighting: Sighting, milliseconds: float) -> None:
         """See `BodyListener`."""
@@ -131,36 +108,6 @@ class Sam3dBodies(AutostartNode):
         self._outputs.publish(sighting, self._frame_of(frame), bodies)
         latencies.add("publish", 1e3 * (time.perf_counter() - began))
         latencies.add("stamp to bodies", (self.get_clock().now().nanoseconds - frame.stamp) / 1e6)
-
-    def failed(self, stage: str, error: Exception, details: str) -> None:
-        """See `BodyListener`."""
-        self._report.failed(stage, error, details)
-
-    def _change_settings(self, changed: list[Parameter]) -> SetParametersResult:
-        """Judge changed parameters; those of tracking hold at once, the others when the node is configured."""
-        try:
-            settings = with_changes(self._settings, {p.name: p.value for p in changed})
-        except ValueError as error:
-            return SetParametersResult(successful=False, reason=str(error))
-        self._settings = settings
-        if self._pipeline is not None:
-            self._pipeline.config = settings.people
-        return SetParametersResult(successful=True)
-
-    def _frame_of(self, frame: Frame) -> str:
-        """The frame that people are tracked and published in."""
-        return self._target_frame or frame.frame_id
-
-    def _summary(self) -> tuple[str, dict[str, str]]:
-        newest = None if self._threads is None else self._threads.newest
-        count = 0 if newest is None else len(newest[1])
-        chosen = self._reconstructor
-        values = {
-            "bodies": str(count),
-            "reconstructor": "" if chosen is None else chosen.name,
-            "reconstructor note": "" if chosen is None else chosen.description,
-        }
-        return f"{count} bodies", values
 
 
 def _reconstructor(config: BodyNetworkConfig) -> BodyNetworkReconstructor:
