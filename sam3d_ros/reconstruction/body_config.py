@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sam3d_ros.reconstruction.network_config import DTYPES, data_folder, missing_libraries
+from sam3d_ros.reconstruction.network_config import DTYPES, default_folder, missing_libraries
 
 #: Values of the field `mode`: bodies and then their hands from near, or bodies alone, which takes a third of the time.
 BODY_MODES = ("full", "body")
@@ -64,4 +64,4 @@ class BodyNetworkConfig:
 
 def default_body_folder() -> Path:
     """Where weights are looked for when nobody names a folder."""
-    return data_folder("body", BODY_FOLDER_VARIABLE)
+    return default_folder("body", BODY_FOLDER_VARIABLE)

@@ -101,13 +101,8 @@ class NetworkConfig:
         return missing_libraries()
 
 
-def default_folder() -> Path:
-    """Where weights are looked for when nobody names a folder."""
-    return data_folder("objects", FOLDER_VARIABLE)
-
-
-def data_folder(name: str, variable: str) -> Path:
-    """The folder that an environment variable names, or else one of this name where users keep data."""
+def default_folder(name: str = "objects", variable: str = FOLDER_VARIABLE) -> Path:
+    """Where weights are looked for when nobody names a folder: as the variable says, or where users keep data."""
     if named := os.environ.get(variable):
         return Path(named).expanduser()
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
