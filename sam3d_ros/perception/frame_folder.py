@@ -266,10 +266,10 @@ def _read_lidar(path: Path) -> NDArray[np.float32] | None:
     if not path.is_file():
         return None
     try:
-        loaded = np.load(path, allow_pickle=False)
-        arrays = (
-            {key: loaded[key] for key in loaded.files} if isinstance(loaded, np.lib.npyio.NpzFile) else {}
-        )
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            is_archive = isinstance(loaded, np.lib.npyio.NpzFile)
+            arrays = {key: loaded[key] for key in loaded.files} if is_archive else {}
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, struct.error) as error:
         raise FrameFolderError(
             f"{path} cannot be read ({_one_line(error)}): copy or save it again"
