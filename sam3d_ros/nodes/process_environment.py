@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 #: From this size on, glibc gives memory back to the system as soon as it is free; bytes. Below an image of 640x480, so
-#: that none of them leaves a hole in the heap, and above the masks, which are made and dropped by the dozen: each return
-#: costs new pages.
+#: that none of them leaves a hole in the heap, and above the masks, which come and go by the dozen: each return costs
+#: new pages.
 _LARGE = 1 << 19
 
 PROCESS_ENVIRONMENT: Mapping[str, str] = MappingProxyType(
