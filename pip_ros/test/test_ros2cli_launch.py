@@ -41,7 +41,8 @@ WORKER = """
 import os, signal, sys, time
 
 def leave(number, frame):
-    print("got", signal.Signals(number).name, flush=True)
+    # The print below may still be under way, and another one within it would be refused.
+    os.write(1, f"got {signal.Signals(number).name}\\n".encode())
     sys.exit(0)
 
 signal.signal(signal.SIGINT, leave)
