@@ -37,18 +37,18 @@ from sam3d_ros.geometry.mesh_files import read_mesh
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.geometry.surfaces import diameter, surface_distance, transformed
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
+from sam3d_ros.perception.fitting.refinement import distances, refine
+from sam3d_ros.perception.fitting.visible_surface import VisibleSurface
 from sam3d_ros.perception.frame import Frame
-from sam3d_ros.perception.frame_folder import TrueObject, read_frame_folder
 from sam3d_ros.perception.geometric.config import GeometricConfig
 from sam3d_ros.perception.geometric.footprint import smallest_rectangle
 from sam3d_ros.perception.geometric.occupancy import box_solid
 from sam3d_ros.perception.geometric.reconstructor import GeometricReconstructor
 from sam3d_ros.perception.geometric.segment import segment_instance
 from sam3d_ros.perception.geometric.support import find_support, place_on_ground
+from sam3d_ros.perception.judging.verdict import judge
 from sam3d_ros.perception.measurement import measure
-from sam3d_ros.perception.refinement import distances, refine
-from sam3d_ros.perception.verdict import judge
-from sam3d_ros.perception.visible_surface import VisibleSurface
+from sam3d_ros.perception.recorded.frame_folder import TrueObject, read_frame_folder
 from sam3d_ros.simulation.frames import camera_from_object, frame_from_depth
 from sam3d_ros.simulation.rendering import render
 from sam3d_ros.simulation.scenes import random_scene

@@ -21,7 +21,7 @@ from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
-from sam3d_ros.perception.tracks import TrackedObject
+from sam3d_ros.perception.tracking.tracks import TrackedObject
 from sam3d_ros.ros.camera_info import info_from_camera
 from sam3d_ros.ros.compressed_depth import depth_from_compressed
 from sam3d_ros.ros.faults import FaultLog

@@ -20,7 +20,7 @@ import numpy as np
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.pipeline import STAGES, ObjectPipeline, Observation
-from sam3d_ros.perception.tracks import TrackedObject
+from sam3d_ros.perception.tracking.tracks import TrackedObject
 from sam3d_ros.reconstruction.reconstructors import make_reconstructor
 from sam3d_ros.simulation.frames import frame_from_depth
 from sam3d_ros.simulation.rendering import render

@@ -8,9 +8,9 @@ from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.geometry.rig_parameters import RigParameters
-from sam3d_ros.perception.body_estimates import BodyEstimate, Skeleton
 from sam3d_ros.perception.estimates import ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.frame import Frame, PointsSource
+from sam3d_ros.perception.people.estimates import BodyEstimate, Skeleton
 
 #: Places in the body frame, metres: x out of the chest, y to the left, z to the head.
 KEYPOINTS = {

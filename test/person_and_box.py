@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.raycasting import RayScene
-from sam3d_ros.perception.frame_folder import read_frame_folder
+from sam3d_ros.perception.recorded.frame_folder import read_frame_folder
 
 CAMERA = Camera(320, 240, 310.0, 310.0, 164.0, 118.0)
 #: Their values in the label image.

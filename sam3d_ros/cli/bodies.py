@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from sam3d_ros.perception.body_alignment import BodyAlignment
-    from sam3d_ros.perception.body_estimates import BodyEstimate
     from sam3d_ros.perception.estimates import Verdict
     from sam3d_ros.perception.frame import Frame
+    from sam3d_ros.perception.people.alignment import BodyAlignment
+    from sam3d_ros.perception.people.estimates import BodyEstimate
 
 BODIES_FILE = "bodies.json"
 
@@ -81,7 +81,7 @@ def people_of(arguments: argparse.Namespace, frame: Frame) -> list[int]:
     Raises:
         InputError: one that was named is not in the frame, or an option lacks --bodies.
     """
-    from sam3d_ros.perception.frame_folder import PERSON
+    from sam3d_ros.perception.recorded.frame_folder import PERSON
 
     present = frame.instance_ids()
     named = arguments.people
@@ -117,7 +117,7 @@ def reconstruct_people(
     if obstacle := config.obstacle():
         raise MissingWeightsError(obstacle)
     require_networks()
-    from sam3d_ros.perception.body_alignment import alignment_of
+    from sam3d_ros.perception.people.alignment import alignment_of
     from sam3d_ros.reconstruction.bodies import BodyNetworkReconstructor
 
     try:

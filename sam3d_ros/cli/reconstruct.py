@@ -32,9 +32,9 @@ from sam3d_ros.reconstruction.network_config import RECONSTRUCTORS, default_fold
 if TYPE_CHECKING:
     from sam3d_ros.perception.estimates import ObjectEstimate
     from sam3d_ros.perception.frame import Frame
-    from sam3d_ros.perception.frame_folder import FrameFolder
     from sam3d_ros.perception.pipeline import ObjectPipeline
     from sam3d_ros.perception.reconstructor import Reconstructor
+    from sam3d_ros.perception.recorded.frame_folder import FrameFolder
 
 OBJECTS_FILE, SCENE_FILE, OVERLAY_FILE = "objects.json", "scene.glb", "overlay.png"
 _MESH_FILE = re.compile(r"object_\d+(_splats)?\.ply|body_\d+\.ply")
@@ -100,7 +100,7 @@ def run(arguments: argparse.Namespace) -> None:
         InputError: the frame or the output folder cannot be used.
     """
     # Imported when the verb runs: Open3D alone takes seconds, which --help and a wrong path need not wait for.
-    from sam3d_ros.perception.frame_folder import FrameFolderError, read_frame_folder
+    from sam3d_ros.perception.recorded.frame_folder import FrameFolderError, read_frame_folder
 
     try:
         folder = read_frame_folder(arguments.frame_dir)
@@ -194,7 +194,7 @@ def _named(frame: Frame, instance_id: int) -> str:
 
 def _in_metres(answers: Sequence[_Answer], bodies: Sequence[BodyAnswer]) -> list[_Answer]:
     """The objects in the scale of the people."""
-    from sam3d_ros.perception.body_alignment import firmest, in_scale_of_body
+    from sam3d_ros.perception.people.alignment import firmest, in_scale_of_body
 
     best = firmest([body.alignment for body in bodies])
     if best is None:
@@ -215,9 +215,9 @@ def _write(
 
     from sam3d_ros.geometry.mesh_files import write_ply
     from sam3d_ros.geometry.splats import write_splats
-    from sam3d_ros.perception.body_overlay import draw_skeletons
-    from sam3d_ros.perception.overlay import draw_overlay
-    from sam3d_ros.perception.scene import write_camera_scene
+    from sam3d_ros.perception.scenes.body_overlay import draw_skeletons
+    from sam3d_ros.perception.scenes.overlay import draw_overlay
+    from sam3d_ros.perception.scenes.scene_file import write_camera_scene
 
     for answer in answers:
         estimate = answer.estimate

@@ -12,7 +12,7 @@ from visualization_msgs.msg import MarkerArray
 from sam3d_ros.msg import BodyArray, BodyMesh
 from sam3d_ros.nodes.humans_outputs import HumansOutputs
 from sam3d_ros.nodes.person_topics import PersonTopics
-from sam3d_ros.perception.body_tracking import Sighting, TrackedBody
+from sam3d_ros.perception.people.pipeline import Sighting, TrackedBody
 from sam3d_ros.ros.body_markers import BodyMarkerBoard
 from sam3d_ros.ros.body_messages import body_array, body_frame, body_mesh, body_transforms, joint_state
 from sam3d_ros.ros.humans_messages import HumansMessages, human_transforms

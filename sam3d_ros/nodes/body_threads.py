@@ -11,8 +11,8 @@ from functools import partial
 from typing import Protocol
 
 from sam3d_ros.nodes.frame_threads import FRAME_ERRORS, Cancelled, FrameThreads, Listener
-from sam3d_ros.perception.body_tracking import BodyPipeline, Sighting, TrackedBody
 from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.people.pipeline import BodyPipeline, Sighting, TrackedBody
 
 
 class BodyListener(Listener, Protocol):

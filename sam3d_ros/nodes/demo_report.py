@@ -30,7 +30,7 @@ from sam3d_ros.msg import ObjectArray, ObjectMesh
 from sam3d_ros.nodes.demo_pictures import view_from_beside
 from sam3d_ros.nodes.demo_table import Box, Judgement, Row, rows, text
 from sam3d_ros.perception.estimates import ObjectEstimate
-from sam3d_ros.perception.overlay import draw_overlay
+from sam3d_ros.perception.scenes.overlay import draw_overlay
 from sam3d_ros.ros.camera_info import camera_from_info
 from sam3d_ros.ros.images import depth_from_image, rgb_from_image
 from sam3d_ros.ros.object_messages import ReceivedObject, mesh_from_message, objects_from_message

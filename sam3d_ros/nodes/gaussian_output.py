@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import PointCloud2
 
-from sam3d_ros.perception.tracks import TrackedObject
+from sam3d_ros.perception.tracking.tracks import TrackedObject
 from sam3d_ros.ros.object_messages import object_frame
 from sam3d_ros.ros.qos import qos_profile
 from sam3d_ros.ros.splat_clouds import splat_cloud

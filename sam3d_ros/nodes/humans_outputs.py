@@ -9,8 +9,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 
 from sam3d_ros.nodes.person_topics import PersonTopics
-from sam3d_ros.perception.body_tracking import TrackedBody
 from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.people.pipeline import TrackedBody
 from sam3d_ros.ros.humans_messages import HumansMessages, human_id
 from sam3d_ros.ros.qos import qos_profile
 

@@ -12,7 +12,7 @@ from visualization_msgs.msg import MarkerArray
 
 from sam3d_ros.msg import ObjectArray, ObjectMesh
 from sam3d_ros.nodes.gaussian_output import GaussianOutput
-from sam3d_ros.perception.tracks import TrackedObject
+from sam3d_ros.perception.tracking.tracks import TrackedObject
 from sam3d_ros.ros.markers import MarkerBoard
 from sam3d_ros.ros.object_messages import detection_array, object_array, object_mesh, object_transforms
 from sam3d_ros.ros.qos import qos_profile

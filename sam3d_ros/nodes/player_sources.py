@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import BODY_FROM_OPTICAL, Similarity
-from sam3d_ros.perception.frame_folder import FrameFolder, TrueObject, read_frame_folder
+from sam3d_ros.perception.recorded.frame_folder import FrameFolder, TrueObject, read_frame_folder
 from sam3d_ros.simulation.frames import camera_from_object
 from sam3d_ros.simulation.rendering import Rendering, render
 from sam3d_ros.simulation.scenes import Scene, random_scene

@@ -14,8 +14,8 @@ from sam3d_ros.nodes.lifecycle import run_nodes
 from sam3d_ros.nodes.perception_node import PerceptionNode
 from sam3d_ros.nodes.scene_board import SceneBoard
 from sam3d_ros.nodes.self_report import named_faults
-from sam3d_ros.perception.body_tracking import BodyPipeline, Sighting, TrackedBody
-from sam3d_ros.perception.joint_scene import SeenPeople
+from sam3d_ros.perception.people.pipeline import BodyPipeline, Sighting, TrackedBody
+from sam3d_ros.perception.scenes.joint_scene import SeenPeople
 from sam3d_ros.reconstruction.body_config import BodyNetworkConfig
 from sam3d_ros.reconstruction.errors import MissingWeightsError
 from sam3d_ros.ros.humans_messages import humans_messages

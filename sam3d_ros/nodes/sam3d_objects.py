@@ -15,8 +15,8 @@ from sam3d_ros.nodes.perception_node import PerceptionNode
 from sam3d_ros.nodes.scene_board import SceneBoard
 from sam3d_ros.nodes.self_report import named_faults
 from sam3d_ros.perception.frame import Frame
-from sam3d_ros.perception.joint_scene import SeenObjects
 from sam3d_ros.perception.pipeline import ObjectPipeline, Observation
+from sam3d_ros.perception.scenes.joint_scene import SeenObjects
 from sam3d_ros.reconstruction.reconstructors import Selection
 
 

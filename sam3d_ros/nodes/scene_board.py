@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rclpy.node import Node
 
-from sam3d_ros.perception.joint_scene import MOMENT, Scene, SeenObjects, SeenPeople, joined
+from sam3d_ros.perception.scenes.joint_scene import MOMENT, Scene, SeenObjects, SeenPeople, joined
 from sam3d_ros.srv import SaveScene
 
 #: No more images are remembered than this, however long people take: half a minute of a fast camera.

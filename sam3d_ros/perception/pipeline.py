@@ -21,17 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity, turned_covariance
-from sam3d_ros.perception.canonical_axes import with_axes_near
 from sam3d_ros.perception.estimates import ObjectEstimate, Verdict, VerdictState
-from sam3d_ros.perception.following import Follower, FollowingConfig
+from sam3d_ros.perception.fitting.canonical_axes import with_axes_near
+from sam3d_ros.perception.fitting.refinement import RefinementConfig, refine
 from sam3d_ros.perception.frame import Frame
-from sam3d_ros.perception.instances import InstanceView
+from sam3d_ros.perception.judging.verdict import VerdictThresholds, judge
 from sam3d_ros.perception.reconstructor import Progress, Reconstructor
-from sam3d_ros.perception.refinement import RefinementConfig, refine
-from sam3d_ros.perception.tracker import Tracker, TrackerConfig, TrackUpdate, camera_from_fixed
-from sam3d_ros.perception.tracks import Track, TrackedObject
-from sam3d_ros.perception.verdict import VerdictThresholds, judge
-from sam3d_ros.perception.versions import (
+from sam3d_ros.perception.tracking.following import Follower, FollowingConfig
+from sam3d_ros.perception.tracking.instances import InstanceView
+from sam3d_ros.perception.tracking.tracker import Tracker, TrackerConfig, TrackUpdate, camera_from_fixed
+from sam3d_ros.perception.tracking.tracks import Track, TrackedObject
+from sam3d_ros.perception.tracking.versions import (
     ReconstructionReason,
     VersionConfig,
     may_replace,

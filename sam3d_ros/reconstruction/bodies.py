@@ -19,12 +19,12 @@ from sam3d_ros.models.body.predictor import SAM3DBody
 from sam3d_ros.models.body.rig_files import RigError
 from sam3d_ros.models.devices import chosen_device, give_back_cached_memory
 from sam3d_ros.models.objects.checkpoints import DTYPES
-from sam3d_ros.perception.body_estimates import BodyEstimate, Skeleton, camera_from_body
 from sam3d_ros.perception.estimates import ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.frame import Frame
-from sam3d_ros.perception.geometric.rectification import rectified
 from sam3d_ros.perception.measurement import hiding_pixels, window_of
+from sam3d_ros.perception.people.estimates import BodyEstimate, Skeleton, camera_from_body
 from sam3d_ros.perception.reconstructor import Progress
+from sam3d_ros.perception.rectification import rectified
 from sam3d_ros.reconstruction.batches import in_batches, named_errors
 from sam3d_ros.reconstruction.body_config import BodyNetworkConfig
 from sam3d_ros.reconstruction.errors import MissingWeightsError

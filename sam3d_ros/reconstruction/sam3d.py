@@ -22,8 +22,8 @@ from sam3d_ros.models.objects.predictor import OUTPUTS, SAM3DObjects
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.geometric.reconstructor import unmeasured
-from sam3d_ros.perception.geometric.rectification import rectified
 from sam3d_ros.perception.reconstructor import Progress
+from sam3d_ros.perception.rectification import rectified
 from sam3d_ros.reconstruction.batches import in_batches, named_errors
 from sam3d_ros.reconstruction.network_config import NetworkConfig
 from sam3d_ros.reconstruction.schedules import geometry_schedule, refinement_schedule

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from sam3d_ros.perception.body_tracking import TrackedBody
+from sam3d_ros.perception.people.pipeline import TrackedBody
 from sam3d_ros.ros.body_messages import body_frame
 from sam3d_ros.ros.marker_serialization import serialized_with_points
 from sam3d_ros.ros.markers import STATE_COLORS

@@ -15,9 +15,9 @@ from std_msgs.msg import Header
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.rig_parameters import RigParameters
 from sam3d_ros.msg import Body, BodyArray, BodyMesh
-from sam3d_ros.perception.body_estimates import Skeleton
-from sam3d_ros.perception.body_tracking import TrackedBody
 from sam3d_ros.perception.estimates import Verdict
+from sam3d_ros.perception.people.estimates import Skeleton
+from sam3d_ros.perception.people.pipeline import TrackedBody
 from sam3d_ros.ros.flat_arrays import flat_array
 from sam3d_ros.ros.object_messages import verdict_from_message, verdict_message
 from sam3d_ros.ros.transforms import pose_message, similarity_from_pose, transform_message

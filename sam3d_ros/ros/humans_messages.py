@@ -17,8 +17,8 @@ from geometry_msgs.msg import TransformStamped
 from numpy.typing import NDArray
 from std_msgs.msg import Header
 
-from sam3d_ros.perception.body_tracking import TrackedBody
 from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.people.pipeline import TrackedBody
 from sam3d_ros.ros.object_messages import confidence
 from sam3d_ros.ros.stamps import header_message
 from sam3d_ros.ros.transforms import transform_message

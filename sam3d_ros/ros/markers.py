@@ -16,7 +16,7 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from sam3d_ros.perception.estimates import Verdict, VerdictState
-from sam3d_ros.perception.tracks import TrackedObject
+from sam3d_ros.perception.tracking.tracks import TrackedObject
 from sam3d_ros.ros.marker_serialization import serialized_with_points
 from sam3d_ros.ros.object_messages import fixed_from_box, object_frame, object_size
 from sam3d_ros.ros.stamps import nanoseconds

@@ -16,7 +16,7 @@ from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.msg import BodyMesh, ObjectArray, ObjectMesh, ReconstructedObject
 from sam3d_ros.msg import Verdict as VerdictMessage
 from sam3d_ros.perception.estimates import ScaleSource, Verdict, VerdictState
-from sam3d_ros.perception.tracks import TrackedObject
+from sam3d_ros.perception.tracking.tracks import TrackedObject
 from sam3d_ros.ros.flat_arrays import flat_array
 from sam3d_ros.ros.transforms import pose_message, similarity_from_pose, transform_message
 

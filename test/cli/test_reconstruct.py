@@ -23,7 +23,7 @@ from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.mesh_files import read_mesh
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.geometry.raycasting import RayScene
-from sam3d_ros.perception.frame_folder import read_frame_folder
+from sam3d_ros.perception.recorded.frame_folder import read_frame_folder
 
 WIDTH, HEIGHT = 320, 240
 CAMERA = Camera(WIDTH, HEIGHT, 300.0, 300.0, 159.5, 119.5)

@@ -19,8 +19,8 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.msg import BodyArray, BodyMesh
-from sam3d_ros.perception.body_estimates import BodyEstimate
-from sam3d_ros.perception.frame_folder import read_frame_folder
+from sam3d_ros.perception.people.estimates import BodyEstimate
+from sam3d_ros.perception.recorded.frame_folder import read_frame_folder
 from sam3d_ros.ros.body_markers import NAMESPACES
 from sam3d_ros.ros.body_messages import ReceivedBody, bodies_from_message
 from sam3d_ros.ros.object_messages import mesh_from_message

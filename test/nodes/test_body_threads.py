@@ -12,9 +12,9 @@ import pytest
 from analytic_bodies import labelled_frame, standing_body
 
 from sam3d_ros.nodes.body_threads import BodyThreads
-from sam3d_ros.perception.body_estimates import BodyEstimate
-from sam3d_ros.perception.body_tracking import BodyPipeline, Sighting, TrackedBody
 from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.people.estimates import BodyEstimate
+from sam3d_ros.perception.people.pipeline import BodyPipeline, Sighting, TrackedBody
 from sam3d_ros.perception.reconstructor import Progress
 
 

@@ -29,7 +29,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from sam3d_ros.action import Reconstruct
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.msg import ObjectArray, ObjectMesh, Verdict
-from sam3d_ros.perception.verdict import VerdictThresholds
+from sam3d_ros.perception.judging.verdict import VerdictThresholds
 from sam3d_ros.ros.object_messages import mesh_from_message, objects_from_message
 from sam3d_ros.ros.qos import qos_profile
 from sam3d_ros.ros.stamps import nanoseconds

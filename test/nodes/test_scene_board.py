@@ -11,10 +11,10 @@ from analytic_bodies import labelled_frame, standing_body
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.nodes.scene_board import LONGEST_MEMORY, SceneBoard
-from sam3d_ros.perception.body_tracking import TrackedBody
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
-from sam3d_ros.perception.joint_scene import SeenObjects, SeenPeople
-from sam3d_ros.perception.tracks import TrackedObject
+from sam3d_ros.perception.people.pipeline import TrackedBody
+from sam3d_ros.perception.scenes.joint_scene import SeenObjects, SeenPeople
+from sam3d_ros.perception.tracking.tracks import TrackedObject
 
 SECOND = 1_000_000_000
 

@@ -15,8 +15,8 @@ from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity, optical_from_pytorch3d
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.geometry.raycasting import RayScene
-from sam3d_ros.perception.body_alignment import align_body, aligned, in_scale_of_body, near
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
+from sam3d_ros.perception.people.alignment import align_body, aligned, in_scale_of_body, near
 
 TOLERANCE = 1e-4
 CAMERA = Camera(320, 240, 260.0, 260.0, 160.0, 120.0)

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sam3d_ros.geometry.frames import Similarity
-from sam3d_ros.perception.body_estimates import BodyEstimate, camera_from_body
-from sam3d_ros.perception.body_tracking import BodyPipeline, PeopleConfig
 from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.people.estimates import BodyEstimate, camera_from_body
+from sam3d_ros.perception.people.pipeline import BodyPipeline, PeopleConfig
 from sam3d_ros.perception.reconstructor import Progress
 
 SECOND = 1_000_000_000

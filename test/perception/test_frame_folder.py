@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sam3d_ros.geometry.raycasting import RayScene
 from sam3d_ros.perception.frame import PointsSource
-from sam3d_ros.perception.frame_folder import FrameFolderError, read_frame_folder
+from sam3d_ros.perception.recorded.frame_folder import FrameFolderError, read_frame_folder
 
 WIDTH, HEIGHT = 32, 24
 CAMERA = {

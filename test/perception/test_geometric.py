@@ -16,13 +16,13 @@ from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.geometry.surfaces import diameter, surface_distance, transformed
 from sam3d_ros.perception.estimates import ObjectEstimate, VerdictState
+from sam3d_ros.perception.fitting.refinement import distances
+from sam3d_ros.perception.fitting.visible_surface import VisibleSurface
 from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.geometric.config import GeometricConfig
 from sam3d_ros.perception.geometric.reconstructor import GeometricReconstructor
+from sam3d_ros.perception.judging.verdict import judge
 from sam3d_ros.perception.measurement import measure
-from sam3d_ros.perception.refinement import distances
-from sam3d_ros.perception.verdict import judge
-from sam3d_ros.perception.visible_surface import VisibleSurface
 
 SEEN_FROM = camera_above()
 RECONSTRUCTOR = GeometricReconstructor()

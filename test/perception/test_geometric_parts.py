@@ -20,11 +20,11 @@ from sam3d_ros.perception.geometric.footprint import (
     smallest_rectangle,
 )
 from sam3d_ros.perception.geometric.free_space import FreeSpace
-from sam3d_ros.perception.geometric.rectification import rectified
 from sam3d_ros.perception.geometric.sampling import sampled
 from sam3d_ros.perception.geometric.segment import segment_instance
 from sam3d_ros.perception.geometric.support import find_support
 from sam3d_ros.perception.geometric.symmetry import Symmetry, SymmetryKind, motions, moved
+from sam3d_ros.perception.rectification import rectified
 
 SEEN_FROM = camera_above()
 #: `camera_from_world` of a camera at the origin that looks along -z of the world.

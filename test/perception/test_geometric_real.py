@@ -12,13 +12,13 @@ from sam3d_ros.geometry.boxes import OrientedBox, box_iou
 from sam3d_ros.geometry.mesh_files import read_mesh
 from sam3d_ros.geometry.surfaces import diameter, surface_distance, transformed
 from sam3d_ros.perception.estimates import ObjectEstimate, VerdictState
+from sam3d_ros.perception.fitting.refinement import distances, refine
+from sam3d_ros.perception.fitting.visible_surface import VisibleSurface
 from sam3d_ros.perception.frame import Frame
-from sam3d_ros.perception.frame_folder import FrameFolder, read_frame_folder
 from sam3d_ros.perception.geometric.reconstructor import GeometricReconstructor
+from sam3d_ros.perception.judging.verdict import judge
 from sam3d_ros.perception.measurement import measure
-from sam3d_ros.perception.refinement import distances, refine
-from sam3d_ros.perception.verdict import judge
-from sam3d_ros.perception.visible_surface import VisibleSurface
+from sam3d_ros.perception.recorded.frame_folder import FrameFolder, read_frame_folder
 
 
 def answered(folder: FrameFolder) -> tuple[Frame, dict[int, ObjectEstimate]]:

@@ -18,11 +18,11 @@ from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.geometry.raycasting import RayScene
-from sam3d_ros.perception.body_tracking import TrackedBody
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.frame import Frame, PointsSource
-from sam3d_ros.perception.joint_scene import MOMENT, Scene, SeenObjects, SeenPeople, joined
-from sam3d_ros.perception.tracks import TrackedObject
+from sam3d_ros.perception.people.pipeline import TrackedBody
+from sam3d_ros.perception.scenes.joint_scene import MOMENT, Scene, SeenObjects, SeenPeople, joined
+from sam3d_ros.perception.tracking.tracks import TrackedObject
 
 CAMERA = Camera(320, 240, 260.0, 260.0, 160.0, 120.0)
 SECOND = 1_000_000_000

@@ -14,7 +14,7 @@ from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
-from sam3d_ros.perception.overlay import VERDICT_COLORS, draw_overlay, object_color, silhouettes
+from sam3d_ros.perception.scenes.overlay import VERDICT_COLORS, draw_overlay, object_color, silhouettes
 
 
 def estimate_of(thing: Thing, state: VerdictState = VerdictState.ACCEPTED) -> ObjectEstimate:

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sam3d_ros.geometry.frames import Similarity
-from sam3d_ros.perception.body_estimates import BodyEstimate
-from sam3d_ros.perception.body_tracking import BodyPipeline, PeopleConfig
 from sam3d_ros.perception.frame import Frame
-from sam3d_ros.perception.geometric.rectification import rectified
-from sam3d_ros.perception.prompting import matched_prompts
+from sam3d_ros.perception.people.estimates import BodyEstimate
+from sam3d_ros.perception.people.pipeline import BodyPipeline, PeopleConfig
+from sam3d_ros.perception.people.prompting import matched_prompts
 from sam3d_ros.perception.prompts import KeypointPrompt
 from sam3d_ros.perception.reconstructor import Progress
+from sam3d_ros.perception.rectification import rectified
 
 SECOND = 1_000_000_000
 HEIGHT, WIDTH = 120, 160

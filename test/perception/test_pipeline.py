@@ -25,9 +25,9 @@ from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.estimates import VerdictState
 from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.pipeline import NOT_SEEN, STAGES, ObjectPipeline, PipelineConfig
-from sam3d_ros.perception.tracker import TrackerConfig
-from sam3d_ros.perception.tracks import TrackedObject
-from sam3d_ros.perception.versions import ReconstructionReason, VersionConfig
+from sam3d_ros.perception.tracking.tracker import TrackerConfig
+from sam3d_ros.perception.tracking.tracks import TrackedObject
+from sam3d_ros.perception.tracking.versions import ReconstructionReason, VersionConfig
 from sam3d_ros.reconstruction.reconstructors import make_reconstructor
 from sam3d_ros.simulation.frames import frame_from_depth
 from sam3d_ros.simulation.rendering import render

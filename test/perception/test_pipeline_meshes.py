@@ -16,10 +16,10 @@ from sam3d_ros.geometry.mesh_files import read_mesh
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import ObjectEstimate, VerdictState
 from sam3d_ros.perception.frame import Frame, PointsSource
-from sam3d_ros.perception.frame_folder import read_frame_folder
 from sam3d_ros.perception.pipeline import ObjectPipeline, PipelineConfig
 from sam3d_ros.perception.reconstructor import Progress
-from sam3d_ros.perception.versions import ReconstructionReason, VersionConfig
+from sam3d_ros.perception.recorded.frame_folder import read_frame_folder
+from sam3d_ros.perception.tracking.versions import ReconstructionReason, VersionConfig
 from sam3d_ros.reconstruction.reconstructors import make_reconstructor
 
 

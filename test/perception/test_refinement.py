@@ -14,9 +14,9 @@ from standing_solids import box, camera_above, cylinder, exact_estimate, look, p
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import ObjectEstimate
+from sam3d_ros.perception.fitting.refinement import Refinement, RefinementConfig, refine, refine_pose
 from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.measurement import measure
-from sam3d_ros.perception.refinement import Refinement, RefinementConfig, refine, refine_pose
 
 SEEN_FROM = camera_above()
 BRICK, PLACE = box(0.16, 0.10, 0.12), placed(0.02, 0.01, 25)

@@ -13,11 +13,11 @@ from tracking_world import THREE_APART, TrueReconstructor, World
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.geometry.rig_parameters import RigParameters
-from sam3d_ros.perception.body_estimates import BodyEstimate, Skeleton
-from sam3d_ros.perception.body_tracking import TrackedBody
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
+from sam3d_ros.perception.people.estimates import BodyEstimate, Skeleton
+from sam3d_ros.perception.people.pipeline import TrackedBody
 from sam3d_ros.perception.pipeline import ObjectPipeline
-from sam3d_ros.perception.scene import write_camera_scene, write_fixed_scene
+from sam3d_ros.perception.scenes.scene_file import write_camera_scene, write_fixed_scene
 
 
 def boxes(path: Path) -> dict[str, np.ndarray]:

@@ -15,8 +15,8 @@ from tracking_world import mesh_of, wedge
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.geometry.splats import Splats
-from sam3d_ros.perception.canonical_axes import axis_rotations, with_axes_near
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
+from sam3d_ros.perception.fitting.canonical_axes import axis_rotations, with_axes_near
 
 VERDICT = Verdict(VerdictState.ACCEPTED, (), 1.0, 0.0, 1.0, 100, ScaleSource.DEPTH)
 rotations = st.integers(0, 2**31).map(lambda seed: Rotation.random(random_state=seed).as_matrix())

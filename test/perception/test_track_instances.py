@@ -11,7 +11,7 @@ from tracking_world import CAMERA, THREE_APART, World, box
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.frame import Frame, PointsSource
-from sam3d_ros.perception.instances import grid_stride, view_instances
+from sam3d_ros.perception.tracking.instances import grid_stride, view_instances
 
 
 def frame_of(labels: np.ndarray, depth: np.ndarray) -> Frame:

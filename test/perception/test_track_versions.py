@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tracking_world import SECOND, box
 
-from sam3d_ros.perception.association import AssociationConfig
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
-from sam3d_ros.perception.following import FollowingConfig
-from sam3d_ros.perception.instances import InstanceView
-from sam3d_ros.perception.tracker import TrackerConfig
-from sam3d_ros.perception.tracks import Track
-from sam3d_ros.perception.versions import (
+from sam3d_ros.perception.tracking.association import AssociationConfig
+from sam3d_ros.perception.tracking.following import FollowingConfig
+from sam3d_ros.perception.tracking.instances import InstanceView
+from sam3d_ros.perception.tracking.tracker import TrackerConfig
+from sam3d_ros.perception.tracking.tracks import Track
+from sam3d_ros.perception.tracking.versions import (
     ReconstructionReason,
     VersionConfig,
     may_replace,

@@ -14,7 +14,7 @@ from tracking_world import CAMERA, SECOND, THREE_APART, Thing, World, box
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.frame import Frame, PointsSource
-from sam3d_ros.perception.tracker import Tracker, TrackerConfig, TrackUpdate
+from sam3d_ros.perception.tracking.tracker import Tracker, TrackerConfig, TrackUpdate
 
 
 def ids_by_thing(update: TrackUpdate) -> dict[int, int]:

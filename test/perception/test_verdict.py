@@ -12,7 +12,7 @@ from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, VerdictState
 from sam3d_ros.perception.frame import Frame, PointsSource
-from sam3d_ros.perception.verdict import VerdictThresholds, judge
+from sam3d_ros.perception.judging.verdict import VerdictThresholds, judge
 
 SEEN_FROM = camera_above()
 BRICK, PLACE = box(0.16, 0.10, 0.12), placed(0.02, 0.01, 25)

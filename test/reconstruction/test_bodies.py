@@ -16,9 +16,9 @@ from safetensors.numpy import load_file  # noqa: E402
 
 from sam3d_ros.geometry.cameras import Camera  # noqa: E402
 from sam3d_ros.models.body.predictor import SAM3DBody  # noqa: E402
-from sam3d_ros.perception.body_estimates import BodyEstimate  # noqa: E402
 from sam3d_ros.perception.estimates import ScaleSource, VerdictState  # noqa: E402
 from sam3d_ros.perception.frame import Frame, PointsSource  # noqa: E402
+from sam3d_ros.perception.people.estimates import BodyEstimate  # noqa: E402
 from sam3d_ros.reconstruction.bodies import SKELETON, BodyNetworkReconstructor  # noqa: E402
 from sam3d_ros.reconstruction.body_config import BodyNetworkConfig, default_body_folder  # noqa: E402
 from sam3d_ros.reconstruction.errors import FullMemoryError, MissingWeightsError  # noqa: E402

@@ -11,7 +11,7 @@ from rig_kinematics import NamedAngles
 
 pytest.importorskip("torch", reason="requirements/models.txt is not installed")
 
-from sam3d_ros.perception.body_estimates import BodyEstimate
+from sam3d_ros.perception.people.estimates import BodyEstimate
 from sam3d_ros.reconstruction.bodies import SKELETON, BodyNetworkReconstructor
 from sam3d_ros.reconstruction.body_config import BodyNetworkConfig
 

@@ -15,8 +15,8 @@ from visualization_msgs.msg import Marker, MarkerArray
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.rig_parameters import RigParameters
 from sam3d_ros.msg import BodyArray, BodyMesh
-from sam3d_ros.perception.body_tracking import TrackedBody
 from sam3d_ros.perception.estimates import VerdictState
+from sam3d_ros.perception.people.pipeline import TrackedBody
 from sam3d_ros.ros.body_markers import NAMESPACES, BodyMarkerBoard, joint_marker, name_marker, skeleton_marker
 from sam3d_ros.ros.body_messages import bodies_from_message, body_array, body_mesh, body_transforms
 from sam3d_ros.ros.object_messages import mesh_from_message

@@ -18,9 +18,9 @@ from rclpy.serialization import deserialize_message, serialize_message
 from rclpy.validate_full_topic_name import validate_full_topic_name
 
 from sam3d_ros.geometry.frames import Similarity
-from sam3d_ros.perception.body_tracking import TrackedBody
 from sam3d_ros.perception.estimates import VerdictState
 from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.people.pipeline import TrackedBody
 from sam3d_ros.ros import humans_messages as module
 from sam3d_ros.ros.body_messages import body_transforms
 from sam3d_ros.ros.humans_messages import (

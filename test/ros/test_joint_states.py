@@ -11,8 +11,8 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import JointState
 
 from sam3d_ros.geometry.frames import Similarity
-from sam3d_ros.perception.body_estimates import BodyEstimate
-from sam3d_ros.perception.body_tracking import TrackedBody
+from sam3d_ros.perception.people.estimates import BodyEstimate
+from sam3d_ros.perception.people.pipeline import TrackedBody
 from sam3d_ros.ros.body_messages import joint_state
 from sam3d_ros.ros.stamps import header_message
 

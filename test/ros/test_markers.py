@@ -16,7 +16,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
-from sam3d_ros.perception.tracks import TrackedObject
+from sam3d_ros.perception.tracking.tracks import TrackedObject
 from sam3d_ros.ros.marker_serialization import serialized_with_points
 from sam3d_ros.ros.markers import AXES, MESH, NAMESPACES, TEXT, MarkerBoard
 from sam3d_ros.ros.stamps import header_message

@@ -18,7 +18,7 @@ from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.msg import ObjectArray, ObjectMesh
 from sam3d_ros.msg import Verdict as VerdictMessage
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
-from sam3d_ros.perception.tracks import TrackedObject
+from sam3d_ros.perception.tracking.tracks import TrackedObject
 from sam3d_ros.ros.object_messages import (
     confidence,
     detection_array,

@@ -15,7 +15,7 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from sam3d_ros.perception.tracker import TrackerConfig
+from sam3d_ros.perception.tracking.tracker import TrackerConfig
 from sam3d_ros.ros import parameters
 from sam3d_ros.ros.frame_assembler import AssemblerConfig
 from sam3d_ros.ros.frame_builder import FrameBuilderConfig

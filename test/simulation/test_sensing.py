@@ -16,7 +16,7 @@ from sam3d_ros.geometry.pointmaps import depth_of, points_from_depth
 from sam3d_ros.geometry.raycasting import RayScene
 from sam3d_ros.geometry.surfaces import distance_to_surface, surface_distance, transformed
 from sam3d_ros.perception.frame import PointsSource
-from sam3d_ros.perception.frame_folder import read_frame_folder
+from sam3d_ros.perception.recorded.frame_folder import read_frame_folder
 from sam3d_ros.simulation import shapes
 from sam3d_ros.simulation.export import write_frame_folder
 from sam3d_ros.simulation.frames import camera_from_object, frame_from_depth, frame_from_lidar

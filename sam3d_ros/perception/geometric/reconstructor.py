@@ -16,10 +16,10 @@ from sam3d_ros.perception.geometric.completion import Completion, complete
 from sam3d_ros.perception.geometric.config import GeometricConfig
 from sam3d_ros.perception.geometric.footprint import natural_rectangle
 from sam3d_ros.perception.geometric.occupancy import Solid, box_solid
-from sam3d_ros.perception.geometric.rectification import rectified
 from sam3d_ros.perception.geometric.segment import Segment, segment_instance
 from sam3d_ros.perception.geometric.support import find_support
 from sam3d_ros.perception.reconstructor import Progress
+from sam3d_ros.perception.rectification import rectified
 
 Array = NDArray[np.float64]
 

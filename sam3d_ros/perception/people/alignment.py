@@ -16,9 +16,9 @@ from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.geometry.raycasting import RayScene
-from sam3d_ros.perception.body_estimates import BodyEstimate
 from sam3d_ros.perception.estimates import ObjectEstimate
 from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.people.estimates import BodyEstimate
 
 Array = NDArray[np.float64]
 

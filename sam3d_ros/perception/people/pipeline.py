@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity
-from sam3d_ros.perception.association import AssociationConfig
-from sam3d_ros.perception.body_estimates import BodyEstimate, BodyReconstructor
-from sam3d_ros.perception.bounds import bounded, check_bounds
+from sam3d_ros.perception.bounded_fields import bounded, check_bounds
 from sam3d_ros.perception.frame import Frame
-from sam3d_ros.perception.prompting import matched_prompts
+from sam3d_ros.perception.people.estimates import BodyEstimate, BodyReconstructor
+from sam3d_ros.perception.people.prompting import matched_prompts
 from sam3d_ros.perception.reconstructor import Progress
-from sam3d_ros.perception.tracker import Tracker, TrackerConfig
+from sam3d_ros.perception.tracking.association import AssociationConfig
+from sam3d_ros.perception.tracking.tracker import Tracker, TrackerConfig
 
 _IDENTITY = Similarity()
 #: Share of the width and height of a box in which what is measured is the person and not what is behind.

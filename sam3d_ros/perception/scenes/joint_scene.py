@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from sam3d_ros.geometry.frames import Similarity
-from sam3d_ros.perception.body_alignment import BodyAlignment, alignment_of, firmest, in_scale_of_body
-from sam3d_ros.perception.body_tracking import TrackedBody
 from sam3d_ros.perception.frame import Frame
-from sam3d_ros.perception.scene import write_camera_scene, write_fixed_scene
-from sam3d_ros.perception.tracks import TrackedObject
+from sam3d_ros.perception.people.alignment import BodyAlignment, alignment_of, firmest, in_scale_of_body
+from sam3d_ros.perception.people.pipeline import TrackedBody
+from sam3d_ros.perception.scenes.scene_file import write_camera_scene, write_fixed_scene
+from sam3d_ros.perception.tracking.tracks import TrackedObject
 
 #: Stamps no further apart than this are one moment: who walks comes ten centimetres far. Nanoseconds.
 MOMENT = 100_000_000

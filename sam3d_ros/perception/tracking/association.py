@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from sam3d_ros.perception.bounds import bounded, check_bounds
-from sam3d_ros.perception.instances import InstanceView
+from sam3d_ros.perception.bounded_fields import bounded, check_bounds
+from sam3d_ros.perception.tracking.instances import InstanceView
 
 #: Cost of leaving a track without an instance; a match has to be cheaper.
 _MISS_COST = 1.0

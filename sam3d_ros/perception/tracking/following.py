@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sam3d_ros.geometry.frames import Similarity
-from sam3d_ros.perception.bounds import bounded, check_bounds
+from sam3d_ros.perception.bounded_fields import bounded, check_bounds
 from sam3d_ros.perception.estimates import ObjectEstimate, Verdict, VerdictState
+from sam3d_ros.perception.fitting.refinement import REFINEMENT_REASONS, RefinementConfig, refine
+from sam3d_ros.perception.fitting.visible_surface import VisibleSurface
 from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.judging.verdict import VerdictThresholds, judge
 from sam3d_ros.perception.measurement import sensor_noise
-from sam3d_ros.perception.refinement import REFINEMENT_REASONS, RefinementConfig, refine
-from sam3d_ros.perception.verdict import VerdictThresholds, judge
-from sam3d_ros.perception.visible_surface import VisibleSurface
 
 #: About so many vertices are projected to find the box of a mesh, and so many points give its distance.
 _SAMPLE_VERTICES, _SAMPLE_POINTS = 1500, 200

@@ -9,10 +9,10 @@ import numpy as np
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.mesh_files import ScenePart, write_glb
-from sam3d_ros.perception.body_estimates import BodyEstimate
-from sam3d_ros.perception.body_tracking import TrackedBody
 from sam3d_ros.perception.estimates import ObjectEstimate
-from sam3d_ros.perception.tracks import TrackedObject
+from sam3d_ros.perception.people.estimates import BodyEstimate
+from sam3d_ros.perception.people.pipeline import TrackedBody
+from sam3d_ros.perception.tracking.tracks import TrackedObject
 
 #: Optical frame (x right, y down, z forward) to a z-up frame with the same right: (x, y, z) -> (x, z, -y). In the
 #: y-up file this is the glTF camera (x right, y up, z backward), so that a viewer opens on what the camera saw.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.estimates import ObjectEstimate, Verdict, VerdictState
-from sam3d_ros.perception.instances import InstanceView
+from sam3d_ros.perception.tracking.instances import InstanceView
 
 _NANOSECONDS = 1e-9
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam3d_ros.geometry.cameras import Camera
-from sam3d_ros.perception.body_estimates import BodyEstimate
-from sam3d_ros.perception.overlay import object_color
+from sam3d_ros.perception.people.estimates import BodyEstimate
+from sam3d_ros.perception.scenes.overlay import object_color
 
 #: Height of an image for which lines are one unit thick.
 _REFERENCE_HEIGHT = 480

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
-from sam3d_ros.perception.association import AssociationConfig, Expectation, associate
-from sam3d_ros.perception.bounds import bounded, check_bounds
+from sam3d_ros.perception.bounded_fields import bounded, check_bounds
+from sam3d_ros.perception.fitting.visible_surface import VisibleSurface
 from sam3d_ros.perception.frame import Frame
-from sam3d_ros.perception.instances import InstanceView, InstanceViews, grid_stride, view_instances
-from sam3d_ros.perception.tracks import Track
-from sam3d_ros.perception.visible_surface import VisibleSurface
+from sam3d_ros.perception.tracking.association import AssociationConfig, Expectation, associate
+from sam3d_ros.perception.tracking.instances import InstanceView, InstanceViews, grid_stride, view_instances
+from sam3d_ros.perception.tracking.tracks import Track
 
 _IDENTITY = Similarity()
 #: So many instances of a frame are looked at, whatever the number of objects that may be tracked.

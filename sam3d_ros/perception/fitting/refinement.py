@@ -19,9 +19,9 @@ from scipy.spatial.transform import Rotation
 from sam3d_ros.geometry.frames import Similarity, orthonormalized
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import ObjectEstimate
+from sam3d_ros.perception.fitting.visible_surface import VisibleSurface
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.measurement import Measurement, measure
-from sam3d_ros.perception.visible_surface import VisibleSurface
 
 Array = NDArray[np.float64]
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from sam3d_ros.geometry.boxes import OrientedBox
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
+from sam3d_ros.perception.fitting.refinement import distances
+from sam3d_ros.perception.fitting.visible_surface import VisibleSurface
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.measurement import Window, hiding_pixels, measure
-from sam3d_ros.perception.refinement import distances
-from sam3d_ros.perception.visible_surface import VisibleSurface
 
 #: Reasons that the figures of a frame give; they are found anew at each judgement.
 FIGURE_REASONS = (

@@ -14,7 +14,7 @@ from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import ObjectEstimate, VerdictState
-from sam3d_ros.perception.visible_surface import VisibleSurface
+from sam3d_ros.perception.fitting.visible_surface import VisibleSurface
 
 Color = tuple[int, int, int]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from sam3d_ros.perception.bounds import bounded, check_bounds
+from sam3d_ros.perception.bounded_fields import bounded, check_bounds
 from sam3d_ros.perception.estimates import Verdict, VerdictState
-from sam3d_ros.perception.tracks import Track
+from sam3d_ros.perception.tracking.tracks import Track
 
 _NANOSECONDS = 1e-9
 #: Retries become no rarer after this many doublings of the interval.

@@ -1,0 +1,1 @@
+"""Poses against what is measured."""

@@ -1,0 +1,1 @@
+"""Objects and people together: files and pictures."""

@@ -1,0 +1,1 @@
+"""Objects that keep their id from frame to frame."""
