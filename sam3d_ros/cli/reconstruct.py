@@ -161,6 +161,8 @@ def _object_ids(folder: FrameFolder, frame: Frame, people: Collection[int], *, r
 
 def _reconstruct(pipeline: ObjectPipeline, frame: Frame, ids: Sequence[int]) -> list[_Answer]:
     """Objects one by one, or, where they share work, all at once."""
+    from sam3d_ros.perception.evidence import cut
+
     if pipeline.reconstructor.name == "geometric":
         batches = [[instance_id] for instance_id in ids]
     else:
@@ -175,7 +177,7 @@ def _reconstruct(pipeline: ObjectPipeline, frame: Frame, ids: Sequence[int]) -> 
                 line.update(len(answers) + int(done), rest, f"{subject}: {stage}")
 
             start = time.perf_counter()
-            estimates = pipeline.reconstruct(frame, batch, progress=show)
+            estimates = pipeline.reconstruct(cut(frame, batch), progress=show)
             seconds = (time.perf_counter() - start) / len(batch)
             for estimate in estimates:
                 answers.append(_Answer(estimate, seconds))

@@ -114,6 +114,15 @@ class Camera:
         u, v = pixels[..., 0], pixels[..., 1]
         return (u >= -0.5) & (u < self.width - 0.5) & (v >= -0.5) & (v < self.height - 0.5)
 
+    @property
+    def is_distorted(self) -> bool:
+        """Whether the lens bends straight lines."""
+        return self.distortion_model != "none" and any(self.distortion)
+
+    def undistorted(self) -> Camera:
+        """The pinhole with the same K."""
+        return replace(self, distortion_model="none", distortion=())
+
     def resized(self, width: int, height: int) -> Camera:
         """The camera of the same image sampled to another size."""
         sx, sy = width / self.width, height / self.height

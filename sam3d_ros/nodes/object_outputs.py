@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rclpy.lifecycle import LifecycleNode
@@ -66,19 +66,16 @@ class ObjectOutputs:
         self._sent: dict[int, _SentMesh] = {}
         self._sent_count = 0
 
-    def publish(
-        self, stamp: int, frame_id: str, objects: Sequence[TrackedObject], mesh_stamps: Mapping[int, int]
-    ) -> None:
+    def publish(self, stamp: int, frame_id: str, objects: Sequence[TrackedObject]) -> None:
         """Publish the objects at a stamp: meshes and frames before what refers to them.
 
         Args:
             stamp: of the image, nanoseconds.
             frame_id: the frame that the objects are tracked in.
             objects: all of them; one that is missing has been deleted.
-            mesh_stamps: id -> stamp of the image that its mesh was made from, nanoseconds.
         """
         header = header_message(stamp, frame_id)
-        self._publish_meshes(frame_id, objects, mesh_stamps)
+        self._publish_meshes(frame_id, objects)
         if objects:
             self._tf.sendTransform(object_transforms(objects, header))
         self._objects.publish(object_array(objects, header))
@@ -104,15 +101,13 @@ class ObjectOutputs:
             self._gaussians.close()
         self._node.destroy_publisher(self._tf.pub_tf)
 
-    def _publish_meshes(
-        self, frame_id: str, objects: Sequence[TrackedObject], mesh_stamps: Mapping[int, int]
-    ) -> None:
+    def _publish_meshes(self, frame_id: str, objects: Sequence[TrackedObject]) -> None:
         for track_id in self._sent.keys() - {tracked.track_id for tracked in objects}:
             del self._sent[track_id]
         for tracked in objects:
             sent = self._sent.get(tracked.track_id)
             if sent is None or sent.version != tracked.mesh_version:
-                header = header_message(mesh_stamps[tracked.track_id], frame_id)
+                header = header_message(tracked.mesh_stamp, frame_id)
                 self._send_mesh(tracked.track_id, tracked.mesh_version, object_mesh(tracked, header))
         # The oldest first: what is sent again makes the others older.
         for track_id, sent in sorted(self._sent.items(), key=lambda item: item[1].number):

@@ -8,14 +8,14 @@ its objects, too.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 from sam3d_ros.nodes.frame_threads import FRAME_ERRORS, Cancelled, FrameThreads, Job, Listener
+from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.pipeline import ObjectPipeline, Observation
 from sam3d_ros.perception.reconstructor import Progress
@@ -68,9 +68,6 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation]]):
         self._look_again = False
         self._order: Order | None = None
         self._made: Order | None = None
-        # A mesh and the stamp it was made from become known in one step.
-        self._exchange = threading.Lock()
-        self._mesh_stamps: dict[int, int] = {}
 
     def stop(self) -> None:
         super().stop()
@@ -92,11 +89,6 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation]]):
         """Whether an order is under way."""
         return self._order is not None or self._made is not None
 
-    @property
-    def mesh_stamps(self) -> Mapping[int, int]:
-        """Track id -> stamp of the image that its mesh was made from, nanoseconds."""
-        return self._mesh_stamps
-
     def _next_frame(self) -> Frame | None:
         with self._condition:
             again, self._look_again = self._look_again, False
@@ -106,18 +98,15 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation]]):
         # An order made before this look is shown by it; one that is made meanwhile may not be.
         made = self._made
         try:
-            with self._exchange:
-                observation = self._pipeline.observe(frame)
-                for track_id in observation.deleted:
-                    self._mesh_stamps.pop(track_id, None)
+            observation = self._pipeline.observe(frame)
         except FRAME_ERRORS as error:
             self._give_up("tracking", error)
             return
         self.newest = (frame, observation)
         with self._condition:
             if observation.requests and not self._is_busy:
-                wanted = [request.instance_id for request in observation.requests]
-                self._ask(partial(self._run_batch, frame, wanted))
+                wanted = [request.evidence for request in observation.requests]
+                self._ask(partial(self._run_batch, wanted))
         self._listener.observed(frame, observation)
         if made is not None:
             made.result = self.newest
@@ -126,9 +115,9 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation]]):
     def _next_job(self) -> Job | None:
         return super()._next_job() if self._order is None else partial(self._fill, self._order)
 
-    def _run_batch(self, frame: Frame, instance_ids: Sequence[int]) -> None:
+    def _run_batch(self, evidence: Sequence[Evidence]) -> None:
         try:
-            self._make(frame, instance_ids, None)
+            self._make(evidence, None)
         except Cancelled:
             return
         except FRAME_ERRORS as error:
@@ -142,8 +131,8 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation]]):
         if newest is None:
             self._finish(order, "no frame has been seen yet: check that image, labels and camera_info arrive")
             return
-        frame, observation = newest
-        track_of = {instance: track for track, instance in observation.instances.items()}
+        observation = newest[1]
+        track_of = {piece.instance_id: track for track, piece in observation.evidence.items()}
         instance_ids = list(order.instance_ids) or sorted(track_of)
         unknown = [instance for instance in instance_ids if instance not in track_of]
         if unknown:
@@ -152,7 +141,8 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation]]):
             )
             return
         try:
-            self._make(frame, instance_ids, order.progress)
+            wanted = [observation.evidence[track_of[instance]] for instance in instance_ids]
+            self._make(wanted, order.progress)
         except Cancelled:
             self._finish(order, "cancelled")
         except FRAME_ERRORS as error:
@@ -163,18 +153,16 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation]]):
             with self._condition:
                 self._order, self._made, self._look_again = None, order, True
 
-    def _make(self, frame: Frame, instance_ids: Sequence[int], progress: Progress | None) -> None:
+    def _make(self, evidence: Sequence[Evidence], progress: Progress | None) -> None:
         def report(stage: str, share: float) -> None:
             self._go_on(stage, share)
             if progress is not None:
                 progress(stage, share)
 
         began = time.perf_counter()
-        estimates = self._pipeline.reconstruct(frame, instance_ids, progress=report)
-        with self._exchange:
-            changed = self._pipeline.integrate(frame, estimates)
-            self._mesh_stamps.update(dict.fromkeys(changed, frame.stamp))
-        self._listener.reconstructed(len(instance_ids), 1e3 * (time.perf_counter() - began))
+        estimates = self._pipeline.reconstruct(evidence, progress=report)
+        self._pipeline.integrate(evidence, estimates)
+        self._listener.reconstructed(len(evidence), 1e3 * (time.perf_counter() - began))
 
     def _finish(self, order: Order, error: str) -> None:
         order.error = error

@@ -100,7 +100,7 @@ class Sam3dObjects(PerceptionNode[Settings]):
             )
         )
         began = time.perf_counter()
-        self._outputs.publish(observation.stamp, frame_id, observation.objects, self._threads.mesh_stamps)
+        self._outputs.publish(observation.stamp, frame_id, observation.objects)
         self._report.latencies.add("publish", 1e3 * (time.perf_counter() - began))
         for stage, milliseconds in observation.milliseconds.items():
             self._report.latencies.add("track" if stage == "total" else stage, milliseconds)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.estimates import ScaleSource
+from sam3d_ros.perception.instance_table import instance_table
 from sam3d_ros.perception.prompts import KeypointPrompt
 
 
@@ -94,25 +95,17 @@ class Frame:
     @property
     def scale_source(self) -> ScaleSource:
         """What the size of something rests on that is measured by the points of this frame."""
-        return _SCALE_SOURCES[self.points_source] if self.is_metric else ScaleSource.PRIOR
+        return scale_source(self.points_source, is_metric=self.is_metric)
 
     def without_points(self) -> Frame:
         """The same as seen by the camera alone."""
         return replace(self, points=np.full_like(self.points, np.nan), points_source=PointsSource.NONE)
 
-    def instance_areas(self) -> NDArray[np.int64]:
-        """(N,) pixels of each instance, N - 1 being the largest id in the image; of 0, pixels of no instance."""
-        flat = self.labels.ravel()
-        # Labels come in runs, a few for each row: counting these is ten times as quick as counting pixels.
-        starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
-        lengths = np.diff(starts, append=len(flat))
-        return np.bincount(flat[starts], weights=lengths).astype(np.int64)
-
     def instance_ids(self) -> list[int]:
         """The instances that have a box or at least one pixel, ascending."""
         if self.boxes:
             return sorted(self.boxes)
-        return [int(i) for i in np.flatnonzero(self.instance_areas()) if i != 0]
+        return [int(i) for i in instance_table(self.labels).ids]
 
     def mask(self, instance_id: int) -> NDArray[np.bool_]:
         """(H, W) pixels of one instance; all of those in its box where a box tells it."""
@@ -130,6 +123,11 @@ class Frame:
         """Rows and columns of the pixels whose centres lie in the box of an instance; at least one of each."""
         x1, y1, x2, y2 = self.boxes[instance_id].tolist()
         return _within(y1, y2, self.camera.height), _within(x1, x2, self.camera.width)
+
+
+def scale_source(source: PointsSource, *, is_metric: bool) -> ScaleSource:
+    """What the size of something rests on that is measured by points of a sensor."""
+    return _SCALE_SOURCES[source] if is_metric else ScaleSource.PRIOR
 
 
 def _within(low: float, high: float, count: int) -> slice:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sam3d_ros.perception.frame import Frame, PointsSource
+from sam3d_ros.perception.frame import PointsSource
+from sam3d_ros.perception.window import Window
 
 Array = NDArray[np.float64]
 
@@ -45,76 +45,6 @@ def sensor_noise(source: PointsSource, depth: float) -> float:
     if source is PointsSource.LIDAR:
         return _LIDAR_NOISE
     return _DEPTH_NOISE_FLOOR + _DEPTH_NOISE_GROWTH * depth**2
-
-
-@dataclass(frozen=True, eq=False)
-class Window:
-    """The part of the image around an instance: rows `top` to `bottom`, columns `left` to `right`, ends excluded."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    @property
-    def area(self) -> int:
-        """Pixels."""
-        return (self.bottom - self.top) * (self.right - self.left)
-
-    @property
-    def step(self) -> int:
-        """Every how many pixels are enough to see the outline of what is in the window."""
-        return max(1, max(self.bottom - self.top, self.right - self.left) // _OUTLINE_PIXELS)
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """Index of the window in an image."""
-        return slice(self.top, self.bottom), slice(self.left, self.right)
-
-    def including(self, pixels: NDArray[np.floating], shape: tuple[int, int]) -> Window:
-        """The window widened to hold (N, 2) pixels u, v as far as they lie in an image of (height, width)."""
-        known = pixels[np.isfinite(pixels[:, 0])]
-        if len(known) == 0:
-            return self
-        (left, top), (right, bottom) = known.min(axis=0), known.max(axis=0)
-        return Window(
-            int(np.clip(np.floor(top), 0, self.top)),
-            int(np.clip(np.ceil(bottom) + 1, self.bottom, shape[0])),
-            int(np.clip(np.floor(left), 0, self.left)),
-            int(np.clip(np.ceil(right) + 1, self.right, shape[1])),
-        )
-
-    def touches_border(self, mask: NDArray[np.bool_], shape: tuple[int, int]) -> bool:
-        """Whether a mask, given inside this window, reaches the border of an image of (height, width)."""
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        if len(rows) == 0:
-            return False
-        return bool(
-            self.top + rows[0] == 0
-            or self.left + columns[0] == 0
-            or self.top + rows[-1] == shape[0] - 1
-            or self.left + columns[-1] == shape[1] - 1
-        )
-
-
-def window_of(mask: NDArray[np.bool_]) -> Window:
-    """The box of a mask with a margin for its rim.
-
-    Raises:
-        ValueError: the mask is empty.
-    """
-    left, top, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
-    if width == 0:
-        raise ValueError(
-            "the instance has no pixel in this frame: ask only for ids of `Frame.instance_ids()`"
-        )
-    margin = max(_RIM_PIXELS, int(np.ceil(_RIM_SHARE * max(width, height))))
-    return Window(
-        max(0, top - margin),
-        min(mask.shape[0], top + height + margin),
-        max(0, left - margin),
-        min(mask.shape[1], left + width + margin),
-    )
 
 
 def hiding_pixels(
@@ -179,15 +109,13 @@ class Measurement:
         points: (N, 3) metres, on the instance.
         noise: standard deviation of a point along its ray, metres; NaN without points.
         count: measured pixels on the instance, of which `points` are a sample.
-        window: the part of the image that was looked at.
-        touches_border: whether the mask reaches the border of the image.
+        window: the part of the image that was looked at: the box of the instance, and its rim.
     """
 
     points: Array
     noise: float
     count: int
     window: Window
-    touches_border: bool
     _cutout: _Cutout
 
     @cached_property
@@ -195,85 +123,92 @@ class Measurement:
         """The border of the instance; found at the first question, for an object at rest is never asked."""
         cutout = self._cutout
         hiding = hiding_pixels(cutout.mask, cutout.labels, cutout.depth)
-        rim, inward = _rim(cutout.mask, hiding, cutout.rays, cutout.max_points)
-        seam = _seam(cutout.mask, cutout.measured, hiding, cutout.depth, cutout.rays, cutout.max_points // 2)
+        rim, inward = _rim(cutout.mask, hiding, cutout.rays, cutout.count)
+        seam = _seam(cutout.mask, cutout.measured, hiding, cutout.depth, cutout.rays, cutout.count // 2)
         return Outline(seam, rim, inward)
 
 
 @dataclass(frozen=True, eq=False)
 class _Cutout:
-    """The pixels of a window that the outline is found in."""
+    """The pixels of a window that the outline is found in, and about how many of each kind to take."""
 
     mask: NDArray[np.bool_]
     measured: NDArray[np.bool_]
     labels: NDArray[np.uint16]
     depth: NDArray[np.float32]
     rays: NDArray[np.float32]
-    max_points: int
+    count: int
 
 
-#: Answers of `measure`, as long as their frames live.
-_MEASURED: WeakKeyDictionary[Frame, dict[tuple[int, int], Measurement]] = WeakKeyDictionary()
-
-
-def measure(frame: Frame, instance_id: int, *, max_points: int) -> Measurement:
+def measured(
+    *,
+    mask: NDArray[np.bool_],
+    labels: NDArray[np.uint16],
+    points: NDArray[np.float32],
+    rays: NDArray[np.float32],
+    box: Window,
+    window: Window,
+    source: PointsSource,
+    focal: float,
+    count: int,
+) -> Measurement:
     """Sample an instance's measured points, and the pixels around it that it does not cover.
 
-    The answer is kept as long as the frame lives, for refinement and verdict ask the same.
-
     Args:
-        frame: the measurement.
-        instance_id: value of its pixels in `frame.labels`.
-        max_points: about how many points and rim pixels at most.
-
-    Raises:
-        ValueError: the instance has no pixel.
+        mask: (h, w) pixels of the instance in the window.
+        labels: (h, w) instances.
+        points: (h, w, 3) metres in the optical frame, NaN = unknown.
+        rays: (h, w, 3) directions with z = 1.
+        box: around the mask, in the image.
+        window: the part of the image that the arrays show.
+        source: the sensor.
+        focal: pixels.
+        count: about how many points and rim pixels at most.
     """
-    known = _MEASURED.setdefault(frame, {})
-    key = (instance_id, max_points)
-    if key not in known:
-        known[key] = _measure(frame, instance_id, max_points)
-    return known[key]
-
-
-def _measure(frame: Frame, instance_id: int, max_points: int) -> Measurement:
-    whole = frame.mask(instance_id)
-    window = window_of(whole)
-    rows, columns = window.slices
-    mask, points = whole[rows, columns], frame.points[rows, columns]
-    depth = points[..., 2]
-    # Comparing NaN is false.
-    measured = mask & (depth > 0) & (depth < np.inf)
-    inner = measured & (cv2.erode(mask.astype(np.uint8), _KERNEL, iterations=2) > 0)
-    chosen = inner if np.count_nonzero(inner) >= _ERODE_FROM else measured
-    if frame.points_source is PointsSource.DEPTH and chosen.any():
-        middle = float(np.median(_spread(depth[chosen], _RANGE_POINTS)))
-        noise = sensor_noise(frame.points_source, middle)
-        smooth = chosen & ~on_depth_edge(depth, middle / frame.camera.fx, noise)
-        chosen = smooth if np.count_nonzero(smooth) > 0.5 * np.count_nonzero(chosen) else chosen
+    margin = max(_RIM_PIXELS, int(np.ceil(_RIM_SHARE * box.longest)))
+    shape = (window.bottom, window.right)
+    looked_at = Window(
+        max(window.top, box.top - margin),
+        min(shape[0], box.bottom + margin),
+        max(window.left, box.left - margin),
+        min(shape[1], box.right + margin),
+    )
+    cells = looked_at.slices_in(window)
+    mask, labels, points, rays = mask[cells], labels[cells], points[cells], rays[cells]
+    # A plane of its own: the filters below pass over it several times.
+    depth = np.ascontiguousarray(points[..., 2])
+    chosen = _trusted(mask, depth, source, focal)
     at = np.flatnonzero(chosen)
-    row, column = np.divmod(_spread(at, max_points), chosen.shape[1])
+    row, column = np.divmod(_spread(at, count), chosen.shape[1])
     sample = points[row, column].astype(np.float64)
-    noise = sensor_noise(frame.points_source, float(np.median(sample[:, 2]))) if len(sample) else np.nan
+    noise = sensor_noise(source, float(np.median(sample[:, 2]))) if len(sample) else np.nan
     # The outline is looked at more coarsely where it is large; sparse points would be lost.
-    step = window.step if len(at) > 0.25 * np.count_nonzero(mask) else 1
+    step = max(1, looked_at.longest // _OUTLINE_PIXELS) if len(at) > 0.25 * np.count_nonzero(mask) else 1
     coarse = (slice(None, None, step), slice(None, None, step))
     cutout = _Cutout(
         mask=mask[coarse],
         measured=chosen[coarse],
-        labels=frame.labels[rows, columns][coarse],
+        labels=labels[coarse],
         depth=depth[coarse],
-        rays=frame.camera.rays()[rows, columns][coarse],
-        max_points=max_points,
+        rays=rays[coarse],
+        count=count,
     )
-    return Measurement(
-        points=sample,
-        noise=noise,
-        count=len(at),
-        window=window,
-        touches_border=window.touches_border(mask, whole.shape),
-        _cutout=cutout,
-    )
+    return Measurement(points=sample, noise=noise, count=len(at), window=looked_at, _cutout=cutout)
+
+
+def _trusted(
+    mask: NDArray[np.bool_], depth: NDArray[np.float32], source: PointsSource, focal: float
+) -> NDArray[np.bool_]:
+    """The measured pixels of a mask without its rim and depth edges, where depth mixes two surfaces."""
+    # Comparing NaN is false.
+    found = mask & (depth > 0) & (depth < np.inf)
+    inner = found & (cv2.erode(mask.view(np.uint8), _KERNEL, iterations=2) > 0)
+    chosen = inner if np.count_nonzero(inner) >= _ERODE_FROM else found
+    if source is PointsSource.DEPTH and chosen.any():
+        middle = float(np.median(_spread(depth[chosen], _RANGE_POINTS)))
+        smooth = chosen & ~on_depth_edge(depth, middle / focal, sensor_noise(source, middle))
+        chosen = smooth if np.count_nonzero(smooth) > 0.5 * np.count_nonzero(chosen) else chosen
+    return chosen
 
 
 def _spread(items: NDArray[Any], count: int) -> NDArray[Any]:

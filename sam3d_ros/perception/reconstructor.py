@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from sam3d_ros.perception.estimates import ObjectEstimate
-from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.evidence import Evidence
 
 #: Called with the name of a stage and the share of the work done, 0 to 1.
 Progress = Callable[[str, float], None]
 
 
 class Reconstructor(Protocol):
-    """Turns instances of one frame into objects; all instances of a call are one batch."""
+    """Turns evidence of one frame into objects; all of a call are one batch."""
 
     @property
     def name(self) -> str:
@@ -26,15 +26,16 @@ class Reconstructor(Protocol):
         ...
 
     def reconstruct(
-        self, frame: Frame, instance_ids: Sequence[int], *, progress: Progress | None = None
+        self, evidence: Sequence[Evidence], *, progress: Progress | None = None
     ) -> list[ObjectEstimate]:
         """Reconstruct instances.
 
-        Returns:
-            One estimate for each id, in the same order. An instance that cannot be reconstructed still gets an
-            answer: a REJECTED verdict with the reason, and the best box there is for a mesh.
+        Args:
+            evidence: of instances of one frame. Networks see its full images by `Overview.frame`.
+            progress: told the stage and the share of the work done.
 
-        Raises:
-            ValueError: an id has no pixel in the frame.
+        Returns:
+            One estimate for each, in the same order. An instance that cannot be reconstructed still gets an answer: a
+            REJECTED verdict with the reason, and the best box there is for a mesh.
         """
         ...

@@ -1,4 +1,4 @@
-"""Frames without lens distortion: carving projects a hundred thousand points and wants a plain pinhole."""
+"""Frames and evidence without lens distortion: carving projects a hundred thousand points and wants a plain pinhole."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam3d_ros.geometry.cameras import Camera
+from sam3d_ros.perception.evidence import Evidence, straightened_window
 from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.instance_table import instance_table
 from sam3d_ros.perception.prompts import KeypointPrompt
 
 #: Points on each edge of a box that is moved; the sag between them is far below a pixel.
@@ -24,9 +26,9 @@ def rectified(frame: Frame) -> Frame:
     are those around what their outline becomes. Boxes and keypoints that no pinhole sees are left out.
     """
     camera = frame.camera
-    if camera.distortion_model == "none" or not any(camera.distortion):
+    if not camera.is_distorted:
         return frame
-    pinhole = replace(camera, distortion_model="none", distortion=())
+    pinhole = camera.undistorted()
     pixels = camera.project(pinhole.rays())
     inside = camera.contains(pixels)
     u, v = np.where(inside[..., None], pixels, -10.0).astype(np.float32).transpose(2, 0, 1)
@@ -48,6 +50,37 @@ def rectified(frame: Frame) -> Frame:
         camera=pinhole,
         boxes={i: box for i, box in boxes.items() if (box[:2] < box[2:]).all()},
         prompts=tuple(prompt for prompt in prompts if prompt is not None),
+    )
+
+
+def rectified_evidence(evidence: Evidence) -> Evidence | None:
+    """The same for evidence; None where no pixel of the instance is left. The overview stays as it is."""
+    camera = evidence.camera
+    if not camera.is_distorted:
+        return evidence
+    pinhole, window = camera.undistorted(), straightened_window(evidence.box, camera)
+    pixels = camera.project(pinhole.rays()[window.slices]) - (evidence.window.left, evidence.window.top)
+    u, v = np.where(np.isfinite(pixels), pixels, -10.0).astype(np.float32).transpose(2, 0, 1)
+
+    def moved(image: NDArray[Any], beyond: float) -> NDArray[Any]:
+        fill = (beyond,) * 4
+        return cv2.remap(image, u, v, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=fill)
+
+    labels = moved(evidence.labels, 0)
+    table = instance_table(labels)
+    row = table.index(evidence.instance_id)
+    if row is None:
+        return None
+    return replace(
+        evidence,
+        camera=pinhole,
+        pixels=int(table.areas[row]),
+        box=table.window(row).moved(window.top, window.left),
+        window=window,
+        rgb=moved(evidence.rgb, 0),
+        labels=labels,
+        points=moved(evidence.points, np.nan),
+        _measurements={},
     )
 
 

@@ -21,10 +21,11 @@ from sam3d_ros.models.devices import chosen_device, give_back_cached_memory
 from sam3d_ros.models.objects.checkpoints import DTYPES
 from sam3d_ros.perception.estimates import ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.frame import Frame
-from sam3d_ros.perception.measurement import hiding_pixels, window_of
+from sam3d_ros.perception.measurement import hiding_pixels
 from sam3d_ros.perception.people.estimates import BodyEstimate, Skeleton, camera_from_body
 from sam3d_ros.perception.reconstructor import Progress
 from sam3d_ros.perception.rectification import rectified
+from sam3d_ros.perception.window import window_of
 from sam3d_ros.reconstruction.batches import in_batches, named_errors
 from sam3d_ros.reconstruction.body_config import BodyNetworkConfig
 from sam3d_ros.reconstruction.errors import MissingWeightsError
@@ -34,6 +35,8 @@ SKELETON = Skeleton(NAMES, LINKS, JOINT_NAMES)
 
 #: A silhouette that overlaps its mask less is not trusted, or not believed at all.
 _GOOD_OVERLAP, _BEARABLE_OVERLAP = 0.6, 0.3
+#: Pixels around a mask where its silhouette is compared with it.
+_MARGIN = 4
 #: So many rays tell the overlap of a silhouette and its mask.
 _MOST_RAYS = 10_000
 #: What the networks raise for damaged weights, and what to do where memory is full.
@@ -231,7 +234,11 @@ def _verdict(
 
 def _figures(frame: Frame, mask: NDArray[np.bool_], mesh: Mesh, pose: Similarity) -> tuple[float, float]:
     """Overlap of silhouette and mask, and the median distance along the optical axis of points to surface, metres."""
-    window = window_of(mask).including(frame.camera.project(pose.apply(mesh.vertices)), mask.shape)
+    window = (
+        window_of(mask)
+        .grown(_MARGIN, mask.shape)
+        .including(frame.camera.project(pose.apply(mesh.vertices)), mask.shape)
+    )
     stride = max(1, math.isqrt(window.area // _MOST_RAYS))
     rows, columns = window.slices
     grid = (slice(rows.start, rows.stop, stride), slice(columns.start, columns.stop, stride))

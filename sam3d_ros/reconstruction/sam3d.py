@@ -20,6 +20,7 @@ from sam3d_ros.models.objects.parts import Part
 from sam3d_ros.models.objects.prediction import ObjectPrediction
 from sam3d_ros.models.objects.predictor import OUTPUTS, SAM3DObjects
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
+from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.geometric.reconstructor import unmeasured
 from sam3d_ros.perception.reconstructor import Progress
@@ -114,7 +115,7 @@ class Sam3dReconstructor:
         self._is_loaded = False
 
     def reconstruct(
-        self, frame: Frame, instance_ids: Sequence[int], *, progress: Progress | None = None
+        self, evidence: Sequence[Evidence], *, progress: Progress | None = None
     ) -> list[ObjectEstimate]:
         """Reconstruct instances; see the protocol `Reconstructor`.
 
@@ -122,17 +123,35 @@ class Sam3dReconstructor:
         and "empty_shape" (the mesh is a box), "ambiguous_pose" (another pose fits what was measured as well).
 
         Raises:
+            ValueError: the evidence was kept without the full images.
             MissingWeightsError: the weights are damaged.
             FullMemoryError: not even one object fits into memory.
         """
+        if not evidence:
+            return []
+        frame = evidence[0].overview.frame
+        if frame is None:
+            raise ValueError(
+                "the evidence was kept without the full images, which the networks look at: keep them with it"
+            )
         seen = rectified(frame)
-        masks = {i: seen.mask(i) for i in instance_ids if _spans_enough(seen.mask(i))}
-        # Whoever's mask is too small has an answer at once, and an id without a pixel an error before the work begins.
-        answers = {i: _boxed(frame, i, "mask_too_small") for i in instance_ids if i not in masks}
+        masks = {
+            piece.instance_id: mask
+            for piece in evidence
+            if _spans_enough(mask := seen.mask(piece.instance_id))
+        }
+        # Whoever's mask is too small has an answer at once.
+        answers = {
+            piece.instance_id: _boxed(piece, "mask_too_small")
+            for piece in evidence
+            if piece.instance_id not in masks
+        }
         if masks:
-            for instance_id, prediction in self._predict(seen, masks, progress).items():
-                answers[instance_id] = self._estimate(seen, frame, instance_id, prediction)
-        return [answers[instance_id] for instance_id in instance_ids]
+            predictions = self._predict(seen, masks, progress)
+            for piece in evidence:
+                if piece.instance_id in predictions:
+                    answers[piece.instance_id] = self._estimate(seen, piece, predictions[piece.instance_id])
+        return [answers[piece.instance_id] for piece in evidence]
 
     def _predict(
         self, frame: Frame, masks: Mapping[int, NDArray[np.bool_]], progress: Progress | None
@@ -157,12 +176,10 @@ class Sam3dReconstructor:
 
         return in_batches([list(masks)], predict, progress)
 
-    def _estimate(
-        self, seen: Frame, frame: Frame, instance_id: int, prediction: ObjectPrediction
-    ) -> ObjectEstimate:
+    def _estimate(self, seen: Frame, evidence: Evidence, prediction: ObjectPrediction) -> ObjectEstimate:
         if prediction.mesh is None and len(prediction.voxels) == 0:
-            return _boxed(frame, instance_id, "empty_shape")
-        mask = seen.mask(instance_id)
+            return _boxed(evidence, "empty_shape")
+        mask = seen.mask(evidence.instance_id)
         mesh = prediction.mesh
         if mesh is None:
             color = np.median(seen.rgb[mask], axis=0).astype(np.uint8)
@@ -173,8 +190,8 @@ class Sam3dReconstructor:
         if is_ambiguous(prediction):
             reasons.append("ambiguous_pose")
         return ObjectEstimate(
-            instance_id=instance_id,
-            label=frame.label(instance_id),
+            instance_id=evidence.instance_id,
+            label=evidence.label,
             mesh=mesh,
             camera_from_object=winner.camera_from_object,
             covariance=covariance_of(prediction, mesh),
@@ -229,9 +246,9 @@ def _spans_enough(mask: NDArray[np.bool_]) -> bool:
     return len(rows) > 0 and min(np.ptp(rows), np.ptp(columns)) + 1 >= _LEAST_SPAN
 
 
-def _boxed(frame: Frame, instance_id: int, reason: str) -> ObjectEstimate:
+def _boxed(evidence: Evidence, reason: str) -> ObjectEstimate:
     """A box of made-up size where the networks have no answer."""
-    box = unmeasured(frame, instance_id)
+    box = unmeasured(evidence)
     return replace(box, verdict=replace(box.verdict, reasons=(reason,)))
 
 

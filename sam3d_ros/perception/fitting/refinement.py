@@ -19,9 +19,9 @@ from scipy.spatial.transform import Rotation
 from sam3d_ros.geometry.frames import Similarity, orthonormalized
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import ObjectEstimate
-from sam3d_ros.perception.fitting.visible_surface import VisibleSurface
-from sam3d_ros.perception.frame import Frame
-from sam3d_ros.perception.measurement import Measurement, measure
+from sam3d_ros.perception.evidence import Evidence
+from sam3d_ros.perception.fitting.visible_surface import SurfaceHits, VisibleSurface
+from sam3d_ros.perception.measurement import Measurement
 
 Array = NDArray[np.float64]
 
@@ -105,12 +105,12 @@ class Refinement:
 
 
 def refine(
-    frame: Frame, estimate: ObjectEstimate, config: RefinementConfig | None = None, *, metric: bool
+    evidence: Evidence, estimate: ObjectEstimate, config: RefinementConfig | None = None, *, metric: bool
 ) -> ObjectEstimate:
-    """Move an estimate onto the points that the frame measures in its mask.
+    """Move an estimate onto the points that are measured in its mask.
 
     Args:
-        frame: the measurement; the mask is `estimate.instance_id` in `frame.labels`.
+        evidence: what is seen of the object.
         estimate: mesh and start pose: a fresh reconstruction, or the pose of the last frame.
         config: parameters.
         metric: whether the scale is measured already and stays; otherwise one factor on it is refined too.
@@ -119,13 +119,10 @@ def refine(
         The estimate with a new pose and covariance and, where the pose had to stay as it was, the reason in its
         verdict: "refinement_no_points" or "refinement_diverged". The figures of the verdict are not touched:
         judge the answer anew.
-
-    Raises:
-        ValueError: the instance has no pixel in this frame.
     """
     config = config or RefinementConfig()
     kept = tuple(reason for reason in estimate.verdict.reasons if reason not in REFINEMENT_REASONS)
-    measurement = measure(frame, estimate.instance_id, max_points=config.max_points)
+    measurement = evidence.measured(config.max_points)
     if len(measurement.points) < config.min_points or len(estimate.mesh.triangles) == 0:
         return _with_reasons(estimate, (*kept, "refinement_no_points"))
     start = estimate.camera_from_object
@@ -185,13 +182,18 @@ def refine_pose(
     )
 
 
-def distances(surface: VisibleSurface, camera_from_object: Similarity, points: Array) -> Array:
+def distances(
+    surface: VisibleSurface,
+    camera_from_object: Similarity,
+    points: Array,
+    hits: SurfaceHits | None = None,
+) -> Array:
     """(N,) distances of measured points to the surface that the camera sees, metres.
 
     Along the normal where the ray of the point meets the mesh, but at most the gap along the ray; to the nearest
-    surface point where the ray misses.
+    surface point where the ray misses. `hits` is what their rays meet, where that is known already.
     """
-    sight = surface.cast(camera_from_object, points / points[:, 2:3])
+    sight = surface.cast(camera_from_object, points / points[:, 2:3]) if hits is None else hits
     off = np.empty(len(points))
     hit = sight.hit
     gap = points[hit] * (1.0 - sight.depth[hit] / points[hit, 2])[:, None]

@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Sighting:
+class SurfaceHits:
     """What rays from the optical centre meet.
 
     Attributes:
@@ -35,10 +35,16 @@ class Sighting:
     _directions: NDArray[np.floating]
     _object_normal: NDArray[np.float32]
 
-    @property
+    @cached_property
     def hit(self) -> NDArray[np.bool_]:
         """(N,) whether the ray meets the object."""
         return np.isfinite(self.depth)
+
+    def part(self, rays: slice) -> SurfaceHits:
+        """What some of the rays meet."""
+        return SurfaceHits(
+            self.depth[rays], self._camera_from_object, self._directions[rays], self._object_normal[rays]
+        )
 
     @cached_property
     def normal(self) -> Array:
@@ -75,7 +81,7 @@ class VisibleSurface:
                 surface = cls._known[mesh] = cls(mesh)
         return surface
 
-    def cast(self, camera_from_object: Similarity, directions: NDArray[np.floating]) -> Sighting:
+    def cast(self, camera_from_object: Similarity, directions: NDArray[np.floating]) -> SurfaceHits:
         """Look along (N, 3) directions with z = 1 from the optical centre."""
         pose = camera_from_object
         rays = np.empty((len(directions), 6), np.float32)
@@ -83,7 +89,7 @@ class VisibleSurface:
         rays[:, 3:] = mapped(directions, pose.rotation.T / pose.scale[:, None])
         answer = self._scene.cast_rays(o3d.core.Tensor.from_numpy(rays), nthreads=1)
         depth = answer["t_hit"].numpy().astype(np.float64)
-        return Sighting(depth, pose, directions, answer["primitive_normals"].numpy())
+        return SurfaceHits(depth, pose, directions, answer["primitive_normals"].numpy())
 
     def closest(self, camera_from_object: Similarity, points: NDArray[np.floating]) -> Array:
         """(N, 3) the surface points nearest to (N, 3) points, both in the optical frame.

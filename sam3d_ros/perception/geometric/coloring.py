@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from sam3d_ros.geometry.frames import Similarity
-from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.geometric.free_space import FreeSpace
 from sam3d_ros.perception.geometric.sampling import sampled
 from sam3d_ros.perception.geometric.symmetry import Symmetry, moved
@@ -21,7 +21,7 @@ def vertex_colors(
     vertices: Array,
     camera_from_ground: Similarity,
     symmetry: Symmetry,
-    frame: Frame,
+    evidence: Evidence,
     free_space: FreeSpace,
     tolerance: float,
 ) -> NDArray[np.uint8]:
@@ -34,7 +34,7 @@ def vertex_colors(
         vertices: (N, 3) in the ground frame, metres.
         camera_from_ground: pose of the ground frame.
         symmetry: the motions.
-        frame: the image.
+        evidence: the image.
         free_space: tells what is seen.
         tolerance: metres between a vertex and the measured surface.
 
@@ -50,7 +50,7 @@ def vertex_colors(
         left = left[~seen]
     known = np.delete(np.arange(len(vertices)), left)
     colors = np.full((len(vertices), 3), _GRAY, np.uint8)
-    colors[known] = _pixels(frame, camera_from_ground.apply(seen_at[known]))
+    colors[known] = _pixels(evidence, camera_from_ground.apply(seen_at[known]))
     if len(known) and len(left):
         # Built for a single question: a better tree would cost more than it saves.
         tree = cKDTree(vertices[known], compact_nodes=False, balanced_tree=False)
@@ -58,9 +58,10 @@ def vertex_colors(
     return colors
 
 
-def _pixels(frame: Frame, points: Array) -> NDArray[np.uint8]:
-    """(N, 3) colours of the image, bilinear, at points that project into it."""
-    camera = frame.camera
-    u, v = camera.project(points.astype(np.float32)).T
-    inside_u, inside_v = np.clip(u, 0, camera.width - 1), np.clip(v, 0, camera.height - 1)
-    return np.ascontiguousarray(sampled(frame.rgb, inside_u, inside_v).T)
+def _pixels(evidence: Evidence, points: Array) -> NDArray[np.uint8]:
+    """(N, 3) colours of the image, bilinear, at points that project into the window."""
+    window = evidence.window
+    u, v = evidence.camera.project(points.astype(np.float32)).T
+    inside_u = np.clip(u, window.left, window.right - 1) - window.left
+    inside_v = np.clip(v, window.top, window.bottom - 1) - window.top
+    return np.ascontiguousarray(sampled(evidence.rgb, inside_u, inside_v).T)

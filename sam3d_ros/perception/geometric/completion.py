@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.mesh_simplify import simplified
 from sam3d_ros.geometry.meshes import Mesh
-from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.geometric.config import GeometricConfig
 from sam3d_ros.perception.geometric.footprint import convex_hull
 from sam3d_ros.perception.geometric.free_space import FreeSpace
@@ -57,21 +56,21 @@ class Completion:
     reasons: tuple[str, ...]
 
 
-def complete(frame: Frame, segment: Segment, plane: SupportPlane, config: GeometricConfig) -> Completion:
+def complete(segment: Segment, plane: SupportPlane, config: GeometricConfig) -> Completion:
     """Complete one instance.
 
     Reasons: "too_few_points", "no_support_plane" (up is guessed), "hidden_side_unknown" (the view does not tell where
     the object ends behind), "carving_left_nothing" (a box around the points stands in).
     """
-    ground = place_on_ground(plane, segment, frame)
+    ground = place_on_ground(plane, segment)
     to_camera = ground.camera_from_ground
-    free_space = FreeSpace(frame, segment, to_camera)
+    free_space = FreeSpace(segment, to_camera)
     pixel = float(np.median(segment.depth[segment.mask])) / segment.camera.fx
     margin = _MARGIN_PIXELS * pixel
-    points = to_camera.apply_inverse(segment.points(_HULL_POINTS))
+    points = to_camera.apply_inverse(segment.surface(_HULL_POINTS))
     base = _in_the_air(points, ground.base, free_space, margin + segment.noise)
     symmetry = find_symmetry(
-        to_camera.apply_inverse(segment.points(config.search_points)),
+        to_camera.apply_inverse(segment.surface(config.search_points)),
         segment.sampled_normals(config.search_points) @ to_camera.rotation,
         base,
         free_space,

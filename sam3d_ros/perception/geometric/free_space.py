@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity
-from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.geometric.sampling import sampled
 from sam3d_ros.perception.geometric.segment import Segment
 from sam3d_ros.perception.geometric.symmetry import Motion
@@ -34,16 +33,15 @@ class FreeSpace:
     object's ground frame.
 
     Args:
-        frame: the view, by a camera without distortion.
-        segment: the instance.
+        segment: the instance, seen by a camera without distortion.
         camera_from_ground: rigid pose of the ground frame.
     """
 
-    def __init__(self, frame: Frame, segment: Segment, camera_from_ground: Similarity) -> None:
+    def __init__(self, segment: Segment, camera_from_ground: Similarity) -> None:
         pose = np.column_stack([camera_from_ground.rotation, camera_from_ground.translation])
         self._pixels_from_ground = segment.camera.matrix() @ pose
         self._camera, self._goes_on = segment.camera, segment.goes_on
-        self._maps = _maps(frame, segment)
+        self._maps = _maps(segment)
         self._eye = camera_from_ground.apply_inverse(np.zeros(3)).astype(np.float32)
         # One pixel of doubt at depth edges: the least start among the neighbours.
         self._doubtful = self._maps.copy()
@@ -162,11 +160,10 @@ class FreeSpace:
         return z, sampled(maps, inside_u, inside_v), np.sqrt(du * du + dv * dv)
 
 
-def _maps(frame: Frame, segment: Segment) -> Floats:
+def _maps(segment: Segment) -> Floats:
     """(h, w, 4): where the left space begins in metres, cosine of the surface there, pixels into the left region
     and into what is measured of the mask."""
-    rows, columns, mask, goes_on = segment.rows, segment.columns, segment.mask, segment.goes_on
-    depth, labels = frame.points[rows, columns, 2], frame.labels[rows, columns]
+    mask, goes_on, depth, labels = segment.mask, segment.goes_on, segment.points[..., 2], segment.labels
     hiding = hiding_pixels(mask, labels, np.where(mask, segment.depth, depth))
     # Parts of the instance's own mask that cleaning dropped prove nothing.
     hiding |= (labels == segment.instance_id) & ~mask

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
-from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.geometric.coloring import vertex_colors
 from sam3d_ros.perception.geometric.completion import Completion, complete
 from sam3d_ros.perception.geometric.config import GeometricConfig
@@ -19,7 +19,7 @@ from sam3d_ros.perception.geometric.occupancy import Solid, box_solid
 from sam3d_ros.perception.geometric.segment import Segment, segment_instance
 from sam3d_ros.perception.geometric.support import find_support
 from sam3d_ros.perception.reconstructor import Progress
-from sam3d_ros.perception.rectification import rectified
+from sam3d_ros.perception.rectification import rectified_evidence
 
 Array = NDArray[np.float64]
 
@@ -54,7 +54,7 @@ class GeometricReconstructor:
         return True
 
     def reconstruct(
-        self, frame: Frame, instance_ids: Sequence[int], *, progress: Progress | None = None
+        self, evidence: Sequence[Evidence], *, progress: Progress | None = None
     ) -> list[ObjectEstimate]:
         """Reconstruct instances; see the protocol `Reconstructor`.
 
@@ -63,32 +63,31 @@ class GeometricReconstructor:
         """
         report = progress or _silent
         report("segment", 0.0)
-        flat = rectified(frame)
         # At the rim of a strong lens a mask may have no pixel left without the distortion.
-        kept = set(flat.instance_ids())
-        segments = [segment_instance(flat, i) if i in kept else None for i in instance_ids]
+        flat = [rectified_evidence(piece) for piece in evidence]
+        segments = [None if piece is None else segment_instance(piece) for piece in flat]
         usable = [segment for segment in segments if segment is not None]
         report("support", 0.1)
-        plane = find_support(flat, usable, self._config)
+        plane = find_support(evidence[0].overview, usable, self._config) if evidence else None
         answers = []
-        for index, (instance_id, segment) in enumerate(zip(instance_ids, segments, strict=True)):
-            report("complete", 0.2 + 0.8 * index / len(instance_ids))
-            if segment is None:
-                answers.append(unmeasured(frame, instance_id))
+        for index, (piece, straight, segment) in enumerate(zip(evidence, flat, segments, strict=True)):
+            report("complete", 0.2 + 0.8 * index / len(evidence))
+            if segment is None or straight is None or plane is None:
+                answers.append(unmeasured(piece))
             else:
-                answers.append(_estimate(flat, segment, complete(flat, segment, plane, self._config)))
+                answers.append(_estimate(straight, segment, complete(segment, plane, self._config)))
         report("done", 1.0)
         return answers
 
 
-def _estimate(frame: Frame, segment: Segment, completion: Completion) -> ObjectEstimate:
+def _estimate(evidence: Evidence, segment: Segment, completion: Completion) -> ObjectEstimate:
     """Colours, canonical frame and a covariance from the grid; figures are left to the verdict."""
     solid, to_camera = completion.solid, completion.ground.camera_from_ground
     colors = vertex_colors(
         solid.vertices,
         to_camera,
         completion.symmetry,
-        frame,
+        evidence,
         completion.free_space,
         _SEEN_VOXELS * solid.voxel,
     )
@@ -97,8 +96,8 @@ def _estimate(frame: Frame, segment: Segment, completion: Completion) -> ObjectE
     rotation = position / (completion.diameter / 2.0) ** 2
     rejected = "too_few_points" in completion.reasons
     return ObjectEstimate(
-        instance_id=segment.instance_id,
-        label=frame.label(segment.instance_id),
+        instance_id=evidence.instance_id,
+        label=evidence.label,
         mesh=mesh,
         camera_from_object=to_camera @ ground_from_object,
         covariance=np.diag([position] * 3 + [rotation] * 3),
@@ -109,7 +108,7 @@ def _estimate(frame: Frame, segment: Segment, completion: Completion) -> ObjectE
             np.nan,
             np.nan,
             int(segment.measured.sum()),
-            frame.scale_source,
+            evidence.scale_source,
         ),
     )
 
@@ -126,21 +125,20 @@ def _canonical(solid: Solid, colors: NDArray[np.uint8]) -> tuple[Mesh, Similarit
     return mesh, Similarity(rotation, rotation @ center, np.full(3, scale))
 
 
-def unmeasured(frame: Frame, instance_id: int) -> ObjectEstimate:
+def unmeasured(evidence: Evidence) -> ObjectEstimate:
     """A box of made-up size on the ray of the mask's middle: an answer where nothing was measured."""
-    rows, columns = np.nonzero(frame.mask(instance_id))
-    if len(rows) == 0:
-        raise ValueError(f"instance {instance_id} has no pixel: ask only for ids of `Frame.instance_ids()`")
-    ray = frame.camera.rays_at(np.array([columns.mean(), rows.mean()]))
+    rows, columns = np.nonzero(evidence.mask)
+    middle = np.array([columns.mean() + evidence.window.left, rows.mean() + evidence.window.top])
+    ray = evidence.camera.rays_at(middle)
     if not np.isfinite(ray).all():
         ray = np.array([0.0, 0.0, 1.0])
     box = box_solid(np.full(3, -_UNKNOWN_EDGE / 2.0), np.full(3, _UNKNOWN_EDGE / 2.0))
-    color = np.median(frame.rgb[rows, columns], axis=0).astype(np.uint8)
+    color = np.median(evidence.rgb[rows, columns], axis=0).astype(np.uint8)
     mesh, ground_from_object = _canonical(box, np.tile(color, (8, 1)))
     up = Similarity(np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]), ray * _UNKNOWN_DEPTH)
     return ObjectEstimate(
-        instance_id=instance_id,
-        label=frame.label(instance_id),
+        instance_id=evidence.instance_id,
+        label=evidence.label,
         mesh=mesh,
         camera_from_object=up @ ground_from_object,
         covariance=np.diag([_UNKNOWN_SIGMA**2] * 6),

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from scipy.interpolate import LinearNDInterpolator
 
 from sam3d_ros.geometry.cameras import Camera
-from sam3d_ros.perception.frame import Frame, PointsSource
+from sam3d_ros.perception.evidence import Evidence
+from sam3d_ros.perception.frame import PointsSource
 from sam3d_ros.perception.measurement import on_depth_edge, sensor_noise
+from sam3d_ros.perception.window import Window
 
 Array = NDArray[np.float64]
 
@@ -45,10 +47,11 @@ class Segment:
     """One instance in a window of the image.
 
     Attributes:
-        instance_id: value of its pixels.
-        rows, columns: of the image that the arrays hold, perhaps every second or third only.
-        camera: whose pixels those are.
+        instance_id: value of its pixels in `labels`.
+        camera: of the window, perhaps of every second or third of its pixels only.
         goes_on: whether the image goes on beyond the arrays: top, bottom, left, right.
+        labels: (h, w) instances.
+        points: (h, w, 3) float32 metres as measured, NaN = unknown.
         mask: (h, w) pixels of the instance, without crumbs.
         measured: (h, w) pixels of the mask with a trusted depth.
         depth: (h, w) float32 metres: the trusted depth smoothed, filled all over the mask; NaN beside it.
@@ -58,10 +61,10 @@ class Segment:
     """
 
     instance_id: int
-    rows: slice
-    columns: slice
     camera: Camera
     goes_on: tuple[bool, bool, bool, bool]
+    labels: NDArray[np.uint16]
+    points: NDArray[np.float32]
     mask: NDArray[np.bool_]
     measured: NDArray[np.bool_]
     depth: NDArray[np.float32]
@@ -74,7 +77,7 @@ class Segment:
         """Whether most of the mask is not measured."""
         return bool(np.count_nonzero(self.measured) < _DENSE * np.count_nonzero(self.mask))
 
-    def points(self, count: int) -> Array:
+    def surface(self, count: int) -> Array:
         """(N, 3) a regular sample of at most `count` points of the surface in the optical frame.
 
         Measured points; but where these are sparse, pixels of the whole mask with their filled depth, for sparse
@@ -85,7 +88,7 @@ class Segment:
         return rays * self.depth.ravel()[index, None].astype(np.float64)
 
     def sampled_normals(self, count: int) -> Array:
-        """(N, 3) the normals at `points(count)`."""
+        """(N, 3) the normals at `surface(count)`."""
         return self.normals.reshape(-1, 3)[self._sample(count)].astype(np.float64)
 
     def _sample(self, count: int) -> NDArray[np.intp]:
@@ -95,28 +98,26 @@ class Segment:
         return index
 
 
-def segment_instance(frame: Frame, instance_id: int) -> Segment | None:
-    """Clean one instance of a frame without lens distortion; None when it has no measured point.
-
-    Raises:
-        ValueError: the instance has no pixel.
-    """
-    whole = frame.mask(instance_id)
-    rows, columns = _window(whole, frame)
-    camera = _camera_of(frame.camera, rows, columns)
-    mask = _without_crumbs(whole[rows, columns])
-    rays = np.ascontiguousarray(frame.camera.rays()[rows, columns])
+def segment_instance(evidence: Evidence) -> Segment | None:
+    """Clean one instance, seen without lens distortion; None when it has no measured point."""
+    window, step = _window(evidence)
+    rows, columns = (slice(side.start, side.stop, step) for side in window.slices_in(evidence.window))
+    camera = _camera_of(evidence.camera.cropped(*_corner_and_size(window)), step)
+    mask = _without_crumbs(evidence.mask[rows, columns])
+    points = evidence.points[rows, columns]
+    rays = np.ascontiguousarray(evidence.rays[rows, columns])
+    source, image = evidence.overview.points_source, evidence.camera
     # Nothing is to be found on the wide margin around the mask: it is filled in at the end.
     box = _box(mask, _FILTER_PIXELS)
-    own, depth = np.ascontiguousarray(mask[box]), frame.points[rows, columns, 2][box]
+    own, depth = np.ascontiguousarray(mask[box]), np.ascontiguousarray(points[..., 2][box])
     known = own & np.isfinite(depth) & (depth > 0)
     if not known.any():
         return None
     middle = float(np.median(depth[known]))
-    noise = sensor_noise(frame.points_source, middle)
+    noise = sensor_noise(source, middle)
     known = _without_bleeding(known, depth, own, camera.fx)
-    if frame.points_source is PointsSource.DEPTH:
-        known = _without_flying(known, own, depth, middle / camera.fx, noise, rows.step)
+    if source is PointsSource.DEPTH:
+        known = _without_flying(known, own, depth, middle / camera.fx, noise, step)
     measured = np.zeros(mask.shape, bool)
     filled = np.full(mask.shape, np.nan, np.float32)
     normals = np.zeros(rays.shape, np.float32)
@@ -124,16 +125,16 @@ def segment_instance(frame: Frame, instance_id: int) -> Segment | None:
     filled[box] = _filled(own, known, depth, noise)
     normals[box] = _normals(own, filled[box], rays[box])
     return Segment(
-        instance_id=instance_id,
-        rows=rows,
-        columns=columns,
+        instance_id=evidence.instance_id,
         camera=camera,
         goes_on=(
-            rows.start > 0,
-            rows.stop < frame.camera.height,
-            columns.start > 0,
-            columns.stop < frame.camera.width,
+            window.top > 0,
+            window.bottom < image.height,
+            window.left > 0,
+            window.right < image.width,
         ),
+        labels=evidence.labels[rows, columns],
+        points=points,
         mask=mask,
         measured=measured,
         depth=filled,
@@ -143,18 +144,13 @@ def segment_instance(frame: Frame, instance_id: int) -> Segment | None:
     )
 
 
-def _window(mask: NDArray[np.bool_], frame: Frame) -> tuple[slice, slice]:
-    """Rows and columns around a mask; not each of them where the mask is large and densely measured."""
-    tight = _box(mask)
-    if tight[0].stop == 0:
-        raise ValueError(
-            "the instance has no pixel in this frame: ask only for ids of `Frame.instance_ids()`"
-        )
-    longest = max(side.stop - side.start for side in tight)
-    known = np.isfinite(frame.points[..., 2][tight][mask[tight]])
-    step = max(1, longest // _ENOUGH_PIXELS) if known.mean() > _DENSE else 1
-    rows, columns = _box(mask, 3 + int(_MARGIN * longest))
-    return slice(rows.start, rows.stop, step), slice(columns.start, columns.stop, step)
+def _window(evidence: Evidence) -> tuple[Window, int]:
+    """The part of the image around a mask, and every which of its pixels is enough where many are measured."""
+    box = evidence.box
+    tight = box.slices_in(evidence.window)
+    known = np.isfinite(evidence.depth[tight][evidence.mask[tight]])
+    step = max(1, box.longest // _ENOUGH_PIXELS) if known.mean() > _DENSE else 1
+    return box.grown(3 + int(_MARGIN * box.longest), evidence.image_shape), step
 
 
 def _box(mask: NDArray[np.bool_], margin: int = 0) -> tuple[slice, slice]:
@@ -166,16 +162,19 @@ def _box(mask: NDArray[np.bool_], margin: int = 0) -> tuple[slice, slice]:
     )
 
 
-def _camera_of(camera: Camera, rows: slice, columns: slice) -> Camera:
-    """The pinhole of a part of the image, with every `step`-th pixel."""
-    step = rows.step
+def _corner_and_size(window: Window) -> tuple[int, int, int, int]:
+    return window.left, window.top, window.right - window.left, window.bottom - window.top
+
+
+def _camera_of(camera: Camera, step: int) -> Camera:
+    """The pinhole of every `step`-th pixel, the first one first."""
     return Camera(
-        width=len(range(columns.start, columns.stop, step)),
-        height=len(range(rows.start, rows.stop, step)),
+        width=len(range(0, camera.width, step)),
+        height=len(range(0, camera.height, step)),
         fx=camera.fx / step,
         fy=camera.fy / step,
-        cx=(camera.cx - columns.start) / step,
-        cy=(camera.cy - rows.start) / step,
+        cx=camera.cx / step,
+        cy=camera.cy / step,
     )
 
 

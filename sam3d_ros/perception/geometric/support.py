@@ -10,15 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity
-from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.evidence import Overview
 from sam3d_ros.perception.geometric.config import GeometricConfig
 from sam3d_ros.perception.geometric.segment import Segment
 from sam3d_ros.perception.measurement import sensor_noise
 
 Array = NDArray[np.float64]
 
-#: Points of the background, and every how many rows of the image tell enough of them where it is dense.
-_BACKGROUND_POINTS, _BACKGROUND_ROWS = 1500, 4
 _SEGMENT_POINTS = 60
 #: Planes that are tried, and about how many points vote on them.
 _TRIALS, _VOTERS = 300, 500
@@ -61,21 +59,21 @@ class Ground:
     base: float
 
 
-def find_support(frame: Frame, segments: Sequence[Segment], config: GeometricConfig) -> SupportPlane:
+def find_support(overview: Overview, segments: Sequence[Segment], config: GeometricConfig) -> SupportPlane:
     """The plane that most likely carries the instances of a frame.
 
     RANSAC over the unlabelled points (Fischler and Bolles 1981) for several planes; among these the one that
     has many points, carries instances, and faces up in the image or towards a camera that looks down.
     """
-    background = _background(frame)
+    background = overview.background.astype(np.float64)
     fallback = SupportPlane(np.array([0.0, -1.0, 0.0]), 0.0, False)
     if len(background) < 30 or not segments:
         return fallback
     rng = np.random.default_rng(config.seed)
-    samples = [segment.points(_SEGMENT_POINTS) for segment in segments]
+    samples = [segment.surface(_SEGMENT_POINTS) for segment in segments]
     tolerance = config.plane_tolerance * np.maximum(1.0, background[:, 2])
     tolerance = np.maximum(
-        tolerance, 2.0 * sensor_noise(frame.points_source, float(np.median(background[:, 2])))
+        tolerance, 2.0 * sensor_noise(overview.points_source, float(np.median(background[:, 2])))
     )
     left = np.ones(len(background), bool)
     best, best_score = fallback, 0.0
@@ -94,12 +92,12 @@ def find_support(frame: Frame, segments: Sequence[Segment], config: GeometricCon
     return best
 
 
-def place_on_ground(plane: SupportPlane, segment: Segment, frame: Frame) -> Ground:
+def place_on_ground(plane: SupportPlane, segment: Segment) -> Ground:
     """The ground frame under one object, and where the object ends below.
 
     What is seen right below the object tells: the plane itself, or another thing it rests on.
     """
-    points = segment.points(400)
+    points = segment.surface(400)
     up = plane.normal
     middle = np.median(points, axis=0)
     away = middle - (middle @ up) * up
@@ -119,7 +117,7 @@ def place_on_ground(plane: SupportPlane, segment: Segment, frame: Frame) -> Grou
     if not plane.found:
         return Ground(camera_from_ground, float(low))
     around, carried = _seen_below(
-        segment, frame, camera_from_ground, own_heights, float(low), float(low + 0.25 * size)
+        segment, camera_from_ground, own_heights, float(low), float(low + 0.25 * size)
     )
     # The plane may be bent or a little off: follow what is seen of it nearby, but no other thing on it.
     local = around[np.abs(around) < 2.0 * segment.noise]
@@ -130,17 +128,6 @@ def place_on_ground(plane: SupportPlane, segment: Segment, frame: Frame) -> Grou
     if carried > 0.4:
         return Ground(camera_from_ground, float(low))
     return Ground(camera_from_ground, level)
-
-
-def _background(frame: Frame) -> Array:
-    """Unlabelled points in scan order; every few rows tell enough of them where the sensor is dense."""
-    for rows in (slice(None, None, _BACKGROUND_ROWS), slice(None)):
-        points = frame.points[rows]
-        unlabelled = np.flatnonzero((frame.labels[rows] == 0) & np.isfinite(points[..., 2]))
-        if len(unlabelled) >= _BACKGROUND_POINTS:
-            unlabelled = unlabelled[np.linspace(0, len(unlabelled) - 1, _BACKGROUND_POINTS).astype(int)]
-            break
-    return points.reshape(-1, 3)[unlabelled].astype(np.float64)
 
 
 def _strongest_plane(
@@ -198,7 +185,6 @@ def _carried(plane: SupportPlane, samples: Sequence[Array]) -> float:
 
 def _seen_below(
     segment: Segment,
-    frame: Frame,
     camera_from_ground: Similarity,
     own_heights: Array,
     low: float,
@@ -208,7 +194,6 @@ def _seen_below(
 
     Args:
         segment: the object.
-        frame: the view.
         camera_from_ground: pose of its ground frame.
         own_heights: of the pixels of its mask.
         low: height where it ends.
@@ -218,7 +203,7 @@ def _seen_below(
         (N,) heights of unlabelled points near the mask; and the share of the lower border where another surface
         begins at the height where the object ends.
     """
-    labels, points = frame.labels[segment.rows, segment.columns], frame.points[segment.rows, segment.columns]
+    labels, points = segment.labels, segment.points
     kernel = np.ones((3, 3), np.uint8)
     ring = cv2.dilate(segment.mask.view(np.uint8), kernel, iterations=6) > 0
     ring &= ~segment.mask & np.isfinite(points[..., 2])

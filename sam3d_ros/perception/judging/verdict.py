@@ -9,10 +9,10 @@ import numpy as np
 
 from sam3d_ros.geometry.boxes import OrientedBox
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
+from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.fitting.refinement import distances
-from sam3d_ros.perception.fitting.visible_surface import VisibleSurface
-from sam3d_ros.perception.frame import Frame
-from sam3d_ros.perception.measurement import Window, hiding_pixels, measure
+from sam3d_ros.perception.fitting.visible_surface import SurfaceHits, VisibleSurface
+from sam3d_ros.perception.measurement import Measurement, hiding_pixels
 
 #: Reasons that the figures of a frame give; they are found anew at each judgement.
 FIGURE_REASONS = (
@@ -63,34 +63,33 @@ class VerdictThresholds:
     max_rays: int = 4000
 
 
-def judge(frame: Frame, estimate: ObjectEstimate, thresholds: VerdictThresholds | None = None) -> Verdict:
-    """Judge an estimate against a frame that shows it.
+def judge(
+    evidence: Evidence, estimate: ObjectEstimate, thresholds: VerdictThresholds | None = None
+) -> Verdict:
+    """Judge an estimate against what one view tells of it.
 
     What a stage before left in `estimate.verdict.reasons` (a refinement that diverged, a support that was not
     found) is kept and cannot be ACCEPTED; reasons of former figures are dropped.
-
-    Raises:
-        ValueError: the instance has no pixel in this frame.
     """
     thresholds = thresholds or VerdictThresholds()
     reasons = [reason for reason in estimate.verdict.reasons if reason not in FIGURE_REASONS]
-    measurement = measure(frame, estimate.instance_id, max_points=thresholds.max_points)
+    measurement = evidence.measured(thresholds.max_points)
     count = measurement.count
-    scale_source = frame.scale_source if count else ScaleSource.PRIOR
+    scale_source = evidence.scale_source if count else ScaleSource.PRIOR
     if len(estimate.mesh.triangles) == 0:
         return Verdict(
             VerdictState.REJECTED, ("no_mesh", *reasons), np.nan, np.nan, np.nan, count, scale_source
         )
     diameter = float(np.linalg.norm(estimate.size))
     near = thresholds.inlier_distance * diameter + 3.0 * np.nan_to_num(measurement.noise)
-    view = _look(frame, estimate, measurement.window, near, thresholds.max_rays)
+    view = _look(evidence, estimate, measurement, near, thresholds.max_rays)
     if count == 0:
         reasons.insert(0, "no_points")
         return Verdict(
             VerdictState.REJECTED, tuple(reasons), view.mask_iou, np.nan, np.nan, count, scale_source
         )
     surface = VisibleSurface.of(estimate.mesh)
-    off = distances(surface, estimate.camera_from_object, measurement.points)
+    off = distances(surface, estimate.camera_from_object, measurement.points, view.hits)
     residual = float(np.median(off))
     inliers = float(np.mean(off < near))
     allowed = thresholds.residual_noise * measurement.noise
@@ -113,7 +112,7 @@ def judge(frame: Frame, estimate: ObjectEstimate, thresholds: VerdictThresholds 
         ),
         ("free_space_violation", view.free_share <= thresholds.accept_free_space, True),
         ("occluded", view.hidden_share <= thresholds.accept_hidden, True),
-        ("touches_border", not measurement.touches_border, True),
+        ("touches_border", not evidence.touches_border, True),
     )
     reasons += [name for name, good, _ in checks if not good]
     rejected = not all(bearable for _, _, bearable in checks) or not _FATAL.isdisjoint(reasons)
@@ -131,38 +130,40 @@ class _View:
         mask_iou: against the mask, without pixels where something may hide the object.
         free_share: of the silhouette, where the sensor sees past it: beside the mask, or behind it.
         hidden_share: of the silhouette, where something may hide it.
+        hits: what the rays of the measured points meet.
     """
 
     mask_iou: float
     free_share: float
     hidden_share: float
+    hits: SurfaceHits
 
 
-def _look(frame: Frame, estimate: ObjectEstimate, window: Window, before: float, max_rays: int) -> _View:
-    """Cast a regular grid of rays over the mask and the projected mesh.
+def _look(
+    evidence: Evidence, estimate: ObjectEstimate, measurement: Measurement, before: float, max_rays: int
+) -> _View:
+    """Cast a regular grid of rays over the mask and the projected mesh, and one at each measured point.
 
     Args:
-        frame: the measurement.
+        evidence: what is seen.
         estimate: mesh and pose.
-        window: where the mask is.
+        measurement: a sample of what is measured.
         before: metres that the mesh may show before a measured point without being in free space.
         max_rays: about how many rays at most.
     """
-    pose = estimate.camera_from_object
+    pose, camera = estimate.camera_from_object, evidence.camera
     corners = OrientedBox.of_mesh(estimate.mesh, pose).corners()
-    window = window.including(frame.camera.project(corners), frame.labels.shape)
+    window = measurement.window.including(camera.project(corners), evidence.image_shape)
     stride = max(1, math.isqrt(window.area // max_rays))
-    grid = (
-        slice(window.top + stride // 2, window.bottom, stride),
-        slice(window.left + stride // 2, window.right, stride),
-    )
-    labels, depth = frame.labels[grid], frame.points[grid][..., 2]
-    rays = frame.camera.rays()[grid]
+    labels, depth, rays = evidence.looked_at(window, stride)
     known = np.isfinite(rays[..., 0])
-    own = labels == estimate.instance_id
+    own = labels == evidence.instance_id
     hiding = hiding_pixels(own, labels, depth)[known]
-    mask, measured = own[known], depth[known]
-    sight = VisibleSurface.of(estimate.mesh).cast(pose, rays[known])
+    mask, measured, grid = own[known], depth[known], rays[known]
+    points = measurement.points
+    # All rays in one cast: each call has a price of its own.
+    hits = VisibleSurface.of(estimate.mesh).cast(pose, np.concatenate([grid, points / points[:, 2:3]]))
+    sight = hits.part(slice(len(grid)))
     shown = sight.hit
     union = np.count_nonzero((shown | mask) & ~hiding)
     area = max(1, int(np.count_nonzero(shown)))
@@ -172,4 +173,5 @@ def _look(frame: Frame, estimate: ObjectEstimate, window: Window, before: float,
         mask_iou=float(np.count_nonzero(shown & mask) / union) if union else 0.0,
         free_share=float(np.count_nonzero((shown & ~mask & ~hiding) | past) / area),
         hidden_share=float(np.count_nonzero(shown & hiding) / area),
+        hits=hits.part(slice(len(grid), None)),
     )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.bounded_fields import bounded, check_bounds
+from sam3d_ros.perception.evidence import Cut
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.people.estimates import BodyEstimate, BodyReconstructor
 from sam3d_ros.perception.people.prompting import matched_prompts
@@ -159,7 +160,7 @@ class BodyPipeline:
     def observe(self, frame: Frame) -> Sighting:
         """Find the people of a frame; for the tracking thread."""
         people = self._config.instances_of(frame)
-        update = self._tracker.update(_of_people(frame, people))
+        update = self._tracker.update(Cut(_of_people(frame, people)))
         unmatched = 0
         if frame.prompts:
             prompts = matched_prompts(frame, people)

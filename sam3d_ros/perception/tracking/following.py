@@ -14,9 +14,9 @@ import numpy as np
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.bounded_fields import bounded, check_bounds
 from sam3d_ros.perception.estimates import ObjectEstimate, Verdict, VerdictState
+from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.fitting.refinement import REFINEMENT_REASONS, RefinementConfig, refine
 from sam3d_ros.perception.fitting.visible_surface import VisibleSurface
-from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.judging.verdict import VerdictThresholds, judge
 from sam3d_ros.perception.measurement import sensor_noise
 
@@ -79,37 +79,35 @@ class Follower:
 
     def follow(
         self,
-        frame: Frame,
+        evidence: Evidence,
         expected: ObjectEstimate,
         baseline: Verdict | None,
-        box: tuple[int, int, int, int],
     ) -> Followed:
         """Find an object again.
 
         Args:
-            frame: the new frame; shows the object as `expected.instance_id`.
+            evidence: what the new frame tells of it.
             expected: mesh, and the pose if the object did not move.
             baseline: the verdict when its pose was found; None = refine anyhow.
-            box: x0, y0, x1, y1 of its mask in pixels, the last two exclusive.
         """
         kept = tuple(reason for reason in expected.verdict.reasons if reason not in REFINEMENT_REASONS)
         expected = replace(expected, verdict=replace(expected.verdict, reasons=kept))
-        stayed = replace(expected, verdict=judge(frame, expected, self._thresholds))
-        noise = _noise(frame, expected)
+        stayed = replace(expected, verdict=judge(evidence, expected, self._thresholds))
+        noise = _noise(evidence, expected)
         if baseline is not None and self._rests(stayed.verdict, baseline, noise):
             return Followed(stayed, baseline, rested=True)
         start = stayed
-        if moved := _moved_into_box(frame, expected, box):
+        if moved := _moved_into_box(evidence, expected):
             # The measurement tells which of the two is nearer; refinement from far off may turn the object over.
-            start = max(stayed, replace(moved, verdict=judge(frame, moved, self._thresholds)), key=_fit)
-        best = self._refined(frame, start)
+            start = max(stayed, replace(moved, verdict=judge(evidence, moved, self._thresholds)), key=_fit)
+        best = self._refined(evidence, start)
         if baseline is None or self._is_better(best.verdict, stayed.verdict, noise):
             return Followed(best, best.verdict, rested=False)
         return Followed(stayed, stayed.verdict, rested=True)
 
-    def _refined(self, frame: Frame, start: ObjectEstimate) -> ObjectEstimate:
-        refined = refine(frame, start, self._refinement, metric=True)
-        return replace(refined, verdict=judge(frame, refined, self._thresholds))
+    def _refined(self, evidence: Evidence, start: ObjectEstimate) -> ObjectEstimate:
+        refined = refine(evidence, start, self._refinement, metric=True)
+        return replace(refined, verdict=judge(evidence, refined, self._thresholds))
 
     def _rests(self, now: Verdict, then: Verdict, noise: float) -> bool:
         # NaN, a figure that cannot be measured, compares false: such an object is refined.
@@ -128,30 +126,28 @@ class Follower:
         return overlaps or nearer
 
 
-def _noise(frame: Frame, estimate: ObjectEstimate) -> float:
-    return sensor_noise(frame.points_source, float(estimate.camera_from_object.translation[2]))
+def _noise(evidence: Evidence, estimate: ObjectEstimate) -> float:
+    return sensor_noise(evidence.overview.points_source, float(estimate.camera_from_object.translation[2]))
 
 
-def _moved_into_box(
-    frame: Frame, expected: ObjectEstimate, box: tuple[int, int, int, int]
-) -> ObjectEstimate | None:
+def _moved_into_box(evidence: Evidence, expected: ObjectEstimate) -> ObjectEstimate | None:
     """The expected pose moved, not turned, to where mask and depth are; None where nothing can be said.
 
     Sides of the box at the edge of the image do not tell where the object ends.
     """
-    camera, pose = frame.camera, expected.camera_from_object
+    camera, box, pose = evidence.camera, evidence.box, expected.camera_from_object
     vertices = expected.mesh.vertices
     pixels = camera.project(pose.apply(vertices[:: max(1, len(vertices) // _SAMPLE_VERTICES)]))
     if len(pixels) == 0 or np.isnan(pixels).any():
         return None
-    low, high = np.array(box[:2], dtype=np.float64), np.array(box[2:], dtype=np.float64) - 1.0
+    low, high = np.array([box.left, box.top], float), np.array([box.right, box.bottom], float) - 1.0
     gaps = np.stack([low - pixels.min(axis=0), high - pixels.max(axis=0)])
     cut = np.stack([low <= 0, high >= (camera.width - 1, camera.height - 1)])
     gap = np.ma.masked_array(gaps, cut).mean(axis=0).filled(0.0)
     depth = float(pose.translation[2])
     lateral = np.array([gap[0] * depth / camera.fx, gap[1] * depth / camera.fy, 0.0])
     pose = Similarity(pose.rotation, pose.translation + lateral, pose.scale)
-    points = frame.points[frame.mask(expected.instance_id)]
+    points = evidence.points[evidence.mask]
     points = points[np.isfinite(points[:, 2])]
     points = points[:: max(1, len(points) // _SAMPLE_POINTS)].astype(np.float64)
     if len(points):

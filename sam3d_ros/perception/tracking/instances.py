@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.evidence import Cut, Evidence
+from sam3d_ros.perception.frame import PointsSource
+from sam3d_ros.perception.window import Window
 
-#: Width of the coarse image, in cells, on which masks are compared.
-GRID_WIDTH = 160
 #: Enough points for a median centre good to a millimetre.
 _SAMPLE_POINTS = 1000
 
@@ -24,8 +23,8 @@ class InstanceView:
         instance_id: its value in the label image.
         label: class name, may be empty.
         pixels: number of its pixels.
-        box: x0, y0, x1, y1 in pixels, the last two exclusive.
-        cells: (K,) int64 its cells in the flattened coarse grid, at least one.
+        box: around them.
+        cells: (K,) int64 its cells in the flattened grid of the overview, at least one.
         center: (3,) median of its measured points, in the fixed frame, metres; NaN without points.
         extent: diameter of its visible surface without the outer tenth, metres; NaN without points.
         measured: share of its pixels with a measured point.
@@ -36,7 +35,7 @@ class InstanceView:
     instance_id: int
     label: str
     pixels: int
-    box: tuple[int, int, int, int]
+    box: Window
     cells: NDArray[np.int64]
     center: NDArray[np.float64]
     extent: float
@@ -70,68 +69,52 @@ class InstanceViews:
     without_points: int
 
 
-def grid_stride(width: int) -> int:
-    """Pixels from one cell of the coarse grid to the next, for an image of this width."""
-    return max(1, round(width / GRID_WIDTH))
-
-
 def view_instances(
-    frame: Frame, *, min_pixels: int = 1, limit: int = 256, excluded_labels: frozenset[str] = frozenset()
+    cut: Cut, *, min_pixels: int = 1, limit: int = 256, excluded_labels: frozenset[str] = frozenset()
 ) -> InstanceViews:
     """Measure the instances of a frame.
 
     Args:
-        frame: the frame.
+        cut: the frame.
         min_pixels: instances with fewer pixels are left out.
         limit: at most this many instances, largest first.
         excluded_labels: class names that are not tracked as objects.
     """
-    areas = frame.instance_areas()
-    areas[0] = 0
-    wanted = [int(i) for i in np.flatnonzero(areas) if frame.label(int(i)) not in excluded_labels]
-    large = [i for i in wanted if areas[i] >= min_pixels]
+    overview, areas = cut.overview, cut.table.areas
+    wanted = [
+        row
+        for row, instance_id in enumerate(cut.table.ids.tolist())
+        if cut.label(instance_id) not in excluded_labels
+    ]
+    large = [row for row in wanted if areas[row] >= min_pixels]
     # Rank 1, 2, ... by area; ties in the order of the ids are undone by the final sort.
-    ranked = sorted(large, key=lambda i: -int(areas[i]))[:limit]
-    rank_of = np.zeros(len(areas), dtype=np.uint16)
+    ranked = [int(cut.table.ids[row]) for row in sorted(large, key=lambda row: -int(areas[row]))[:limit]]
+    rank_of = np.zeros(int(cut.table.ids.max(initial=0)) + 1, dtype=np.uint16)
     rank_of[ranked] = np.arange(1, len(ranked) + 1, dtype=np.uint16)
-    stride = grid_stride(frame.camera.width)
-    ranks = rank_of[frame.labels[::stride, ::stride]]
+    ranks = rank_of[overview.labels]
     cells = ranks.ravel()
     order = np.argsort(cells, kind="stable")
     starts = np.searchsorted(cells[order], np.arange(1, len(ranked) + 2))
-    hidden = _hidden_shares(ranks, frame.points[::stride, ::stride, 2], len(ranked))
+    hidden = _hidden_shares(ranks, overview.points[..., 2], len(ranked))
     views = [
-        _view(
-            frame,
-            instance_id,
-            int(areas[instance_id]),
-            order[starts[rank - 1] : starts[rank]],
-            float(hidden[rank]),
-        )
+        _view(cut.evidence(instance_id), order[starts[rank - 1] : starts[rank]], float(hidden[rank]))
         for rank, instance_id in enumerate(ranked, start=1)
     ]
-    views.sort(key=lambda view: (-view.pixels, view.box[1], view.box[0]))
-    has_sensor = frame.points_source.value != "none"
+    views.sort(key=lambda view: (-view.pixels, view.box.top, view.box.left))
+    has_sensor = overview.points_source is not PointsSource.NONE
     return InstanceViews(
         views=tuple(views),
-        grid_shape=(ranks.shape[0], ranks.shape[1]),
+        grid_shape=overview.grid_shape,
         tiny=len(wanted) - len(large),
         too_many=len(large) - len(ranked),
         without_points=sum(has_sensor and view.measured == 0 for view in views),
     )
 
 
-def _view(
-    frame: Frame, instance_id: int, pixels: int, cells: NDArray[np.int64], hidden: float
-) -> InstanceView:
+def _view(evidence: Evidence, cells: NDArray[np.int64], hidden: float) -> InstanceView:
     """Measure one instance."""
-    whole = frame.mask(instance_id)
-    height, width = whole.shape
-    left, top, columns, rows = cv2.boundingRect(whole.view(np.uint8))
-    right, bottom = left + columns, top + rows
-    window = (slice(top, bottom), slice(left, right))
-    mask = whole[window]
-    points = frame.points[window]
+    inner = evidence.box.slices_in(evidence.window)
+    mask, points = evidence.mask[inner], evidence.points[inner]
     measured = np.flatnonzero(mask & ~np.isnan(points[..., 2]))
     center, extent = np.full(3, np.nan), float("nan")
     if len(measured):
@@ -139,28 +122,29 @@ def _view(
         sample = points[row, column].astype(np.float64)
         center = np.median(sample, axis=0)
         extent = 2.0 * float(np.percentile(np.linalg.norm(sample - center, axis=1), 90))
-        if frame.fixed_from_camera is not None:
-            center = frame.fixed_from_camera.apply(center)
+        if evidence.overview.fixed_from_camera is not None:
+            center = evidence.overview.fixed_from_camera.apply(center)
     return InstanceView(
-        instance_id=instance_id,
-        label=frame.label(instance_id),
-        pixels=pixels,
-        box=(left, top, right, bottom),
-        cells=cells.astype(np.int64) if len(cells) else _middle_cell(mask, window, width),
+        instance_id=evidence.instance_id,
+        label=evidence.label,
+        pixels=evidence.pixels,
+        box=evidence.box,
+        cells=cells.astype(np.int64) if len(cells) else _middle_cell(evidence, mask),
         center=center,
         extent=extent,
-        measured=len(measured) / pixels,
-        touches_border=top == 0 or left == 0 or bottom == height or right == width,
+        measured=len(measured) / evidence.pixels,
+        touches_border=evidence.touches_border,
         hidden=hidden,
     )
 
 
-def _middle_cell(mask: NDArray[np.bool_], window: tuple[slice, slice], width: int) -> NDArray[np.int64]:
-    """The cell around the middle pixel of a mask that is too thin to cover the sample of any cell."""
-    stride = grid_stride(width)
+def _middle_cell(evidence: Evidence, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The cell around the middle pixel of a mask that is too thin to cover the first corner of any cell."""
     pixels = np.argwhere(mask)
-    row, column = (pixels[len(pixels) // 2] + (window[0].start, window[1].start)) // stride
-    return np.array([row * len(range(0, width, stride)) + column], dtype=np.int64)
+    row, column = (
+        pixels[len(pixels) // 2] + (evidence.box.top, evidence.box.left)
+    ) // evidence.overview.stride
+    return np.array([row * evidence.overview.grid_shape[1] + column], dtype=np.int64)
 
 
 def _hidden_shares(ranks: NDArray[np.uint16], depth: NDArray[np.float32], count: int) -> NDArray[np.float64]:

@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.bounded_fields import bounded, check_bounds
+from sam3d_ros.perception.evidence import Cut, Overview
 from sam3d_ros.perception.fitting.visible_surface import VisibleSurface
-from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.tracking.association import AssociationConfig, Expectation, associate
-from sam3d_ros.perception.tracking.instances import InstanceView, InstanceViews, grid_stride, view_instances
+from sam3d_ros.perception.tracking.instances import InstanceView, view_instances
 from sam3d_ros.perception.tracking.tracks import Track
 
-_IDENTITY = Similarity()
 #: So many instances of a frame are looked at, whatever the number of objects that may be tracked.
 _LEAST_VIEWS = 64
 
@@ -95,47 +94,47 @@ class Tracker:
         self._stamp = None
         return forgotten
 
-    def update(self, frame: Frame) -> TrackUpdate:
+    def update(self, cut: Cut) -> TrackUpdate:
         """Match the instances of a frame to the tracks, create and delete tracks.
 
         A stamp before that of the last frame means that time started anew (a bag in a loop), and a change of
         the frame that poses are kept in makes them meaningless: either clears all tracks. The same stamp may
         come again.
         """
-        deleted: tuple[int, ...] = ()
+        overview, deleted = cut.overview, tuple[int, ...]()
         # Without a fixed frame, poses are kept in the camera's own.
-        reference = frame.frame_id if frame.fixed_from_camera is None else ""
-        started_anew = self._stamp is not None and frame.stamp < self._stamp
+        reference = overview.frame_id if overview.fixed_from_camera is None else ""
+        started_anew = self._stamp is not None and overview.stamp < self._stamp
         cleared = started_anew or (self._reference is not None and self._reference != reference)
         if cleared:
             deleted = self.clear()
-        self._stamp, self._reference = frame.stamp, reference
+        self._stamp, self._reference = overview.stamp, reference
 
         config = self.config
         instances = view_instances(
-            frame,
+            cut,
             min_pixels=config.min_mask_pixels,
             # Known objects may be among the smaller ones.
             limit=max(_LEAST_VIEWS, 4 * config.max_objects),
             excluded_labels=config.excluded_labels,
         )
         known = self.tracks
-        expectations = self._expect(frame, known, instances.grid_shape)
+        expectations = self._expect(overview, known)
         pairs = associate(expectations, instances.views, instances.grid_shape, config.association)
         # Views are sorted by size: when more return than there is room for, the largest ones stay.
         pairs = sorted(pairs, key=lambda pair: pair[1])[: config.max_objects]
         for track in known:
             track.is_seen = False
         for row, column in pairs:
-            _see(known[row], frame, instances, instances.views[column])
+            _see(known[row], overview, instances.views[column])
         matched = {column for _, column in pairs}
         unmatched = [view for index, view in enumerate(instances.views) if index not in matched]
         room = max(0, config.max_objects - len(pairs))
-        created = tuple(self._create(frame, instances, view) for view in unmatched[:room])
+        created = tuple(self._create(overview, view) for view in unmatched[:room])
         gone = [
             track.track_id
             for track in self.tracks
-            if not track.is_seen and track.seconds_unseen(frame.stamp) > config.lost_timeout
+            if not track.is_seen and track.seconds_unseen(overview.stamp) > config.lost_timeout
         ]
         for track_id in gone:
             del self._tracks[track_id]
@@ -149,48 +148,39 @@ class Tracker:
             without_points=instances.without_points,
         )
 
-    def _create(self, frame: Frame, instances: InstanceViews, view: InstanceView) -> int:
-        track = Track(self._next_id, view, frame.stamp, instances.grid_shape, np.full(2, np.nan))
-        _see(track, frame, instances, view)
+    def _create(self, overview: Overview, view: InstanceView) -> int:
+        track = Track(self._next_id, view, overview.stamp, overview.grid_shape, np.full(2, np.nan))
+        _see(track, overview, view)
         self._tracks[track.track_id] = track
         self._next_id += 1
         return track.track_id
 
-    def _expect(
-        self, frame: Frame, tracks: tuple[Track, ...], grid_shape: tuple[int, int]
-    ) -> list[Expectation]:
-        predicted = predicted_silhouettes(frame, tracks, grid_shape)
+    def _expect(self, overview: Overview, tracks: tuple[Track, ...]) -> list[Expectation]:
+        predicted = predicted_silhouettes(overview, tracks)
         expectations = []
         for track, cells in zip(tracks, predicted, strict=True):
             silhouettes = [cells] if len(cells) else []
-            if track.grid_shape == grid_shape:
-                silhouettes.append(_warped_cells(frame, track))
+            if track.grid_shape == overview.grid_shape:
+                silhouettes.append(_warped_cells(overview, track))
             expectations.append(
                 Expectation(
                     label=track.label,
                     silhouettes=tuple(silhouettes),
                     center=track.view.center,
                     extent=track.extent,
-                    elapsed=track.seconds_unseen(frame.stamp),
+                    elapsed=track.seconds_unseen(overview.stamp),
                 )
             )
         return expectations
 
 
-def camera_from_fixed(frame: Frame) -> Similarity:
-    """Pose of the fixed frame in the camera; identity where the camera is that frame."""
-    return _IDENTITY if frame.fixed_from_camera is None else frame.fixed_from_camera.inverse()
-
-
-def predicted_silhouettes(
-    frame: Frame, tracks: tuple[Track, ...], grid_shape: tuple[int, int]
-) -> list[NDArray[np.int64]]:
+def predicted_silhouettes(overview: Overview, tracks: tuple[Track, ...]) -> list[NDArray[np.int64]]:
     """Cells of the coarse grid that each track's mesh covers if it did not move; nearer ones hide farther ones."""
-    stride = grid_stride(frame.camera.width)
-    rays = frame.camera.rays()[::stride, ::stride].reshape(-1, 3)
+    stride, grid_shape = overview.stride, overview.grid_shape
+    rays = overview.camera.rays()[::stride, ::stride].reshape(-1, 3)
     nearest = np.full(grid_shape[0] * grid_shape[1], np.inf)
     owner = np.full(len(nearest), -1, dtype=np.int64)
-    from_fixed = camera_from_fixed(frame)
+    from_fixed = overview.camera_from_fixed
     for index, track in enumerate(tracks):
         if (
             track.estimate is None
@@ -199,7 +189,7 @@ def predicted_silhouettes(
         ):
             continue
         pose = from_fixed @ track.fixed_from_object
-        cells = _cells_around(frame.camera, pose, track.estimate.mesh.bounds, stride, grid_shape)
+        cells = _cells_around(overview.camera, pose, track.estimate.mesh.bounds, stride, grid_shape)
         cells = cells[~np.isnan(rays[cells, 0])]
         if len(cells) == 0:
             continue
@@ -231,21 +221,21 @@ def _cells_around(
     return np.asarray((y[:, None] * columns + x).ravel(), dtype=np.int64)
 
 
-def _see(track: Track, frame: Frame, instances: InstanceViews, view: InstanceView) -> None:
-    center = camera_from_fixed(frame).apply(view.center)
+def _see(track: Track, overview: Overview, view: InstanceView) -> None:
+    center = overview.camera_from_fixed.apply(view.center)
     track.view = view
-    track.last_seen = frame.stamp
+    track.last_seen = overview.stamp
     track.is_seen = True
-    track.grid_shape = instances.grid_shape
-    track.view_pixel = frame.camera.project(center)
+    track.grid_shape = overview.grid_shape
+    track.view_pixel = overview.camera.project(center)
     track.label_votes[view.label] += 1
 
 
-def _warped_cells(frame: Frame, track: Track) -> NDArray[np.int64]:
+def _warped_cells(overview: Overview, track: Track) -> NDArray[np.int64]:
     """The last mask of a track, shifted as its centre moves in the image with the camera."""
     rows, columns = track.grid_shape
-    pixel = frame.camera.project(camera_from_fixed(frame).apply(track.view.center))
-    shift = (pixel - track.view_pixel) / grid_stride(frame.camera.width)
+    pixel = overview.camera.project(overview.camera_from_fixed.apply(track.view.center))
+    shift = (pixel - track.view_pixel) / overview.stride
     if np.isnan(shift).any():
         return track.view.cells
     x = track.view.cells % columns + round(shift[0])

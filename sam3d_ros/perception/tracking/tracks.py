@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.frames import Similarity, turned_covariance
 from sam3d_ros.perception.estimates import ObjectEstimate, Verdict, VerdictState
+from sam3d_ros.perception.evidence import Overview
 from sam3d_ros.perception.tracking.instances import InstanceView
 
 _NANOSECONDS = 1e-9
+#: Verdict of a known object whose mask is not in the frame: its pose is that of the last sighting.
+NOT_SEEN = "not_seen"
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +29,7 @@ class TrackedObject:
             the object is not seen.
         fixed_from_object: the same pose in the fixed frame; where there is none, in the camera.
         last_seen: stamp of the last frame with a mask of it, nanoseconds.
+        mesh_stamp: stamp of the frame that its mesh was made from, nanoseconds.
     """
 
     track_id: int
@@ -33,6 +37,7 @@ class TrackedObject:
     estimate: ObjectEstimate
     fixed_from_object: Similarity
     last_seen: int
+    mesh_stamp: int
 
     @property
     def is_seen(self) -> bool:
@@ -60,7 +65,8 @@ class Track:
         failures: reconstructions in a row that came to nothing.
         version_best: the best state that its mesh was judged with.
         version_quality: `InstanceView.quality` of the view that the mesh was made from.
-        version_stamp: stamp of that view, nanoseconds.
+        version_stamp: stamp of the last view that was tried, nanoseconds.
+        mesh_stamp: stamp of the view that the mesh was made from, nanoseconds.
         version_measured: whether a view with measured points has been reconstructed since the mesh was made, or for it.
     """
 
@@ -80,7 +86,45 @@ class Track:
     version_best: VerdictState = VerdictState.REJECTED
     version_quality: float = 0.0
     version_stamp: int = 0
+    mesh_stamp: int = 0
     version_measured: bool = True
+
+    def snapshot(self, overview: Overview) -> TrackedObject | None:
+        """The track as the world sees it at the moment of a frame; None before it has a mesh."""
+        if self.estimate is None or self.fixed_from_object is None or self.fixed_covariance is None:
+            return None
+        verdict = self.estimate.verdict
+        estimate = replace(
+            self.expected(overview),
+            instance_id=self.view.instance_id if self.is_seen else 0,
+            verdict=verdict if self.is_seen else _unseen(verdict),
+        )
+        return TrackedObject(
+            track_id=self.track_id,
+            mesh_version=self.mesh_version,
+            estimate=estimate,
+            fixed_from_object=self.fixed_from_object,
+            last_seen=self.last_seen,
+            mesh_stamp=self.mesh_stamp,
+        )
+
+    def expected(self, overview: Overview) -> ObjectEstimate:
+        """Its estimate in the camera of a frame, if it did not move; for a track with a mesh."""
+        assert self.estimate is not None and self.fixed_from_object is not None
+        assert self.fixed_covariance is not None
+        from_fixed = overview.camera_from_fixed
+        return replace(
+            self.estimate,
+            instance_id=self.view.instance_id,
+            label=self.label,
+            camera_from_object=from_fixed @ self.fixed_from_object,
+            covariance=turned_covariance(self.fixed_covariance, from_fixed.rotation),
+        )
+
+    def place(self, estimate: ObjectEstimate, fixed_from_camera: Similarity) -> None:
+        """Keep the pose of an estimate in the frame of tracking."""
+        self.fixed_from_object = fixed_from_camera @ estimate.camera_from_object
+        self.fixed_covariance = turned_covariance(estimate.covariance, fixed_from_camera.rotation)
 
     @property
     def label(self) -> str:
@@ -98,3 +142,8 @@ class Track:
     def seconds_unseen(self, stamp: int) -> float:
         """Seconds from its last sighting to a stamp."""
         return (stamp - self.last_seen) * _NANOSECONDS
+
+
+def _unseen(verdict: Verdict) -> Verdict:
+    state = VerdictState.UNCERTAIN if verdict.state is VerdictState.ACCEPTED else verdict.state
+    return replace(verdict, state=state, reasons=(*verdict.reasons, NOT_SEEN))

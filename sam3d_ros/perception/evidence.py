@@ -1,0 +1,374 @@
+"""Evidence: what one view tells of one instance.
+
+A frame is cut once (`cut`), in one pass over its labels. From there on tracking, fitting, judging and the geometric
+reconstructor look at evidence alone: the pixels around the instance, and the rest of the image on a coarse grid.
+Evidence is small, does not change, and can be kept (`Evidence.kept`) or written to a file (`recorded.evidence_files`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam3d_ros.geometry.cameras import Camera
+from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.perception.estimates import ScaleSource
+from sam3d_ros.perception.frame import Frame, PointsSource, scale_source
+from sam3d_ros.perception.instance_table import InstanceTable, instance_table
+from sam3d_ros.perception.measurement import Measurement, measured
+from sam3d_ros.perception.window import Window
+
+_IDENTITY = Similarity()
+#: Width of the coarse image, in cells.
+GRID_WIDTH = 160
+#: What is kept around the box of an instance: a share of its longer side, and pixels beside that. Occluders and free
+#: space are looked at there, and completed shapes reach into it.
+_MARGIN_SHARE, _MARGIN_PIXELS = 0.5, 8
+#: Points of the background, and every how many rows of the image tell enough of them where it is dense.
+_BACKGROUND_POINTS, _BACKGROUND_ROWS = 1500, 4
+#: Points along each edge of a window that is bent by a lens.
+_EDGE_POINTS = 17
+
+
+@dataclass(frozen=True, eq=False)
+class Overview:
+    """What all evidence of one moment shares: when and where it was, and the whole image on a coarse grid.
+
+    Attributes:
+        stamp: time of the image, nanoseconds.
+        frame_id: the optical frame.
+        camera: of the whole image.
+        points_source: the sensor behind the points.
+        is_metric: whether these are in metres; otherwise in a unit that nobody knows.
+        fixed_from_camera: pose of the camera in the frame of tracking; None = the camera is that frame.
+        stride: pixels from one cell of the grid to the next; a cell shows the pixel in its first corner.
+        labels: (r, c) uint16 instance in each cell.
+        points: (r, c, 3) float32 metres in the optical frame, NaN = unknown.
+        frame: the full images, for networks, which want to see them; None where the evidence was kept without.
+        kept_background: see `background`; None = taken from `frame` when it is asked for.
+    """
+
+    stamp: int
+    frame_id: str
+    camera: Camera
+    points_source: PointsSource
+    is_metric: bool
+    fixed_from_camera: Similarity | None
+    stride: int
+    labels: NDArray[np.uint16]
+    points: NDArray[np.float32]
+    frame: Frame | None = None
+    kept_background: NDArray[np.float32] | None = None
+
+    @staticmethod
+    def of(frame: Frame) -> Overview:
+        """The overview of a frame."""
+        stride = grid_stride(frame.camera.width)
+        cells = (slice(None, None, stride), slice(None, None, stride))
+        return Overview(
+            stamp=frame.stamp,
+            frame_id=frame.frame_id,
+            camera=frame.camera,
+            points_source=frame.points_source,
+            is_metric=frame.is_metric,
+            fixed_from_camera=frame.fixed_from_camera,
+            stride=stride,
+            labels=np.ascontiguousarray(frame.labels[cells]),
+            points=np.ascontiguousarray(frame.points[cells]),
+            frame=frame,
+        )
+
+    @property
+    def grid_shape(self) -> tuple[int, int]:
+        """Rows and columns of the grid."""
+        return self.labels.shape[0], self.labels.shape[1]
+
+    @property
+    def scale_source(self) -> ScaleSource:
+        """What the size of something rests on that is measured by these points."""
+        return scale_source(self.points_source, is_metric=self.is_metric)
+
+    @property
+    def camera_from_fixed(self) -> Similarity:
+        """Pose of the frame of tracking in the camera; identity where the camera is that frame."""
+        return _IDENTITY if self.fixed_from_camera is None else self.fixed_from_camera.inverse()
+
+    @cached_property
+    def background(self) -> NDArray[np.float32]:
+        """(N, 3) measured points of no instance, in the order of the pixels; a sample where there are many."""
+        if self.kept_background is not None or self.frame is None:
+            return np.zeros((0, 3), np.float32) if self.kept_background is None else self.kept_background
+        labels, points = self.frame.labels, self.frame.points
+        for rows in (slice(None, None, _BACKGROUND_ROWS), slice(None)):
+            unlabelled = np.flatnonzero((labels[rows] == 0) & np.isfinite(points[rows][..., 2]))
+            if len(unlabelled) >= _BACKGROUND_POINTS:
+                unlabelled = unlabelled[np.linspace(0, len(unlabelled) - 1, _BACKGROUND_POINTS).astype(int)]
+                break
+        return points[rows].reshape(-1, 3)[unlabelled]
+
+    def kept(self) -> Overview:
+        """The same without the full images."""
+        return replace(self, frame=None, kept_background=self.background)
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """One instance in one view; nothing else is looked at once a frame is cut.
+
+    Attributes:
+        overview: what it shares with the other instances.
+        camera: of the whole image that `window` is a part of.
+        instance_id: value of its pixels in `labels`.
+        label: class name, may be empty.
+        pixels: number of its pixels.
+        box: around them.
+        window: the part of the image that was cut out, with room around the box.
+        rgb: (h, w, 3) uint8 colours in the window.
+        labels: (h, w) uint16 instances in it.
+        points: (h, w, 3) float32 metres in the optical frame, NaN = unknown.
+
+    Raises:
+        ValueError: the arrays disagree with the window, or the window with the image.
+    """
+
+    overview: Overview
+    camera: Camera
+    instance_id: int
+    label: str
+    pixels: int
+    box: Window
+    window: Window
+    rgb: NDArray[np.uint8]
+    labels: NDArray[np.uint16]
+    points: NDArray[np.float32]
+    _measurements: dict[int, Measurement] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        size = (self.window.bottom - self.window.top, self.window.right - self.window.left)
+        image = Window(0, self.camera.height, 0, self.camera.width)
+        if not (self.window.holds(self.box) and image.holds(self.window) and self.box.area > 0):
+            raise ValueError(
+                f"box {self.box}, {self.window}, {image}: each must lie in the next, and hold a pixel"
+            )
+        for name, shape, dtype in (
+            ("rgb", (*size, 3), np.uint8),
+            ("labels", size, np.uint16),
+            ("points", (*size, 3), np.float32),
+        ):
+            array = getattr(self, name)
+            if array.shape != shape or array.dtype != dtype:
+                raise ValueError(
+                    f"{name} is {array.shape} {array.dtype} but the window is {size[1]}x{size[0]}: give {shape} "
+                    f"{np.dtype(dtype).name}"
+                )
+
+    @property
+    def stamp(self) -> int:
+        """Time of the image, nanoseconds."""
+        return self.overview.stamp
+
+    @property
+    def scale_source(self) -> ScaleSource:
+        """What the size of something rests on that is measured here."""
+        return self.overview.scale_source
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """(height, width) of the whole image."""
+        return self.camera.height, self.camera.width
+
+    @property
+    def touches_border(self) -> bool:
+        """Whether the instance meets the border of the image."""
+        return self.box.meets_border(self.image_shape)
+
+    @cached_property
+    def mask(self) -> NDArray[np.bool_]:
+        """(h, w) pixels of the instance in the window."""
+        return self.labels == self.instance_id
+
+    @property
+    def depth(self) -> NDArray[np.float32]:
+        """(h, w) metres along the optical axis in the window, NaN = unknown."""
+        return self.points[..., 2]
+
+    @property
+    def rays(self) -> NDArray[np.float32]:
+        """(h, w, 3) directions with z = 1 through the pixels of the window."""
+        return self.camera.rays()[self.window.slices]
+
+    def measured(self, count: int) -> Measurement:
+        """What is measured of the instance, in about `count` points; found once for each count."""
+        known = self._measurements.get(count)
+        if known is None:
+            known = self._measurements[count] = measured(
+                mask=self.mask,
+                labels=self.labels,
+                points=self.points,
+                rays=self.rays,
+                box=self.box,
+                window=self.window,
+                source=self.overview.points_source,
+                focal=self.camera.fx,
+                count=count,
+            )
+        return known
+
+    def looked_at(
+        self, window: Window, stride: int
+    ) -> tuple[NDArray[np.uint16], NDArray[np.float32], NDArray[np.float32]]:
+        """Labels, depth and rays of every `stride`-th pixel of a window, which may leave that of the evidence.
+
+        Beyond it the overview answers: what is there is known to a cell.
+
+        Returns:
+            (r, c) labels; (r, c) metres, NaN = unknown; (r, c, 3) directions with z = 1.
+        """
+        first = (window.top + stride // 2, window.left + stride // 2)
+        rays = self.camera.rays()[first[0] : window.bottom : stride, first[1] : window.right : stride]
+        own = self.window
+        if own.holds(window):
+            cells = (
+                slice(first[0] - own.top, window.bottom - own.top, stride),
+                slice(first[1] - own.left, window.right - own.left, stride),
+            )
+            return self.labels[cells], self.depth[cells], rays
+        rows = np.arange(first[0], window.bottom, stride)
+        columns = np.arange(first[1], window.right, stride)
+        coarse = np.ix_(rows // self.overview.stride, columns // self.overview.stride)
+        labels, depth = self.overview.labels[coarse], self.overview.points[..., 2][coarse]
+        inside = [
+            slice(*np.searchsorted(places, ends))
+            for places, ends in ((rows, (own.top, own.bottom)), (columns, (own.left, own.right)))
+        ]
+        fine = np.ix_(rows[inside[0]] - own.top, columns[inside[1]] - own.left)
+        labels[inside[0], inside[1]], depth[inside[0], inside[1]] = self.labels[fine], self.depth[fine]
+        return labels, depth, rays
+
+    def kept(self) -> Evidence:
+        """The same in memory of its own: without the full images, which it would hold otherwise."""
+        return replace(
+            self,
+            overview=self.overview.kept(),
+            rgb=self.rgb.copy(),
+            labels=self.labels.copy(),
+            points=self.points.copy(),
+            _measurements={},
+        )
+
+
+class Cut:
+    """A frame, cut into the evidence of its instances; made by `cut`.
+
+    Args:
+        frame: the frame; told by labels, not by boxes.
+
+    Attributes:
+        overview: what all evidence shares.
+        table: the instances.
+    """
+
+    def __init__(self, frame: Frame) -> None:
+        self.overview = Overview.of(frame)
+        self.table: InstanceTable = instance_table(frame.labels)
+        self._frame = frame
+        self._evidence: dict[int, Evidence] = {}
+
+    def label(self, instance_id: int) -> str:
+        """Class name of an instance; empty when nobody told it."""
+        return self._frame.label(instance_id)
+
+    def evidence(self, instance_id: int, *, whole: bool = False) -> Evidence:
+        """The evidence of one instance, made at the first question.
+
+        Args:
+            instance_id: value of its pixels.
+            whole: cut out all of the image.
+
+        Raises:
+            ValueError: it has no pixel.
+        """
+        if whole:
+            return self._made(instance_id, whole=True)
+        known = self._evidence.get(instance_id)
+        if known is None:
+            known = self._evidence[instance_id] = self._made(instance_id, whole=False)
+        return known
+
+    def _made(self, instance_id: int, *, whole: bool) -> Evidence:
+        index = self.table.index(instance_id)
+        if index is None:
+            raise ValueError(
+                f"instance {instance_id} has no pixel in this frame: ask only for ids of `Frame.instance_ids()`"
+            )
+        frame, box = self._frame, self.table.window(index)
+        shape = frame.labels.shape
+        window = Window(0, shape[0], 0, shape[1]) if whole else window_around(box, frame.camera)
+        cells = window.slices
+        return Evidence(
+            overview=self.overview,
+            camera=frame.camera,
+            instance_id=instance_id,
+            label=frame.label(instance_id),
+            pixels=int(self.table.areas[index]),
+            box=box,
+            window=window,
+            rgb=frame.rgb[cells],
+            labels=frame.labels[cells],
+            points=frame.points[cells],
+        )
+
+
+def cut(frame: Frame, instance_ids: Iterable[int] | None = None) -> list[Evidence]:
+    """The evidence of instances of a frame.
+
+    Args:
+        frame: told by labels, not by boxes.
+        instance_ids: values of their pixels; None = all, ascending.
+
+    Raises:
+        ValueError: one of them has no pixel.
+    """
+    pieces = Cut(frame)
+    wanted = pieces.table.ids.tolist() if instance_ids is None else instance_ids
+    return [pieces.evidence(instance_id) for instance_id in wanted]
+
+
+def grid_stride(width: int) -> int:
+    """Pixels from one cell of the coarse grid to the next, for an image of this width."""
+    return max(1, round(width / GRID_WIDTH))
+
+
+def margin_around(box: Window) -> int:
+    """Pixels that are looked at around a box."""
+    return int(_MARGIN_SHARE * box.longest) + _MARGIN_PIXELS
+
+
+def window_around(box: Window, camera: Camera) -> Window:
+    """The part of an image that tells of what is in a box; large enough to be freed of the lens distortion."""
+    shape = (camera.height, camera.width)
+    window = box.grown(margin_around(box), shape)
+    if not camera.is_distorted:
+        return window
+    edges = camera.undistorted().rays_at(_edges(straightened_window(box, camera)))
+    return window.including(camera.project(edges), shape).grown(1, shape)
+
+
+def straightened_window(box: Window, camera: Camera) -> Window:
+    """The same part of the image that the pinhole without the distortion sees."""
+    shape = (camera.height, camera.width)
+    straight = box.including(camera.undistorted().project(camera.rays_at(_edges(box))), shape)
+    return straight.grown(margin_around(straight), shape)
+
+
+def _edges(window: Window) -> NDArray[np.float64]:
+    """(N, 2) pixels u, v along the edges of a window; lens distortion bends them between the corners."""
+    x = np.linspace(window.left, window.right - 1, _EDGE_POINTS)
+    y = np.linspace(window.top, window.bottom - 1, _EDGE_POINTS)
+    across = [np.stack([x, np.full_like(x, side)], axis=-1) for side in (window.top, window.bottom - 1)]
+    along = [np.stack([np.full_like(y, side), y], axis=-1) for side in (window.left, window.right - 1)]
+    return np.concatenate([*across, *along])
