@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sam3d_ros.nodes.frame_inputs import InputSettings, PeopleInputSettings
+from sam3d_ros.nodes.sources.input_settings import InputSettings, PeopleInputSettings
 from sam3d_ros.perception.people.pipeline import PeopleConfig
 from sam3d_ros.reconstruction.body_config import BodyNetworkConfig
 from sam3d_ros.ros.frame_assembler import AssemblerConfig

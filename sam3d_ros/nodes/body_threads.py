@@ -7,22 +7,22 @@ came in between is passed over, so that the answer is never older than one recon
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import partial
-from typing import Protocol
 
-from sam3d_ros.nodes.frame_threads import FRAME_ERRORS, Cancelled, FrameThreads, Listener
+from sam3d_ros.nodes.frame_threads import (
+    CAMERA,
+    FRAME_ERRORS,
+    Cancelled,
+    FrameThreads,
+    Report,
+    Source,
+    TrackingFrame,
+)
+from sam3d_ros.nodes.sinks.sink import Sink
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.people.pipeline import BodyPipeline, Sighting, TrackedBody
-
-
-class BodyListener(Listener, Protocol):
-    """What the threads report to; called from either of them."""
-
-    def sighted(self, sighting: Sighting, milliseconds: float) -> None:
-        """People were found in a frame."""
-
-    def posed(self, sighting: Sighting, bodies: tuple[TrackedBody, ...], milliseconds: float) -> None:
-        """The people of a frame were posed."""
+from sam3d_ros.perception.scenes.joint_scene import SeenPeople
 
 
 class BodyThreads(FrameThreads[tuple[Sighting, tuple[TrackedBody, ...]]]):
@@ -30,14 +30,24 @@ class BodyThreads(FrameThreads[tuple[Sighting, tuple[TrackedBody, ...]]]):
 
     Args:
         pipeline: what they run.
-        listener: where frames come from and results go.
+        source: where frames come from.
+        sinks: where the people go, one after the other.
+        report: what is told of the work.
+        tracked_in: the frame of tracking.
     """
 
-    _listener: BodyListener
-
-    def __init__(self, pipeline: BodyPipeline, listener: BodyListener) -> None:
-        super().__init__(listener, "people")
+    def __init__(
+        self,
+        pipeline: BodyPipeline,
+        source: Source,
+        sinks: Sequence[Sink[SeenPeople]],
+        report: Report,
+        tracked_in: TrackingFrame = CAMERA,
+    ) -> None:
+        super().__init__(source, report, "people")
         self._pipeline = pipeline
+        self._sinks = sinks
+        self._tracked_in = tracked_in
 
     def _track(self, frame: Frame) -> None:
         began = time.perf_counter()
@@ -46,7 +56,8 @@ class BodyThreads(FrameThreads[tuple[Sighting, tuple[TrackedBody, ...]]]):
         except FRAME_ERRORS as error:
             self._give_up("tracking", error)
             return
-        self._listener.sighted(sighting, 1e3 * (time.perf_counter() - began))
+        self._report.spent("track", 1e3 * (time.perf_counter() - began))
+        self._report.observed(sighting.faults, sighting.frame.stamp)
         self._ask(partial(self._pose, sighting))
 
     def _pose(self, sighting: Sighting) -> None:
@@ -59,4 +70,16 @@ class BodyThreads(FrameThreads[tuple[Sighting, tuple[TrackedBody, ...]]]):
             self._give_up("reconstruction", error, rest=True)
             return
         self.newest = (sighting, bodies)
-        self._listener.posed(sighting, bodies, 1e3 * (time.perf_counter() - began))
+        if bodies:
+            self._report.spent("reconstruct", 1e3 * (time.perf_counter() - began))
+        self._show(sighting, bodies)
+
+    def _show(self, sighting: Sighting, bodies: tuple[TrackedBody, ...]) -> None:
+        frame, began = sighting.frame, time.perf_counter()
+        seen = SeenPeople(
+            frame, self._tracked_in.of(frame), bool(self._tracked_in.name), bodies, sighting.alive
+        )
+        for sink in self._sinks:
+            sink.show(seen)
+        self._report.spent("publish", 1e3 * (time.perf_counter() - began))
+        self._report.reached("bodies", frame.stamp)

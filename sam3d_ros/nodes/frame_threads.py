@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from sam3d_ros.perception.frame import Frame
@@ -20,14 +21,49 @@ Job = Callable[[], None]
 N = TypeVar("N")
 
 
-class Listener(Protocol):
-    """What the threads report to; called from either of them."""
+class Source(Protocol):
+    """Where frames come from."""
 
     def next_frame(self, timeout: float) -> Frame | None:
         """The newest complete frame, or None when none comes in time; called by the tracking thread."""
 
+
+class Report(Protocol):
+    """What is told of the work; from either thread."""
+
+    def observed(self, faults: Mapping[str, int], stamp: int) -> None:
+        """A frame of this stamp had faults: name -> number of instances."""
+
+    def spent(self, stage: str, milliseconds: float) -> None:
+        """A stage took so long."""
+
+    def reached(self, what: str, stamp: int) -> None:
+        """What is made of a frame of this stamp is out."""
+
+    def finished(self, count: int, milliseconds: float) -> None:
+        """A batch of `count` instances was reconstructed."""
+
     def failed(self, stage: str, error: Exception, details: str) -> None:
         """A frame or batch was given up; `details` is the traceback."""
+
+
+@dataclass(frozen=True)
+class TrackingFrame:
+    """The frame that everything is tracked and published in.
+
+    Attributes:
+        name: of a frame that is fixed in the world; empty = the camera is it.
+    """
+
+    name: str = ""
+
+    def of(self, frame: Frame) -> str:
+        """Its name for what is seen in an image."""
+        return self.name or frame.frame_id
+
+
+#: The camera itself.
+CAMERA = TrackingFrame()
 
 
 class Cancelled(Exception):
@@ -38,15 +74,17 @@ class FrameThreads(Generic[N]):
     """Both threads; subclasses implement `_track`, which may `_ask` for a reconstruction.
 
     Args:
-        listener: where frames come from and results go.
+        source: where frames come from.
+        report: what is told of the work.
         subject: what is tracked, for the names of the threads.
 
     Attributes:
         newest: the newest result since the start.
     """
 
-    def __init__(self, listener: Listener, subject: str) -> None:
-        self._listener = listener
+    def __init__(self, source: Source, report: Report, subject: str) -> None:
+        self._source = source
+        self._report = report
         self._subject = subject
         self._condition = threading.Condition()
         self._stopping = self._is_busy = False
@@ -92,7 +130,7 @@ class FrameThreads(Generic[N]):
 
     def _next_frame(self) -> Frame | None:
         """The frame to look at, if there is one before long."""
-        return self._listener.next_frame(LOOK_PERIOD)
+        return self._source.next_frame(LOOK_PERIOD)
 
     def _track(self, frame: Frame) -> None:
         """Look at a frame."""
@@ -116,6 +154,6 @@ class FrameThreads(Generic[N]):
 
     def _give_up(self, stage: str, error: Exception, *, rest: bool = False) -> None:
         """Report the error that is being handled, and rest a while where it would come again at once."""
-        self._listener.failed(stage, error, traceback.format_exc())
+        self._report.failed(stage, error, traceback.format_exc())
         with self._condition:
             self._condition.wait_for(lambda: self._stopping, timeout=RETRY_PAUSE if rest else 0.0)

@@ -8,7 +8,7 @@ from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 
 from sam3d_ros.action import Reconstruct
-from sam3d_ros.nodes.frame_threads import Cancelled
+from sam3d_ros.nodes.frame_threads import Cancelled, TrackingFrame
 from sam3d_ros.nodes.lifecycle import AutostartNode
 from sam3d_ros.nodes.object_threads import ObjectThreads, Order
 from sam3d_ros.ros.object_messages import object_array
@@ -23,12 +23,12 @@ class ObjectRequests:
 
     Args:
         node: carries it.
-        target_frame: the frame that objects are tracked in; empty = that of the image.
+        tracked_in: the frame that objects are tracked in.
     """
 
-    def __init__(self, node: AutostartNode, target_frame: str) -> None:
+    def __init__(self, node: AutostartNode, tracked_in: TrackingFrame) -> None:
         self._node = node
-        self._target_frame = target_frame
+        self._tracked_in = tracked_in
         self._threads: ObjectThreads | None = None
         self._action = ActionServer(
             node,
@@ -83,7 +83,7 @@ class ObjectRequests:
         frame, observation = order.result
         objects = [thing for thing in observation.objects if thing.track_id in order.track_ids]
         goal.succeed()
-        header = header_message(observation.stamp, self._target_frame or frame.frame_id)
+        header = header_message(observation.stamp, self._tracked_in.of(frame))
         return Reconstruct.Result(success=True, objects=object_array(objects, header))
 
 

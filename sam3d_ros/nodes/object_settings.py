@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sam3d_ros.nodes.frame_inputs import InputSettings
+from sam3d_ros.nodes.sources.input_settings import InputSettings
 from sam3d_ros.perception.geometric.config import GeometricConfig
 from sam3d_ros.perception.pipeline import PipelineConfig
 from sam3d_ros.reconstruction.network_config import NetworkConfig

@@ -12,23 +12,23 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
-from sam3d_ros.nodes.frame_threads import FRAME_ERRORS, Cancelled, FrameThreads, Job, Listener
+from sam3d_ros.nodes.frame_threads import (
+    CAMERA,
+    FRAME_ERRORS,
+    Cancelled,
+    FrameThreads,
+    Job,
+    Report,
+    Source,
+    TrackingFrame,
+)
+from sam3d_ros.nodes.sinks.sink import Sink
 from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.pipeline import ObjectPipeline, Observation
 from sam3d_ros.perception.reconstructor import Progress
-
-
-class ObjectListener(Listener, Protocol):
-    """What the threads report to; called from either of them."""
-
-    def observed(self, frame: Frame, observation: Observation) -> None:
-        """Objects were followed into a frame."""
-
-    def reconstructed(self, count: int, milliseconds: float) -> None:
-        """A batch of `count` instances was finished."""
+from sam3d_ros.perception.scenes.joint_scene import SeenObjects
 
 
 @dataclass(eq=False)
@@ -57,14 +57,24 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation]]):
 
     Args:
         pipeline: what they run.
-        listener: where frames come from and results go.
+        source: where frames come from.
+        sinks: where observations go, one after the other.
+        report: what is told of the work.
+        tracked_in: the frame of tracking.
     """
 
-    _listener: ObjectListener
-
-    def __init__(self, pipeline: ObjectPipeline, listener: ObjectListener) -> None:
-        super().__init__(listener, "object")
+    def __init__(
+        self,
+        pipeline: ObjectPipeline,
+        source: Source,
+        sinks: Sequence[Sink[SeenObjects]],
+        report: Report,
+        tracked_in: TrackingFrame = CAMERA,
+    ) -> None:
+        super().__init__(source, report, "object")
         self._pipeline = pipeline
+        self._sinks = sinks
+        self._tracked_in = tracked_in
         self._look_again = False
         self._order: Order | None = None
         self._made: Order | None = None
@@ -107,10 +117,28 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation]]):
             if observation.requests and not self._is_busy:
                 wanted = [request.evidence for request in observation.requests]
                 self._ask(partial(self._run_batch, wanted))
-        self._listener.observed(frame, observation)
+        self._show(frame, observation)
         if made is not None:
             made.result = self.newest
             self._finish(made, "")
+
+    def _show(self, frame: Frame, observation: Observation) -> None:
+        began = time.perf_counter()
+        seen = SeenObjects(
+            observation.stamp,
+            self._tracked_in.of(frame),
+            bool(self._tracked_in.name),
+            frame.frame_id,
+            frame.is_metric,
+            observation.objects,
+        )
+        for sink in self._sinks:
+            sink.show(seen)
+        self._report.reached("objects", observation.stamp)
+        self._report.spent("publish", 1e3 * (time.perf_counter() - began))
+        for stage, milliseconds in observation.milliseconds.items():
+            self._report.spent("track" if stage == "total" else stage, milliseconds)
+        self._report.observed(observation.faults, observation.stamp)
 
     def _next_job(self) -> Job | None:
         return super()._next_job() if self._order is None else partial(self._fill, self._order)
@@ -162,7 +190,7 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation]]):
         began = time.perf_counter()
         estimates = self._pipeline.reconstruct(evidence, progress=report)
         self._pipeline.integrate(evidence, estimates)
-        self._listener.reconstructed(len(evidence), 1e3 * (time.perf_counter() - began))
+        self._report.finished(len(evidence), 1e3 * (time.perf_counter() - began))
 
     def _finish(self, order: Order, error: str) -> None:
         order.error = error

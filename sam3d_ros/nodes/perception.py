@@ -11,13 +11,13 @@ from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from sam3d_ros.nodes.commons import Commons
 from sam3d_ros.nodes.lifecycle import run_nodes
 from sam3d_ros.nodes.sam3d_bodies import Sam3dBodies
 from sam3d_ros.nodes.sam3d_objects import Sam3dObjects
-from sam3d_ros.nodes.scene_board import SceneBoard
 
-#: What `nodes` can name. All of a process share one board.
-HOSTED: dict[str, Callable[[SceneBoard], Node]] = {"sam3d_objects": Sam3dObjects, "sam3d_bodies": Sam3dBodies}
+#: What `nodes` can name. All of a process share the commons.
+HOSTED: dict[str, Callable[[Commons], Node]] = {"sam3d_objects": Sam3dObjects, "sam3d_bodies": Sam3dBodies}
 #: What it names unless somebody says otherwise.
 DEFAULT_NODES = ("sam3d_objects",)
 
@@ -45,8 +45,8 @@ def chosen_nodes(args: list[str]) -> list[Callable[[], Node]]:
     unknown = [name for name in names if name not in HOSTED]
     if unknown or not names:
         raise ValueError(f"nodes is {names}: name one or more of {', '.join(HOSTED)}")
-    board = SceneBoard()
-    return [partial(HOSTED[name], board) for name in names]
+    commons = Commons()
+    return [partial(HOSTED[name], commons) for name in names]
 
 
 def main() -> int:

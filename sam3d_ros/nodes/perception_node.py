@@ -2,65 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any, Generic, TypeVar
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 
-from sam3d_ros.nodes.frame_inputs import FrameInputs
-from sam3d_ros.nodes.frame_threads import FrameThreads
+from sam3d_ros.nodes.commons import Commons
+from sam3d_ros.nodes.frame_threads import FrameThreads, TrackingFrame
 from sam3d_ros.nodes.lifecycle import AutostartNode
-from sam3d_ros.nodes.scene_board import SceneBoard, SceneService
 from sam3d_ros.nodes.self_report import SelfReport, named_faults
 from sam3d_ros.nodes.setting_groups import declare_groups, with_changes
-from sam3d_ros.perception.frame import Frame
+from sam3d_ros.nodes.sinks.scene_board import SceneService
+from sam3d_ros.nodes.sinks.sink import Sink
+from sam3d_ros.nodes.sources.frame_reader import FrameReader
 from sam3d_ros.reconstruction.reconstructors import Weights
 
 S = TypeVar("S")
 
 
+#: How often sinks look who has begun to listen, seconds.
+REFRESH_PERIOD = 0.2
+
+
 class PerceptionNode(AutostartNode, Generic[S]):
-    """Inputs and threads through the lifecycle; the threads do the work and report to the node, which publishes.
+    """Builds a way from a frame source through a pipeline's threads to sinks, and runs its lifecycle.
 
     /diagnostics tells rates and ages of the inputs, what was not used and why, the latency of each stage, and every
     fault by its name, also while the node could not be configured.
 
-    Subclasses create in `configure` what is None before, with a callback in `_held` for what `cleanup` has to free, and
-    add the rest of what their threads report to.
+    Subclasses create in `configure` what is None or empty before, with a callback in `_held` for what `cleanup` has to
+    free.
 
     Args:
         name: of the node.
         defaults: of its settings; one is `release_on_deactivate`.
-        board: what the nodes of a process see; None = a board of its own.
+        commons: what the nodes of a process share; None = its own.
     """
 
-    def __init__(self, name: str, defaults: S, board: SceneBoard | None) -> None:
+    def __init__(self, name: str, defaults: S, commons: Commons | None) -> None:
         super().__init__(name)
-        self._board = board or SceneBoard()
+        self._commons = commons or Commons()
         self._settings = declare_groups(self, defaults)
         self.add_on_set_parameters_callback(self._change_settings)
         self._report = SelfReport(self, self.summary)
-        self._target_frame = ""
+        self._tracked_in = TrackingFrame()
         self._weights: Weights | None = None
+        self._reader: FrameReader | None = None
         self._threads: FrameThreads[Any] | None = None
-        self._inputs: FrameInputs | None = None
+        self._sinks: Sequence[Sink[Any]] = ()
         self._held = ExitStack()
+        self.create_timer(REFRESH_PERIOD, self._refresh, clock=self.steady_clock)
 
     def configure(self) -> None:
-        self._held.callback(SceneService(self, self._board).close)
+        self._held.callback(SceneService(self, self._commons.board).close)
+        for sink in self._sinks:
+            self._held.callback(sink.close)
 
     def activate(self) -> None:
-        assert self._inputs is not None and self._threads is not None
+        assert self._reader is not None and self._threads is not None
         self._load_weights()
-        self._report.inputs = self._inputs
-        self._inputs.open()
+        self._report.inputs = self._reader
+        self._reader.open()
         self._threads.start()
 
     def deactivate(self) -> None:
-        assert self._inputs is not None and self._threads is not None
-        self._inputs.close()
+        assert self._reader is not None and self._threads is not None
+        self._reader.close()
         self._threads.stop()
+        if (last := self.last_moment()) is not None:
+            for sink in self._sinks:
+                sink.clear(*last)
         if self._weights is not None and self.get_parameter("release_on_deactivate").value:
             self._weights.release()
 
@@ -69,7 +82,8 @@ class PerceptionNode(AutostartNode, Generic[S]):
         self._held.close()
         if self._weights is not None:
             self._weights.release()
-        self._weights = self._threads = self._inputs = None
+        self._weights = self._threads = self._reader = None
+        self._sinks = ()
 
     def refused(self, error: ValueError | OSError) -> None:
         self._report.refused(error)
@@ -81,23 +95,19 @@ class PerceptionNode(AutostartNode, Generic[S]):
         """What the node does at the moment, in a few words, and as names and values."""
         raise NotImplementedError
 
-    def next_frame(self, timeout: float) -> Frame | None:
-        """See `Listener`."""
-        assert self._inputs is not None
-        return self._inputs.next_frame(timeout)
+    def last_moment(self) -> tuple[int, str] | None:
+        """Stamp, nanoseconds, and frame of what the sinks were shown last; None where there is nothing."""
+        raise NotImplementedError
 
-    def failed(self, stage: str, error: Exception, details: str) -> None:
-        """See `Listener`."""
-        self._report.failed(stage, error, details)
+    def _refresh(self) -> None:
+        if self.state == "active":
+            for sink in self._sinks:
+                sink.refresh()
 
     def _load_weights(self) -> None:
         if self._weights is not None:
             with named_faults():
                 self._weights.load()
-
-    def _frame_of(self, frame: Frame) -> str:
-        """The frame that everything is tracked and published in."""
-        return self._target_frame or frame.frame_id
 
     def _change_settings(self, changed: list[Parameter]) -> SetParametersResult:
         try:

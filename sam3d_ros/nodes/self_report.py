@@ -48,6 +48,9 @@ class ReportingInputs(Protocol):
     def follow_publishers(self) -> None:
         """Look again which sensors there are."""
 
+    def counts(self) -> dict[str, int]:
+        """What was taken in and decoded, whoever read it."""
+
     def health(self) -> list[InputHealth]:
         """How each input does."""
 
@@ -92,6 +95,20 @@ class SelfReport:
             message = f"{count} instances at {stamp / 1e9:.3f}"
             self.faults.report(OBSERVED_FAULTS[name], message, times=count)
 
+    def spent(self, stage: str, milliseconds: float) -> None:
+        """A stage took so long."""
+        self.latencies.add(stage, milliseconds)
+
+    def reached(self, what: str, stamp: int) -> None:
+        """What is made of a frame of this stamp is out."""
+        age = self._node.get_clock().now().nanoseconds - stamp
+        self.latencies.add(f"stamp to {what}", age / 1e6)
+
+    def finished(self, count: int, milliseconds: float) -> None:
+        """A batch of `count` instances was reconstructed."""
+        self.latencies.add("reconstruct", milliseconds)
+        self._node.get_logger().info(f"reconstructed {count} objects in {milliseconds:.0f} ms")
+
     def failed(self, stage: str, error: Exception, details: str) -> None:
         """A frame or batch was given up; `details` is the traceback."""
         fault = Fault.INTERNAL_ERROR
@@ -119,6 +136,7 @@ class SelfReport:
             self.inputs.follow_publishers()
             statuses.append(input_status(name, self.inputs.health()))
             statuses.append(count_status(name, "unused messages", self.inputs.drops()))
+            statuses.append(count_status(name, "frame source", self.inputs.counts()))
         stamp = self._node.get_clock().now().nanoseconds
         self._diagnostics.publish(diagnostic_array(header_message(stamp, ""), statuses))
 

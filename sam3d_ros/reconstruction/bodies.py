@@ -35,8 +35,6 @@ SKELETON = Skeleton(NAMES, LINKS, JOINT_NAMES)
 
 #: A silhouette that overlaps its mask less is not trusted, or not believed at all.
 _GOOD_OVERLAP, _BEARABLE_OVERLAP = 0.6, 0.3
-#: Pixels around a mask where its silhouette is compared with it.
-_MARGIN = 4
 #: So many rays tell the overlap of a silhouette and its mask.
 _MOST_RAYS = 10_000
 #: What the networks raise for damaged weights, and what to do where memory is full.
@@ -234,11 +232,7 @@ def _verdict(
 
 def _figures(frame: Frame, mask: NDArray[np.bool_], mesh: Mesh, pose: Similarity) -> tuple[float, float]:
     """Overlap of silhouette and mask, and the median distance along the optical axis of points to surface, metres."""
-    window = (
-        window_of(mask)
-        .grown(_MARGIN, mask.shape)
-        .including(frame.camera.project(pose.apply(mesh.vertices)), mask.shape)
-    )
+    window = window_of(mask).including(frame.camera.project(pose.apply(mesh.vertices)), mask.shape)
     stride = max(1, math.isqrt(window.area // _MOST_RAYS))
     rows, columns = window.slices
     grid = (slice(rows.start, rows.stop, stride), slice(columns.start, columns.stop, stride))

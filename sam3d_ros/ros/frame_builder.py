@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.prompts import KeypointPrompt
 from sam3d_ros.ros.camera_info import camera_from_info
 from sam3d_ros.ros.compressed_depth import depth_from_compressed
+from sam3d_ros.ros.decoding import IMAGE, LABELS, POINT_MAP, Decoding
 from sam3d_ros.ros.faults import Fault, FaultError, FaultLog
 from sam3d_ros.ros.frame_assembler import InputSet
 from sam3d_ros.ros.images import depth_from_image, labels_from_image, rgb_from_compressed, rgb_from_image
@@ -59,6 +61,7 @@ class FrameBuilder:
         faults: where faults are reported that do not stop a frame: resized labels, and unusable depth, LiDAR, boxes
             or keypoints.
         config: parameters.
+        decoding: makes arrays of messages, for all builders that share it.
         keypoints: names that keypoints may have.
         min_keypoint_confidence: keypoints of a lower confidence are passed over.
     """
@@ -66,6 +69,7 @@ class FrameBuilder:
     lookup: TransformLookup
     faults: FaultLog
     config: FrameBuilderConfig = field(default_factory=FrameBuilderConfig)
+    decoding: Decoding = field(default_factory=Decoding)
     keypoints: tuple[str, ...] = ()
     min_keypoint_confidence: float = 0.0
 
@@ -85,7 +89,7 @@ class FrameBuilder:
         frame_id = inputs.image.header.frame_id or inputs.camera_info.header.frame_id
         if not frame_id:
             raise FaultError(Fault.MISSING_FRAME_ID, "neither the image nor its camera_info has a frame_id")
-        rgb = rgb_from(inputs.image)
+        rgb = self.decoding.once(IMAGE, (inputs.image,), lambda: rgb_from(inputs.image))
         size = (rgb.shape[1], rgb.shape[0])
         camera = camera_from_info(inputs.camera_info, rectified=self.config.rectified)
         if size != (camera.width, camera.height):
@@ -98,11 +102,17 @@ class FrameBuilder:
         boxes: Mapping[int, NDArray[np.float32]] = {}
         if inputs.detections is not None:
             boxes, names = boxes_from_detections(inputs.detections, camera, names, self.faults)
-        labels = self._labels(inputs.labels, size)
+        labels = self.decoding.once(
+            LABELS, (inputs.image, inputs.labels), lambda: self._labels(inputs.labels, size)
+        )
         fixed_from_camera = None
         if self.config.target_frame and self.config.target_frame != frame_id:
             fixed_from_camera = self.lookup(self.config.target_frame, frame_id, inputs.stamp)
-        points, source = self._points(inputs, camera, frame_id)
+        points, source = self.decoding.once(
+            POINT_MAP,
+            (inputs.image, inputs.depth, inputs.points),
+            lambda: self._points(inputs, camera, frame_id),
+        )
         return Frame(
             stamp=inputs.stamp,
             frame_id=frame_id,
@@ -146,6 +156,7 @@ class FrameBuilder:
             try:
                 return self._points_of_depth(inputs, camera, frame_id), PointsSource.DEPTH
             except FaultError as error:
+                self.decoding.depth_failed_at = time.monotonic()
                 self.faults.report_error(error)
         if inputs.points is not None:
             try:

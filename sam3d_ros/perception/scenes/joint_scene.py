@@ -53,12 +53,14 @@ class SeenPeople:
         frame_id: what they are tracked in.
         is_fixed: whether that is fixed in the world; otherwise it is the camera.
         bodies: as tracked.
+        alive: ids of all tracks, also of those who are out of sight for a moment.
     """
 
     frame: Frame
     frame_id: str
     is_fixed: bool
     bodies: tuple[TrackedBody, ...]
+    alive: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,8 +35,11 @@ class PersonTopics:
         """Who has topics, ascending."""
         return sorted(self._publishers)
 
-    def publish(self, track_id: int, messages: Mapping[str, Any]) -> None:
-        """Publish of a person: topic -> message. The first time makes all topics of the person."""
+    def publish(self, track_id: int, messages: Mapping[str, Callable[[], Any]]) -> None:
+        """Publish of a person: topic -> what makes the message, which is asked only where somebody listens.
+
+        The first time makes all topics of the person.
+        """
         if track_id not in self._publishers:
             namespace = self._namespace(track_id)
             self._publishers[track_id] = {
@@ -48,8 +51,10 @@ class PersonTopics:
                 )
                 for topic, kind in self._types.items()
             }
-        for topic, message in messages.items():
-            self._publishers[track_id][topic].publish(message)
+        for topic, message_of in messages.items():
+            publisher = self._publishers[track_id][topic]
+            if publisher.get_subscription_count():
+                publisher.publish(message_of())
 
     def keep(self, ids: Collection[int]) -> None:
         """Destroy the topics of everybody else."""

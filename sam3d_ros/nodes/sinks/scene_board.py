@@ -68,6 +68,52 @@ class SceneBoard:
             self._objects.popleft()
 
 
+class BoardedObjects:
+    """Puts objects up on a board.
+
+    Args:
+        board: the board.
+    """
+
+    def __init__(self, board: SceneBoard) -> None:
+        self._board = board
+
+    def show(self, moment: SeenObjects) -> None:
+        self._board.show_objects(moment)
+
+    def refresh(self) -> None:
+        """The board is asked when a scene is."""
+
+    def clear(self, stamp: int, frame_id: str) -> None:
+        self._board.show_objects(None)
+
+    def close(self) -> None:
+        """The board belongs to the process."""
+
+
+class BoardedPeople:
+    """Puts people up on a board.
+
+    Args:
+        board: the board.
+    """
+
+    def __init__(self, board: SceneBoard) -> None:
+        self._board = board
+
+    def show(self, moment: SeenPeople) -> None:
+        self._board.show_people(moment)
+
+    def refresh(self) -> None:
+        """The board is asked when a scene is."""
+
+    def clear(self, stamp: int, frame_id: str) -> None:
+        self._board.show_people(None)
+
+    def close(self) -> None:
+        """The board belongs to the process."""
+
+
 class SceneService:
     """The service `~/save_scene`.
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Header
 
-from sam3d_ros.nodes.person_topics import PersonTopics
-from sam3d_ros.perception.frame import Frame
-from sam3d_ros.perception.people.pipeline import TrackedBody
+from sam3d_ros.nodes.sinks.person_topics import PersonTopics
+from sam3d_ros.perception.scenes.joint_scene import SeenPeople
+from sam3d_ros.ros.body_messages import joint_state
 from sam3d_ros.ros.humans_messages import HumansMessages, human_id
 from sam3d_ros.ros.qos import qos_profile
+from sam3d_ros.ros.stamps import header_message
 
 NAMESPACE = "/humans/bodies"
 
 
-class HumansOutputs:
+class HumansTopics:
     """The publishers of `/humans/bodies`.
 
     Args:
@@ -37,39 +37,26 @@ class HumansOutputs:
             {"roi": messages.region, "skeleton2d": messages.skeleton, "joint_states": JointState},
         )
 
-    def publish(
-        self,
-        frame: Frame,
-        bodies: Sequence[TrackedBody],
-        states: Mapping[int, JointState],
-        alive: Collection[int],
-        header: Header,
-    ) -> None:
-        """Publish the people of an image.
-
-        Args:
-            frame: the image.
-            bodies: everybody in it.
-            states: angles of the joints by track id.
-            alive: the tracks there are, also of those who are out of sight for a moment: they stay listed.
-            header: of the image.
-        """
-        for tracked in bodies:
+    def show(self, moment: SeenPeople) -> None:
+        header = header_message(moment.frame.stamp, moment.frame_id)
+        for tracked in moment.bodies:
             messages = {
-                "roi": self._messages.region_of(tracked, frame),
-                "skeleton2d": self._messages.skeleton_of(tracked, frame),
-                "joint_states": states[tracked.track_id],
+                "roi": partial(self._messages.region_of, tracked, moment.frame),
+                "skeleton2d": partial(self._messages.skeleton_of, tracked, moment.frame),
+                "joint_states": partial(joint_state, tracked, header),
             }
             self._topics.publish(tracked.track_id, messages)
-        self._topics.keep(alive)
+        # Those who are out of sight for a moment stay listed.
+        self._topics.keep(moment.alive)
         self._tracked.publish(self._messages.tracked(self._topics.ids, header))
 
-    def clear(self, header: Header) -> None:
-        """Take everybody back."""
+    def refresh(self) -> None:
+        """Who comes late gets the next one."""
+
+    def clear(self, stamp: int, frame_id: str) -> None:
         self._topics.keep(())
-        self._tracked.publish(self._messages.tracked((), header))
+        self._tracked.publish(self._messages.tracked((), header_message(stamp, frame_id)))
 
     def close(self) -> None:
-        """Destroy the publishers."""
         self._topics.keep(())
         self._node.destroy_lifecycle_publisher(self._tracked)

@@ -1,0 +1,1 @@
+"""Where observations go: messages, frames, markers, scenes and diagnostics; each costs nothing while nobody listens."""

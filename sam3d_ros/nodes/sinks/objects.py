@@ -1,0 +1,213 @@
+"""The topics of the node `sam3d_objects`, each a sink of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode
+from std_msgs.msg import Header
+from tf2_ros import TransformBroadcaster
+from vision_msgs.msg import Detection3DArray
+from visualization_msgs.msg import MarkerArray
+
+from sam3d_ros.msg import ObjectArray, ObjectMesh
+from sam3d_ros.nodes.sinks.sink import Outlet, Sink
+from sam3d_ros.perception.scenes.joint_scene import SeenObjects
+from sam3d_ros.perception.tracking.tracks import TrackedObject
+from sam3d_ros.ros.markers import MarkerBoard
+from sam3d_ros.ros.object_messages import detection_array, object_array, object_mesh, object_transforms
+from sam3d_ros.ros.qos import qos_profile
+from sam3d_ros.ros.stamps import header_message
+
+#: Meshes kept for those who join late, beyond one for each object. The middleware holds memory for the largest mesh
+#: ever sent in every place of its history, so the history is short, and old meshes are sent again in time.
+SPARE_MESHES = 8
+#: Marker messages kept: those of a frame with so many new objects but one. A mesh marker takes a megabyte, and a viewer
+#: that misses one gets it again soon.
+MARKER_MESSAGES = 6
+
+
+class ObjectTransforms:
+    """/tf: `object_<id>` in the frame of tracking. Everybody has a listener for /tf.
+
+    Args:
+        node: carries the publisher.
+    """
+
+    def __init__(self, node: LifecycleNode) -> None:
+        self._node = node
+        self._tf = TransformBroadcaster(node)
+
+    def show(self, moment: SeenObjects) -> None:
+        if moment.objects:
+            header = header_message(moment.stamp, moment.frame_id)
+            self._tf.sendTransform(object_transforms(moment.objects, header))
+
+    def refresh(self) -> None:
+        """Nothing is kept for who comes late."""
+
+    def clear(self, stamp: int, frame_id: str) -> None:
+        """Transforms age by themselves."""
+
+    def close(self) -> None:
+        self._node.destroy_publisher(self._tf.pub_tf)
+
+
+class ObjectMessages:
+    """A topic with one message for each image: `~/objects`, `~/detections`.
+
+    Args:
+        node: carries the publisher.
+        message_type, topic: of the publisher.
+        message_of: makes the message.
+    """
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        message_type: Any,
+        topic: str,
+        message_of: Callable[[Sequence[TrackedObject], Header], Any],
+    ) -> None:
+        self._outlet = Outlet(node, message_type, topic, qos_profile("reliable"))
+        self._message_of = message_of
+
+    def show(self, moment: SeenObjects) -> None:
+        if self._outlet.has_listener:
+            header = header_message(moment.stamp, moment.frame_id)
+            self._outlet.publish(self._message_of(moment.objects, header))
+
+    def refresh(self) -> None:
+        """Who comes late gets the next one."""
+
+    def clear(self, stamp: int, frame_id: str) -> None:
+        self._outlet.publish(self._message_of((), header_message(stamp, frame_id)))
+
+    def close(self) -> None:
+        self._outlet.close()
+
+
+@dataclass(frozen=True, eq=False)
+class _SentMesh:
+    """A mesh as it was sent: its version, the message, and how many meshes had been sent before it."""
+
+    version: int
+    message: ObjectMesh
+    number: int
+
+
+class ObjectMeshes:
+    """`~/meshes`, latched: who joins late gets the meshes of all objects.
+
+    A mesh is published once for every version, and again only when others are about to push it out of what late joiners
+    get, or when somebody begins to listen. Nothing is sent for a deleted object: its id is never used again, and it is
+    missing in every later ObjectArray.
+
+    Args:
+        node: carries the publisher.
+        max_objects: most objects at a time.
+    """
+
+    def __init__(self, node: LifecycleNode, max_objects: int) -> None:
+        self._history = max_objects + SPARE_MESHES
+        self._outlet = Outlet(node, ObjectMesh, "~/meshes", qos_profile("latched", depth=self._history))
+        self._lock = threading.Lock()
+        self._last: SeenObjects | None = None
+        self._sent: dict[int, _SentMesh] = {}
+        self._sent_count = 0
+
+    def show(self, moment: SeenObjects) -> None:
+        with self._lock:
+            self._last = moment
+            self._send(moment)
+
+    def refresh(self) -> None:
+        with self._lock:
+            if self._last is not None:
+                self._send(self._last)
+
+    def clear(self, stamp: int, frame_id: str) -> None:
+        with self._lock:
+            self._last = None
+            self._sent.clear()
+
+    def close(self) -> None:
+        self._outlet.close()
+
+    def _send(self, moment: SeenObjects) -> None:
+        if not self._outlet.has_listener:
+            self._sent.clear()
+            return
+        for track_id in self._sent.keys() - {tracked.track_id for tracked in moment.objects}:
+            del self._sent[track_id]
+        for tracked in moment.objects:
+            sent = self._sent.get(tracked.track_id)
+            if sent is None or sent.version != tracked.mesh_version:
+                header = header_message(tracked.mesh_stamp, moment.frame_id)
+                self._publish(tracked.track_id, tracked.mesh_version, object_mesh(tracked, header))
+        # The oldest first: what is sent again makes the others older.
+        for track_id, sent in sorted(self._sent.items(), key=lambda item: item[1].number):
+            if self._sent_count - sent.number >= self._history:
+                self._publish(track_id, sent.version, sent.message)
+
+    def _publish(self, track_id: int, version: int, message: ObjectMesh) -> None:
+        self._outlet.publish(message)
+        self._sent[track_id] = _SentMesh(version, message, self._sent_count)
+        self._sent_count += 1
+
+
+class ObjectMarkers:
+    """`~/markers` for RViz, latched.
+
+    Args:
+        node: carries the publisher.
+    """
+
+    def __init__(self, node: LifecycleNode) -> None:
+        self._outlet = Outlet(node, MarkerArray, "~/markers", qos_profile("latched", depth=MARKER_MESSAGES))
+        self._lock = threading.Lock()
+        self._board = MarkerBoard()
+        self._last: SeenObjects | None = None
+        self._is_watched = False
+
+    def show(self, moment: SeenObjects) -> None:
+        with self._lock:
+            self._last = moment
+            self._send(moment)
+
+    def refresh(self) -> None:
+        with self._lock:
+            if self._last is not None and not self._is_watched:
+                self._send(self._last)
+
+    def clear(self, stamp: int, frame_id: str) -> None:
+        with self._lock:
+            self._last = None
+            self._outlet.publish(self._board.clear())
+
+    def close(self) -> None:
+        self._outlet.close()
+
+    def _send(self, moment: SeenObjects) -> None:
+        was_watched, self._is_watched = self._is_watched, self._outlet.has_listener
+        if not self._is_watched:
+            return
+        if not was_watched:
+            # Whoever watches now has nothing yet.
+            self._board = MarkerBoard()
+        for message in self._board.update(moment.objects, header_message(moment.stamp, moment.frame_id)):
+            self._outlet.publish(message)
+
+
+def object_topics(node: LifecycleNode, max_objects: int) -> list[Sink[SeenObjects]]:
+    """The topics that every node has, meshes and frames before what refers to them."""
+    return [
+        ObjectMeshes(node, max_objects),
+        ObjectTransforms(node),
+        ObjectMessages(node, ObjectArray, "~/objects", object_array),
+        ObjectMessages(node, Detection3DArray, "~/detections", detection_array),
+        ObjectMarkers(node),
+    ]

@@ -1,0 +1,213 @@
+"""The subscriptions of a process, each message taken, decoded and point-mapped once, however many pipelines read it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from tf2_ros import Buffer, TransformListener
+from vision_msgs.msg import Detection2DArray, LabelInfo
+
+from sam3d_ros.msg import BodyKeypoints2DArray
+from sam3d_ros.nodes.sources.input_settings import InputSettings
+from sam3d_ros.ros.decoding import Decoding
+from sam3d_ros.ros.diagnostics import RateMeter
+from sam3d_ros.ros.frame_assembler import Input
+from sam3d_ros.ros.frame_builder import FrameBuilderConfig
+from sam3d_ros.ros.qos import qos_profile
+from sam3d_ros.ros.stamps import nanoseconds
+from sam3d_ros.ros.transforms import BufferLookup
+
+if TYPE_CHECKING:
+    from sam3d_ros.nodes.sources.frame_reader import FrameReader
+
+#: A depth image that cannot be used keeps the other range sensor subscribed for so long, seconds.
+DEPTH_DOUBT = 5.0
+#: What names the instances of an input: the topic of its class names.
+_NAMES = {Input.LABELS: "label_info", Input.DETECTIONS: "detections/label_info"}
+
+
+@dataclass(frozen=True)
+class SourceKey:
+    """What nodes must agree in to read one source.
+
+    Attributes:
+        topics: the resolved names of all inputs.
+        settings: how they are received.
+        frames: from messages to frames.
+    """
+
+    topics: tuple[str, ...]
+    settings: InputSettings
+    frames: FrameBuilderConfig
+
+
+class FrameSource:
+    """Takes messages in for its readers; see `FrameReader` for what becomes of them.
+
+    A subscription is carried by the node of a reader that needs it; when that node stops reading, by that of another
+    one. Callbacks only hand messages on: decoding belongs to the threads of the readers. All calls but those of `names`
+    and `decoding` come from the thread that spins the nodes.
+
+    Args:
+        key: what its readers agree in.
+
+    Attributes:
+        key: as given.
+        lookup: where frames are relative to each other.
+        decoding: messages as arrays, made once.
+        names: input -> (id -> class name), as far as they are told.
+        meters: rate and age of each input that was ever read.
+        taken: messages by input since the start.
+    """
+
+    def __init__(self, key: SourceKey) -> None:
+        self.key = key
+        self.decoding = Decoding()
+        self.names: dict[Input, Mapping[int, str]] = {}
+        self.meters: dict[Input, RateMeter] = {}
+        self.taken: Counter[Input] = Counter()
+        self._buffer = Buffer()
+        self.lookup = BufferLookup(self._buffer, key.settings.tf_timeout)
+        self._attached: list[FrameReader] = []
+        self._reading: list[FrameReader] = []
+        self._subscriptions: dict[Input, tuple[Node, Subscription]] = {}
+        self._named: dict[Input, tuple[Node, Subscription]] = {}
+        self._listener: tuple[Node, TransformListener] | None = None
+
+    def attach(self, reader: FrameReader) -> None:
+        """A reader may begin soon: listen to /tf."""
+        self._attached.append(reader)
+        if self._listener is None:
+            self._listener = (reader.node, TransformListener(self._buffer, reader.node))
+
+    def detach(self, reader: FrameReader) -> None:
+        """A reader is no more."""
+        self.close(reader)
+        self._attached.remove(reader)
+        if self._listener is not None and self._listener[0] is reader.node:
+            self._listener[1].unregister()
+            self._listener = None
+            if self._attached:
+                node = self._attached[0].node
+                self._listener = (node, TransformListener(self._buffer, node))
+
+    def open(self, reader: FrameReader) -> None:
+        """Begin to hand messages to a reader."""
+        self._reading.append(reader)
+        self.decoding.readers = len(self._reading)
+        self.update()
+
+    def close(self, reader: FrameReader) -> None:
+        """Hand it nothing more."""
+        if reader in self._reading:
+            self._reading.remove(reader)
+            self.decoding.readers = len(self._reading)
+            self.update()
+
+    def update(self) -> None:
+        """Subscribe to what a reader needs, and to nothing else."""
+        wanted: dict[Input, Node] = {}
+        for reader in reversed(self._reading):
+            wanted.update(dict.fromkeys(reader.needs(), reader.node))
+        for kind, (node, subscription) in list(self._subscriptions.items()):
+            if kind not in wanted or all(node is not reader.node for reader in self._reading):
+                node.destroy_subscription(subscription)
+                del self._subscriptions[kind]
+        for kind in wanted.keys() - self._subscriptions.keys():
+            self._subscribe(kind, wanted[kind])
+        self._update_names(wanted)
+
+    def is_published(self, kind: Input) -> bool:
+        """Whether somebody publishes an input; for one that is not read by this source no."""
+        if not self._reading:
+            return False
+        topic = self.topic(kind, self._reading[0].node)
+        return self._reading[0].node.count_publishers(topic) > 0
+
+    def topic(self, kind: Input, node: Node) -> str:
+        """The resolved name of an input."""
+        return node.resolve_topic_name(self._topic(kind, node)[1])
+
+    def is_depth_doubtful(self) -> bool:
+        """Whether depth images that could not be used came lately."""
+        return time.monotonic() - self.decoding.depth_failed_at < DEPTH_DOUBT
+
+    def _subscribe(self, kind: Input, node: Node) -> None:
+        message_type, topic = self._topic(kind, node)
+        self.meters.setdefault(kind, RateMeter())
+        qos = qos_profile(self.key.settings.input_qos)
+        subscription = node.create_subscription(message_type, topic, partial(self._take, kind), qos)
+        self._subscriptions[kind] = (node, subscription)
+
+    def _update_names(self, wanted: Mapping[Input, Node]) -> None:
+        for kind, (node, subscription) in list(self._named.items()):
+            if kind not in wanted or all(node is not reader.node for reader in self._reading):
+                node.destroy_subscription(subscription)
+                del self._named[kind]
+        for kind in (wanted.keys() & _NAMES.keys()) - self._named.keys():
+            node = wanted[kind]
+            take = partial(self._take_names, kind)
+            subscription = node.create_subscription(LabelInfo, _NAMES[kind], take, qos_profile("latched"))
+            self._named[kind] = (node, subscription)
+
+    def _topic(self, kind: Input, node: Node) -> tuple[Any, str]:
+        """Type and name of an input."""
+        settings = self.key.settings
+        # image_transport names: a transport is a sibling of the topic that the base name is remapped to.
+        if kind is Input.IMAGE and settings.image_transport == "compressed":
+            return CompressedImage, node.resolve_topic_name("image") + "/compressed"
+        if kind is Input.DEPTH and settings.depth_transport == "compressedDepth":
+            return CompressedImage, node.resolve_topic_name("depth") + "/compressedDepth"
+        return _TYPES[kind], kind.value
+
+    def _take(self, kind: Input, message: Any) -> None:
+        self.meters[kind].tick()
+        self.taken[kind] += 1
+        stamp = nanoseconds(message.header.stamp)
+        jumps = [
+            reader.assembler.add(kind, stamp, message) for reader in self._reading if kind in reader.needs()
+        ]
+        if any(jumps):
+            # Time started anew: transforms from before would answer for stamps that come again.
+            self._buffer.clear()
+
+    def _take_names(self, kind: Input, message: LabelInfo) -> None:
+        self.names[kind] = MappingProxyType({entry.class_id: entry.class_name for entry in message.class_map})
+
+
+_TYPES: Mapping[Input, Any] = MappingProxyType(
+    {
+        Input.IMAGE: Image,
+        Input.LABELS: Image,
+        Input.CAMERA_INFO: CameraInfo,
+        Input.DEPTH: Image,
+        Input.DEPTH_INFO: CameraInfo,
+        Input.POINTS: PointCloud2,
+        Input.DETECTIONS: Detection2DArray,
+        Input.KEYPOINTS: BodyKeypoints2DArray,
+    }
+)
+
+
+class FrameSources:
+    """The sources of a process: one, as long as its nodes agree in what they read and how."""
+
+    def __init__(self) -> None:
+        self._sources: dict[SourceKey, FrameSource] = {}
+
+    def source(self, node: Node, settings: InputSettings, frames: FrameBuilderConfig) -> FrameSource:
+        """The source that a node reads."""
+        topics = tuple(node.resolve_topic_name(kind.value) for kind in Input)
+        key = SourceKey(topics, settings, frames)
+        if key not in self._sources:
+            self._sources[key] = FrameSource(key)
+        return self._sources[key]
