@@ -104,6 +104,10 @@ class Camera:
         """Directions of all pixels as `rays_at` gives them: (height, width, 3) float32, read-only."""
         return _rays(self)
 
+    def ray_planes(self) -> NDArray[np.float32]:
+        """The same, coordinate by coordinate: (3, height, width) float32, read-only."""
+        return _ray_planes(self)
+
     def unproject(self, pixels: ArrayLike, depth: ArrayLike) -> NDArray[np.float64]:
         """(..., 3) points of the optical frame, metres, at (..., 2) pixels with (...) depths."""
         return self.rays_at(pixels) * np.asarray(depth, dtype=np.float64)[..., None]
@@ -157,3 +161,10 @@ def _rays(camera: Camera) -> NDArray[np.float32]:
     rays = camera.rays_at(pixels).astype(np.float32)
     rays.setflags(write=False)
     return rays
+
+
+@lru_cache(maxsize=2)
+def _ray_planes(camera: Camera) -> NDArray[np.float32]:
+    planes = np.ascontiguousarray(np.moveaxis(_rays(camera), -1, 0))
+    planes.setflags(write=False)
+    return planes

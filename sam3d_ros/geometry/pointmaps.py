@@ -36,8 +36,9 @@ def points_from_depth(depth: NDArray[np.floating], camera: Camera) -> PointMap:
         ValueError: the depth has another size than the camera.
     """
     _check_size(depth, camera)
-    known = (depth > 0) & (depth < np.inf)
-    return camera.rays() * np.where(known, depth, np.nan).astype(np.float32)[..., None]
+    z = np.where((depth > 0) & (depth < np.inf), depth, np.nan).astype(np.float32, copy=False)
+    # Plane by plane: numpy is several times slower where the last axis is as short as three.
+    return cv2.merge([plane * z for plane in camera.ray_planes()])
 
 
 def depth_of(points: PointMap) -> Depth:

@@ -92,7 +92,7 @@ class Overview:
         """What the size of something rests on that is measured by these points."""
         return scale_source(self.points_source, is_metric=self.is_metric)
 
-    @property
+    @cached_property
     def camera_from_fixed(self) -> Similarity:
         """Pose of the frame of tracking in the camera; identity where the camera is that frame."""
         return _IDENTITY if self.fixed_from_camera is None else self.fixed_from_camera.inverse()

@@ -166,12 +166,8 @@ def measured(
         count: about how many points and rim pixels at most.
     """
     margin = max(_RIM_PIXELS, int(np.ceil(_RIM_SHARE * box.longest)))
-    shape = (window.bottom, window.right)
-    looked_at = Window(
-        max(window.top, box.top - margin),
-        min(shape[0], box.bottom + margin),
-        max(window.left, box.left - margin),
-        min(shape[1], box.right + margin),
+    looked_at = Window(box.top - margin, box.bottom + margin, box.left - margin, box.right + margin).within(
+        window
     )
     cells = looked_at.slices_in(window)
     mask, labels, points, rays = mask[cells], labels[cells], points[cells], rays[cells]

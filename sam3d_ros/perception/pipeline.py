@@ -256,8 +256,10 @@ class ObjectPipeline:
         """Find the pose of a track in a frame that shows it."""
         if track.estimate is None:
             return
-        followed = self._follower.follow(evidence, track.expected(evidence.overview), track.baseline)
-        track.estimate, track.baseline = followed.estimate, followed.baseline
+        followed = self._follower.follow(
+            evidence, track.expected(evidence.overview), track.baseline, track.glance
+        )
+        track.estimate, track.baseline, track.glance = followed.estimate, followed.baseline, followed.glance
         track.version_best = min(track.version_best, followed.estimate.verdict.state, key=_rank)
         if not followed.rested:
             track.place(followed.estimate, _fixed_from_camera(evidence))
@@ -317,6 +319,7 @@ def _adopt(track: Track, origin: _Origin, evidence: Evidence, estimate: ObjectEs
             )
     # One that has moved since has to be found again; one that rests is where it was found.
     track.estimate, track.baseline = estimate, estimate.verdict if motion is _IDENTITY else None
+    track.glance = None
     track.place(estimate, motion @ _fixed_from_camera(evidence))
     track.mesh_version += 1
     track.mesh_stamp = evidence.stamp

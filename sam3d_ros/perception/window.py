@@ -42,6 +42,15 @@ class Window:
             min(shape[1], self.right + margin),
         )
 
+    def within(self, outer: Window) -> Window:
+        """What of the window lies in an outer one."""
+        return Window(
+            max(self.top, outer.top),
+            min(self.bottom, outer.bottom),
+            max(self.left, outer.left),
+            min(self.right, outer.right),
+        )
+
     def moved(self, rows: int, columns: int) -> Window:
         """The window so many rows further down and columns further right."""
         return Window(self.top + rows, self.bottom + rows, self.left + columns, self.right + columns)

@@ -102,26 +102,31 @@ def association_costs(
     overlap = _overlaps(expectations, views, grid_shape)
     centers = np.stack([view.center for view in views])
     extents = np.array([view.extent for view in views])
-    cost = np.full(overlap.shape, _FORBIDDEN)
-    for row, expected in enumerate(expectations):
-        distance = np.linalg.norm(centers - expected.center, axis=1)
-        gate = (
-            config.gate_floor
-            + config.gate_share * np.fmax(np.nan_to_num(expected.extent), np.nan_to_num(extents))
-            + config.gate_speed * min(expected.elapsed, config.gate_growth)
-        )
-        known = ~np.isnan(distance)
-        weight = np.where(known, config.overlap_weight, 1.0)
-        # Distances that are unknown have no weight; zero keeps their NaN out of the sum.
-        farness = np.where(known, distance / gate, 0.0)
-        renamed = np.array(
+    expected_centers = np.stack([expected.center for expected in expectations])
+    expected_extents = np.array([expected.extent for expected in expectations])
+    elapsed = np.array([expected.elapsed for expected in expectations])
+    distance = np.sqrt(np.square(centers - expected_centers[:, None]).sum(axis=2))
+    # What is unknown has no extent; and where both are, fmax would say NaN.
+    size = np.fmax(np.fmax(expected_extents[:, None], extents), 0.0)
+    gate = (
+        config.gate_floor
+        + config.gate_share * size
+        + config.gate_speed * np.minimum(elapsed, config.gate_growth)[:, None]
+    )
+    known = ~np.isnan(distance)
+    weight = np.where(known, config.overlap_weight, 1.0)
+    # Distances that are unknown have no weight; zero keeps their NaN out of the sum.
+    farness = np.where(known, distance / gate, 0.0)
+    renamed = np.array(
+        [
             [bool(expected.label and view.label and expected.label != view.label) for view in views]
-        )
-        allowed = np.where(known, farness <= 1.0, overlap[row] >= config.min_overlap)
-        allowed &= ~renamed | (overlap[row] >= config.relabelled_overlap)
-        value = weight * (1.0 - overlap[row]) + (1.0 - weight) * farness + config.label_penalty * renamed
-        cost[row, allowed] = value[allowed]
-    return cost
+            for expected in expectations
+        ]
+    )
+    allowed = np.where(known, farness <= 1.0, overlap >= config.min_overlap)
+    allowed &= ~renamed | (overlap >= config.relabelled_overlap)
+    value = weight * (1.0 - overlap) + (1.0 - weight) * farness + config.label_penalty * renamed
+    return np.where(allowed, value, _FORBIDDEN)
 
 
 def _overlaps(

@@ -19,9 +19,11 @@ from sam3d_ros.perception.fitting.refinement import REFINEMENT_REASONS, Refineme
 from sam3d_ros.perception.fitting.visible_surface import VisibleSurface
 from sam3d_ros.perception.judging.verdict import VerdictThresholds, judge
 from sam3d_ros.perception.measurement import sensor_noise
+from sam3d_ros.perception.tracking.stillness import Glance
 
 #: About so many vertices are projected to find the box of a mesh, and so many points give its distance.
 _SAMPLE_VERTICES, _SAMPLE_POINTS = 1500, 200
+_NANOSECONDS = 1e-9
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class FollowingConfig:
         gain_overlap: a refined pose is clearly better when it gains this mask overlap.
         gain_residual: or when its residual is smaller by this many standard deviations of the sensor.
         max_rays: pixels looked at to judge a tracked object; fewer than for a new one, at frame rate.
+        judge_interval: seconds that a judgement holds at most while nothing changes: mask, depth and camera are as they
+            were when it was made. 0 = judge in every frame.
     """
 
     rest_overlap: float = bounded(0.02, 0.0, 1.0)
@@ -41,6 +45,7 @@ class FollowingConfig:
     gain_overlap: float = bounded(0.03, 0.0, 1.0)
     gain_residual: float = bounded(0.3, 0.0)
     max_rays: int = bounded(1600, 500, 100_000)
+    judge_interval: float = bounded(0.5, 0.0, 10.0)
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -54,11 +59,13 @@ class Followed:
         estimate: pose and verdict there.
         baseline: the verdict that coming frames are compared with to see whether the object rests.
         rested: whether the pose is the one that was expected.
+        glance: what was seen when the verdict was made.
     """
 
     estimate: ObjectEstimate
     baseline: Verdict
     rested: bool
+    glance: Glance
 
 
 class Follower:
@@ -82,6 +89,7 @@ class Follower:
         evidence: Evidence,
         expected: ObjectEstimate,
         baseline: Verdict | None,
+        glance: Glance | None = None,
     ) -> Followed:
         """Find an object again.
 
@@ -89,21 +97,32 @@ class Follower:
             evidence: what the new frame tells of it.
             expected: mesh, and the pose if the object did not move.
             baseline: the verdict when its pose was found; None = refine anyhow.
+            glance: what was seen when `expected` was judged; None = judge anew.
         """
+        if baseline is not None and glance is not None and self._holds(glance, evidence):
+            return Followed(expected, baseline, rested=True, glance=glance)
+        glance = Glance.at(evidence)
         kept = tuple(reason for reason in expected.verdict.reasons if reason not in REFINEMENT_REASONS)
         expected = replace(expected, verdict=replace(expected.verdict, reasons=kept))
         stayed = replace(expected, verdict=judge(evidence, expected, self._thresholds))
         noise = _noise(evidence, expected)
         if baseline is not None and self._rests(stayed.verdict, baseline, noise):
-            return Followed(stayed, baseline, rested=True)
+            return Followed(stayed, baseline, rested=True, glance=glance)
         start = stayed
         if moved := _moved_into_box(evidence, expected):
             # The measurement tells which of the two is nearer; refinement from far off may turn the object over.
             start = max(stayed, replace(moved, verdict=judge(evidence, moved, self._thresholds)), key=_fit)
         best = self._refined(evidence, start)
         if baseline is None or self._is_better(best.verdict, stayed.verdict, noise):
-            return Followed(best, best.verdict, rested=False)
-        return Followed(stayed, stayed.verdict, rested=True)
+            return Followed(best, best.verdict, rested=False, glance=glance)
+        return Followed(stayed, stayed.verdict, rested=True, glance=glance)
+
+    def _holds(self, glance: Glance, evidence: Evidence) -> bool:
+        """Whether the last judgement is that of this evidence, too."""
+        age = (evidence.stamp - glance.stamp) * _NANOSECONDS
+        return 0.0 <= age < self._config.judge_interval and glance.is_like(
+            evidence, overlap=self._config.rest_overlap, residual=self._config.rest_residual
+        )
 
     def _refined(self, evidence: Evidence, start: ObjectEstimate) -> ObjectEstimate:
         refined = refine(evidence, start, self._refinement, metric=True)

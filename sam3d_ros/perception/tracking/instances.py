@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +12,8 @@ from sam3d_ros.perception.evidence import Cut, Evidence
 from sam3d_ros.perception.frame import PointsSource
 from sam3d_ros.perception.window import Window
 
-#: Enough points for a median centre good to a millimetre.
-_SAMPLE_POINTS = 1000
+#: Enough points for a median centre good to a millimetre or two.
+_SAMPLE_POINTS = 400
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,13 +116,16 @@ def _view(evidence: Evidence, cells: NDArray[np.int64], hidden: float) -> Instan
     """Measure one instance."""
     inner = evidence.box.slices_in(evidence.window)
     mask, points = evidence.mask[inner], evidence.points[inner]
-    measured = np.flatnonzero(mask & ~np.isnan(points[..., 2]))
+    depth = points[..., 2]
+    measured = np.flatnonzero(mask & (depth == depth))  # NaN, an unknown depth, equals nothing
     center, extent = np.full(3, np.nan), float("nan")
     if len(measured):
         row, column = np.divmod(measured[:: max(1, len(measured) // _SAMPLE_POINTS)], mask.shape[1])
         sample = points[row, column].astype(np.float64)
-        center = np.median(sample, axis=0)
-        extent = 2.0 * float(np.percentile(np.linalg.norm(sample - center, axis=1), 90))
+        center = _middle(sample)
+        reach = np.square(sample - center).sum(axis=1)
+        tenth = len(reach) - 1 - len(reach) // 10
+        extent = 2.0 * math.sqrt(float(np.partition(reach, tenth)[tenth]))
         if evidence.overview.fixed_from_camera is not None:
             center = evidence.overview.fixed_from_camera.apply(center)
     return InstanceView(
@@ -136,6 +140,13 @@ def _view(evidence: Evidence, cells: NDArray[np.int64], hidden: float) -> Instan
         touches_border=evidence.touches_border,
         hidden=hidden,
     )
+
+
+def _middle(sample: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(3,) median of each coordinate of (N, 3) points; numpy's own takes five times as long on so few."""
+    low, high = (len(sample) - 1) // 2, len(sample) // 2
+    ordered = np.partition(sample, (low, high), axis=0)
+    return np.asarray((ordered[low] + ordered[high]) / 2.0)
 
 
 def _middle_cell(evidence: Evidence, mask: NDArray[np.bool_]) -> NDArray[np.int64]:

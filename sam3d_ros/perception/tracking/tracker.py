@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +16,7 @@ from sam3d_ros.perception.evidence import Cut, Overview
 from sam3d_ros.perception.fitting.visible_surface import VisibleSurface
 from sam3d_ros.perception.tracking.association import AssociationConfig, Expectation, associate
 from sam3d_ros.perception.tracking.instances import InstanceView, view_instances
-from sam3d_ros.perception.tracking.tracks import Track
+from sam3d_ros.perception.tracking.tracks import Silhouette, Track
 
 #: So many instances of a frame are looked at, whatever the number of objects that may be tracked.
 _LEAST_VIEWS = 64
@@ -131,6 +133,9 @@ class Tracker:
         unmatched = [view for index, view in enumerate(instances.views) if index not in matched]
         room = max(0, config.max_objects - len(pairs))
         created = tuple(self._create(overview, view) for view in unmatched[:room])
+        seen = tuple(track for track in self.tracks if track.is_seen)
+        for track, pixel in zip(seen, _pixels(overview, seen), strict=True):
+            track.view_pixel = pixel
         gone = [
             track.track_id
             for track in self.tracks
@@ -139,7 +144,7 @@ class Tracker:
         for track_id in gone:
             del self._tracks[track_id]
         return TrackUpdate(
-            seen=tuple(track for track in self.tracks if track.is_seen),
+            seen=seen,
             created=created,
             deleted=tuple(sorted({*deleted, *gone})),
             cleared=cleared,
@@ -156,12 +161,12 @@ class Tracker:
         return track.track_id
 
     def _expect(self, overview: Overview, tracks: tuple[Track, ...]) -> list[Expectation]:
-        predicted = predicted_silhouettes(overview, tracks)
+        predicted, moved_to = predicted_silhouettes(overview, tracks), _pixels(overview, tracks)
         expectations = []
-        for track, cells in zip(tracks, predicted, strict=True):
+        for track, cells, pixel in zip(tracks, predicted, moved_to, strict=True):
             silhouettes = [cells] if len(cells) else []
             if track.grid_shape == overview.grid_shape:
-                silhouettes.append(_warped_cells(overview, track))
+                silhouettes.append(_warped_cells(track, pixel, overview.stride))
             expectations.append(
                 Expectation(
                     label=track.label,
@@ -176,28 +181,42 @@ class Tracker:
 
 def predicted_silhouettes(overview: Overview, tracks: tuple[Track, ...]) -> list[NDArray[np.int64]]:
     """Cells of the coarse grid that each track's mesh covers if it did not move; nearer ones hide farther ones."""
-    stride, grid_shape = overview.stride, overview.grid_shape
-    rays = overview.camera.rays()[::stride, ::stride].reshape(-1, 3)
-    nearest = np.full(grid_shape[0] * grid_shape[1], np.inf)
+    nearest = np.full(overview.labels.size, np.inf)
     owner = np.full(len(nearest), -1, dtype=np.int64)
-    from_fixed = overview.camera_from_fixed
-    for index, track in enumerate(tracks):
-        if (
-            track.estimate is None
-            or track.fixed_from_object is None
-            or len(track.estimate.mesh.triangles) == 0
-        ):
-            continue
-        pose = from_fixed @ track.fixed_from_object
-        cells = _cells_around(overview.camera, pose, track.estimate.mesh.bounds, stride, grid_shape)
-        cells = cells[~np.isnan(rays[cells, 0])]
-        if len(cells) == 0:
-            continue
-        depth = VisibleSurface.of(track.estimate.mesh).cast(pose, rays[cells]).depth
-        nearer = depth < nearest[cells]
-        nearest[cells[nearer]] = depth[nearer]
-        owner[cells[nearer]] = index
-    return [np.flatnonzero(owner == index) for index in range(len(tracks))]
+    shown = [_silhouette(overview, track) for track in tracks]
+    for index, silhouette in enumerate(shown):
+        if silhouette is not None:
+            cells = silhouette.cells
+            nearer = silhouette.depth < nearest[cells]
+            nearest[cells[nearer]] = silhouette.depth[nearer]
+            owner[cells[nearer]] = index
+    return [
+        np.zeros(0, np.int64) if silhouette is None else silhouette.cells[owner[silhouette.cells] == index]
+        for index, silhouette in enumerate(shown)
+    ]
+
+
+def _silhouette(overview: Overview, track: Track) -> Silhouette | None:
+    """What a track's mesh covers, found anew only when it, its pose or the camera has changed; None without a mesh."""
+    if track.estimate is None or track.fixed_from_object is None or len(track.estimate.mesh.triangles) == 0:
+        return None
+    if track.silhouette is not None and track.silhouette.holds(track, overview):
+        return track.silhouette
+    mesh, stride = track.estimate.mesh, overview.stride
+    pose = overview.camera_from_fixed @ track.fixed_from_object
+    cells = _cells_around(overview.camera, pose, mesh.bounds, stride, overview.grid_shape)
+    rays = overview.camera.rays()[::stride, ::stride].reshape(-1, 3)[cells]
+    known = ~np.isnan(rays[:, 0])
+    cells, rays = cells[known], rays[known]
+    track.silhouette = Silhouette(
+        mesh=mesh,
+        fixed_from_object=track.fixed_from_object,
+        fixed_from_camera=overview.fixed_from_camera,
+        camera=overview.camera,
+        cells=cells,
+        depth=VisibleSurface.of(mesh).cast(pose, rays).depth if len(cells) else np.zeros(0),
+    )
+    return track.silhouette
 
 
 def _cells_around(
@@ -222,21 +241,26 @@ def _cells_around(
 
 
 def _see(track: Track, overview: Overview, view: InstanceView) -> None:
-    center = overview.camera_from_fixed.apply(view.center)
     track.view = view
     track.last_seen = overview.stamp
     track.is_seen = True
     track.grid_shape = overview.grid_shape
-    track.view_pixel = overview.camera.project(center)
     track.label_votes[view.label] += 1
 
 
-def _warped_cells(overview: Overview, track: Track) -> NDArray[np.int64]:
+def _pixels(overview: Overview, tracks: Sequence[Track]) -> NDArray[np.floating]:
+    """(T, 2) where the centres of tracks lie in an image; NaN where that is not known."""
+    if not tracks:
+        return np.zeros((0, 2))
+    centers = np.stack([track.view.center for track in tracks])
+    return overview.camera.project(overview.camera_from_fixed.apply(centers))
+
+
+def _warped_cells(track: Track, pixel: NDArray[np.floating], stride: int) -> NDArray[np.int64]:
     """The last mask of a track, shifted as its centre moves in the image with the camera."""
     rows, columns = track.grid_shape
-    pixel = overview.camera.project(overview.camera_from_fixed.apply(track.view.center))
-    shift = (pixel - track.view_pixel) / overview.stride
-    if np.isnan(shift).any():
+    shift = ((pixel - track.view_pixel) / stride).tolist()
+    if any(map(math.isnan, shift)) or not any(map(round, shift)):
         return track.view.cells
     x = track.view.cells % columns + round(shift[0])
     y = track.view.cells // columns + round(shift[1])

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity, turned_covariance
+from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import ObjectEstimate, Verdict, VerdictState
 from sam3d_ros.perception.evidence import Overview
 from sam3d_ros.perception.tracking.instances import InstanceView
+from sam3d_ros.perception.tracking.stillness import Glance
 
 _NANOSECONDS = 1e-9
 #: Verdict of a known object whose mask is not in the frame: its pose is that of the last sighting.
@@ -45,6 +48,35 @@ class TrackedObject:
         return self.estimate.instance_id != 0
 
 
+@dataclass(frozen=True, eq=False)
+class Silhouette:
+    """What a posed mesh covers on the grid of an overview, and of which mesh, pose and camera that is.
+
+    Attributes:
+        mesh, fixed_from_object, fixed_from_camera, camera: what it was computed from.
+        cells: (K,) flat indices that were looked at.
+        depth: (K,) metres, Inf where the mesh does not show.
+    """
+
+    mesh: Mesh
+    fixed_from_object: Similarity
+    fixed_from_camera: Similarity | None
+    camera: Camera
+    cells: NDArray[np.int64]
+    depth: NDArray[np.float64]
+
+    def holds(self, track: Track, overview: Overview) -> bool:
+        """Whether it is that of a track in an overview, which it is while camera and object rest."""
+        then, now = self.fixed_from_camera, overview.fixed_from_camera
+        if track.estimate is None or self.mesh is not track.estimate.mesh:
+            return False
+        if self.fixed_from_object is not track.fixed_from_object or self.camera != overview.camera:
+            return False
+        if then is None or now is None:
+            return then is now
+        return bool((then.rotation == now.rotation).all() and (then.translation == now.translation).all())
+
+
 @dataclass(eq=False)
 class Track:
     """What is remembered of an object. Belongs to the tracker; everybody else reads it.
@@ -62,6 +94,8 @@ class Track:
         fixed_from_object: pose in the fixed frame.
         fixed_covariance: (6, 6) of that pose, in the fixed frame.
         baseline: the verdict when this pose was found; None = not yet found in a frame after the reconstruction.
+        glance: what was seen when the estimate was judged; None = not yet judged in a frame after the reconstruction.
+        silhouette: the cells of the overview that its mesh covers, as computed last.
         failures: reconstructions in a row that came to nothing.
         version_best: the best state that its mesh was judged with.
         version_quality: `InstanceView.quality` of the view that the mesh was made from.
@@ -82,6 +116,8 @@ class Track:
     fixed_from_object: Similarity | None = None
     fixed_covariance: NDArray[np.float64] | None = None
     baseline: Verdict | None = None
+    glance: Glance | None = None
+    silhouette: Silhouette | None = None
     failures: int = 0
     version_best: VerdictState = VerdictState.REJECTED
     version_quality: float = 0.0
@@ -112,13 +148,16 @@ class Track:
         """Its estimate in the camera of a frame, if it did not move; for a track with a mesh."""
         assert self.estimate is not None and self.fixed_from_object is not None
         assert self.fixed_covariance is not None
-        from_fixed = overview.camera_from_fixed
+        pose, covariance = self.fixed_from_object, self.fixed_covariance
+        if overview.fixed_from_camera is not None:
+            from_fixed = overview.camera_from_fixed
+            pose, covariance = from_fixed @ pose, turned_covariance(covariance, from_fixed.rotation)
         return replace(
             self.estimate,
             instance_id=self.view.instance_id,
             label=self.label,
-            camera_from_object=from_fixed @ self.fixed_from_object,
-            covariance=turned_covariance(self.fixed_covariance, from_fixed.rotation),
+            camera_from_object=pose,
+            covariance=covariance,
         )
 
     def place(self, estimate: ObjectEstimate, fixed_from_camera: Similarity) -> None:
