@@ -10,7 +10,7 @@ from types import FrameType
 from typing import NoReturn
 
 from sam3d_ros import __version__
-from sam3d_ros.cli import benchmark, checkpoints, reconstruct
+from sam3d_ros.cli import benchmark, checkpoints, evidence, reconstruct
 from sam3d_ros.cli.errors import InputError
 
 #: Exit codes: bad input, and the shell's 128 + SIGINT.
@@ -40,7 +40,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_OneLineParser)
-    for verb in (reconstruct, checkpoints, benchmark):
+    for verb in (reconstruct, evidence, checkpoints, benchmark):
         verb.add_verb(verbs)
     parser.set_defaults(left_behind="nothing was written")
     return parser
@@ -53,8 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after the program's name; those of the process if left out.
 
     Returns:
-        0 when done, 2 for bad input (after one line on stderr that says what is wrong and what to do), 130 when
-        interrupted.
+        0 when done, 2 for bad input (after a line on stderr for each fault that says what is wrong and what to do), 130
+        when interrupted.
     """
     arguments = make_parser().parse_args(argv)
     # Both unwind, so that nothing half-written stays behind.
@@ -62,7 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments.run(arguments)
     except InputError as error:
-        print(f"sam3d-ros {arguments.verb}: {error}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"sam3d-ros {arguments.verb}: {line}", file=sys.stderr)
         return BAD_INPUT
     except Interrupted:
         print(f"sam3d-ros {arguments.verb}: interrupted, {arguments.left_behind}", file=sys.stderr)

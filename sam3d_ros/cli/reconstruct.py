@@ -31,19 +31,21 @@ from sam3d_ros.reconstruction.network_config import RECONSTRUCTORS, default_fold
 
 if TYPE_CHECKING:
     from sam3d_ros.perception.estimates import ObjectEstimate
+    from sam3d_ros.perception.evidence import Evidence
     from sam3d_ros.perception.frame import Frame
     from sam3d_ros.perception.pipeline import ObjectPipeline
     from sam3d_ros.perception.reconstructor import Reconstructor
     from sam3d_ros.perception.recorded.frame_folder import FrameFolder
 
 OBJECTS_FILE, SCENE_FILE, OVERLAY_FILE = "objects.json", "scene.glb", "overlay.png"
-_MESH_FILE = re.compile(r"object_\d+(_splats)?\.ply|body_\d+\.ply")
+_NUMBERED_FILE = re.compile(r"object_\d+(_splats)?\.ply|object_\d+\.evidence\.npz|body_\d+\.ply")
 
 _DESCRIPTION = """\
 Reconstruct the objects of one frame and write, all in canonical coordinates or metres:
   objects.json     pose, scale and verdict of each object: p_camera = R (s * p) + t
   object_<id>.ply  its mesh in canonical coordinates
   object_<id>_splats.ply  the same as Gaussian splats, with --gaussians
+  object_<id>.evidence.npz  with --evidence: what it was made of and judged by, for sam3d-ros evidence
   scene.glb        all objects and people as the camera sees them (y up)
   overlay.png      the image with outlines, axes and ids, and skeletons
   bodies.json, body_<id>.ply  with --bodies: skeleton, pose and verdict of each person, and the surface
@@ -53,10 +55,19 @@ FRAME_DIR holds rgb.png or rgb.jpg, camera.json, labels.png (instance ids), and 
 
 @dataclass(frozen=True, eq=False)
 class _Answer:
-    """An object, and how long it took."""
+    """An object, how long it took, and what it rests on.
+
+    Attributes:
+        estimate: the object, in metres where they are known.
+        seconds: for the object alone.
+        evidence: what the frame tells of it.
+        judged: the estimate in the unit of the evidence, as it was judged.
+    """
 
     estimate: ObjectEstimate
     seconds: float
+    evidence: Evidence
+    judged: ObjectEstimate
 
 
 def add_verb(verbs: argparse._SubParsersAction[Any]) -> None:
@@ -88,6 +99,11 @@ def add_verb(verbs: argparse._SubParsersAction[Any]) -> None:
         "--seed", type=int, default=0, metavar="N", help="of the noise that sam3d begins with (default: 0)"
     )
     parser.add_argument("--gaussians", action="store_true", help="write Gaussian splats, too (sam3d alone)")
+    parser.add_argument(
+        "--evidence",
+        action="store_true",
+        help="write what each object was made of and judged by, too, with the full images",
+    )
     add_network_options(parser)
     add_body_options(parser)
     parser.set_defaults(run=run)
@@ -122,6 +138,8 @@ def run(arguments: argparse.Namespace) -> None:
         if arguments.relative_depth:
             answers = _in_metres(answers, bodies)
         _write(work, folder, frame, answers, bodies)
+        if arguments.evidence:
+            _write_evidence(work, answers)
     for table in (_table(answers) if answers else "", body_table(bodies)):
         print(table, end="\n" if table else "")
     print(f"wrote {arguments.out}")
@@ -177,10 +195,11 @@ def _reconstruct(pipeline: ObjectPipeline, frame: Frame, ids: Sequence[int]) -> 
                 line.update(len(answers) + int(done), rest, f"{subject}: {stage}")
 
             start = time.perf_counter()
-            estimates = pipeline.reconstruct(cut(frame, batch), progress=show)
+            pieces = cut(frame, batch)
+            estimates = pipeline.reconstruct(pieces, progress=show)
             seconds = (time.perf_counter() - start) / len(batch)
-            for estimate in estimates:
-                answers.append(_Answer(estimate, seconds))
+            for piece, estimate in zip(pieces, estimates, strict=True):
+                answers.append(_Answer(estimate, seconds, piece, estimate))
                 verdict = estimate.verdict
                 reasons = f" ({', '.join(verdict.reasons)})" if verdict.reasons else ""
                 text = (
@@ -242,6 +261,22 @@ def _write(
     )
 
 
+def _write_evidence(folder: Path, answers: Sequence[_Answer]) -> None:
+    """A file for each object.
+
+    Raises:
+        InputError: one would be such that nobody can read it.
+    """
+    from sam3d_ros.perception.recorded.evidence_files import SUFFIX, EvidenceFileError, write_evidence
+
+    for answer in answers:
+        path = folder / f"object_{answer.estimate.instance_id}{SUFFIX}"
+        try:
+            write_evidence(path, answer.evidence, answer.judged)
+        except EvidenceFileError as error:
+            raise InputError(f"{error}, or leave --evidence out") from error
+
+
 def _record(answer: _Answer) -> dict[str, Any]:
     """An entry of objects.json; a figure that could not be measured is null."""
     estimate, pose = answer.estimate, answer.estimate.camera_from_object
@@ -263,7 +298,7 @@ def _mesh_name(estimate: ObjectEstimate) -> str:
 
 def _is_own(name: str) -> bool:
     fixed = (OBJECTS_FILE, BODIES_FILE, SCENE_FILE, OVERLAY_FILE)
-    return name in fixed or _MESH_FILE.fullmatch(name) is not None
+    return name in fixed or _NUMBERED_FILE.fullmatch(name) is not None
 
 
 def _table(answers: Sequence[_Answer]) -> str:

@@ -1,24 +1,17 @@
 """Frames kept in a folder: one moment of the sensors, and what is truly there as far as known.
 
 A folder holds `rgb.png` or `rgb.jpg`, `camera.json`, `labels.png`, and, where there is such a thing,
-`depth.png`, `lidar.npz`, `objects.json` and `people.json`. Image files are checked to their last byte: OpenCV
-decodes the first half of a truncated file without a word.
+`depth.png`, `lidar.npz`, `objects.json` and `people.json`.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import struct
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,41 +19,22 @@ from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.pointmaps import pointmap_from_lidar, points_from_depth
 from sam3d_ros.perception.frame import Frame, PointsSource
+from sam3d_ros.perception.recorded.frame_files import (
+    FrameFolderError,
+    TrueObject,
+    read_camera,
+    read_depth,
+    read_labels,
+    read_lidar,
+    read_objects,
+    read_people,
+    read_rgb,
+)
+
+__all__ = ["PERSON", "FrameFolder", "FrameFolderError", "TrueObject", "read_frame_folder"]
 
 #: Class name of the instances that `people.json` lists.
 PERSON = "person"
-
-_RGB_NAMES = ("rgb.png", "rgb.jpg")
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
-_MILLIMETRE = 0.001
-_RIGID_TOLERANCE = 1e-3
-_LARGEST_ID = np.iinfo(np.uint16).max
-
-
-class FrameFolderError(ValueError):
-    """A frame folder cannot be used; the message is one line: the file, what is wrong, what to do."""
-
-
-@dataclass(frozen=True, eq=False)
-class TrueObject:
-    """An object of the frame as its maker annotated it.
-
-    Attributes:
-        instance_id: value of its pixels in the label image.
-        label: class name.
-        camera_from_object: pose of the mesh or box frame in the optical frame, metres; None = unknown.
-        mesh_path: metric mesh in the object frame; None = unknown.
-        mesh_unit: metres for one unit of that mesh.
-        size: (3,) full lengths of the box along the object axes, metres; None = unknown.
-    """
-
-    instance_id: int
-    label: str
-    camera_from_object: Similarity | None
-    mesh_path: Path | None
-    mesh_unit: float
-    size: NDArray[np.float64] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,11 +126,11 @@ def read_frame_folder(path: str | Path, *, labels_required: bool = True) -> Fram
     if not folder.is_dir():
         found = "is a file" if folder.exists() else "does not exist"
         raise FrameFolderError(f"{folder} {found}: give a folder with rgb.png, camera.json and labels.png")
-    rgb = _read_rgb(folder)
+    rgb = read_rgb(folder)
     size = rgb.shape[:2]
-    camera, camera_from_lidar, depth_unit = _read_camera(folder / "camera.json", size)
-    labels = _read_labels(folder / "labels.png", size, required=labels_required)
-    lidar = _read_lidar(folder / "lidar.npz")
+    camera, camera_from_lidar, depth_unit = read_camera(folder / "camera.json", size)
+    labels = read_labels(folder / "labels.png", size, required=labels_required)
+    lidar = read_lidar(folder / "lidar.npz")
     if lidar is not None and camera_from_lidar is None:
         raise FrameFolderError(
             f"{folder / 'camera.json'} has no camera_from_lidar but there is a lidar.npz: "
@@ -167,247 +141,9 @@ def read_frame_folder(path: str | Path, *, labels_required: bool = True) -> Fram
         camera=camera,
         rgb=rgb,
         labels=labels,
-        depth=_read_depth(folder / "depth.png", size, depth_unit),
+        depth=read_depth(folder / "depth.png", size, depth_unit),
         lidar=lidar,
         camera_from_lidar=camera_from_lidar if lidar is not None else None,
-        objects=_read_objects(folder / "objects.json"),
-        people=_read_people(folder / "people.json"),
+        objects=read_objects(folder / "objects.json"),
+        people=read_people(folder / "people.json"),
     )
-
-
-def _read_rgb(folder: Path) -> NDArray[np.uint8]:
-    for name in _RGB_NAMES:
-        if (folder / name).is_file():
-            bgr = _decode_image(folder / name, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-            return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-    raise FrameFolderError(f"{folder} has no {' or '.join(_RGB_NAMES)}: put the colour image there")
-
-
-def _read_camera(path: Path, size: tuple[int, int]) -> tuple[Camera, Similarity | None, float]:
-    """The camera, the pose of the LiDAR if given, and the metres of one depth unit."""
-    if not path.is_file():
-        raise FrameFolderError(
-            f"{path} is missing: write the intrinsics there as width, height, fx, fy, cx, cy, "
-            "distortion_model, distortion"
-        )
-    content = _read_json(path)
-    if not isinstance(content, dict):
-        raise FrameFolderError(
-            f"{path} holds a {type(content).__name__}: write a JSON object with width, fx, ..."
-        )
-    missing = [key for key in ("width", "height", "fx", "fy", "cx", "cy") if key not in content]
-    if missing:
-        raise FrameFolderError(f"{path} lacks {', '.join(missing)}: add the intrinsics of the colour image")
-    unknown = [key for key in ("fx", "fy", "cx", "cy") if content[key] is None]
-    if unknown:
-        raise FrameFolderError(
-            f"{path} has {', '.join(unknown)} = null, so the camera is not calibrated: "
-            "write the focal lengths and principal point in pixels"
-        )
-    try:
-        distortion = tuple(float(value) for value in content.get("distortion") or ())
-        model = content.get("distortion_model") or "none"
-        camera = Camera(
-            width=int(content["width"]),
-            height=int(content["height"]),
-            **{key: float(content[key]) for key in ("fx", "fy", "cx", "cy")},
-            distortion_model=model if any(distortion) else "none",
-            distortion=distortion if model != "none" and any(distortion) else (),
-        )
-        depth_unit = float(content.get("depth_unit_m", _MILLIMETRE))
-        pose = content.get("camera_from_lidar")
-        camera_from_lidar = None if pose is None else _rigid(pose)
-    except (TypeError, ValueError) as error:
-        raise FrameFolderError(f"{path} is not a camera: {_one_line(error)}") from error
-    if not (math.isfinite(depth_unit) and depth_unit > 0):
-        raise FrameFolderError(
-            f"{path} has depth_unit_m = {depth_unit}: give the positive metres of one depth unit"
-        )
-    if (camera.height, camera.width) != size:
-        raise FrameFolderError(
-            f"{path} is for {camera.width}x{camera.height} pixels but the image is {size[1]}x{size[0]}: "
-            "scale the intrinsics or take the image they belong to"
-        )
-    return camera, camera_from_lidar, depth_unit
-
-
-def _read_labels(path: Path, size: tuple[int, int], *, required: bool) -> NDArray[np.uint16]:
-    if not path.is_file():
-        if required:
-            raise FrameFolderError(
-                f"{path} is missing: write the instance of each pixel as an 8 or 16 bit grey PNG, 0 = none"
-            )
-        return np.zeros(size, dtype=np.uint16)
-    labels = _decode_image(path, cv2.IMREAD_UNCHANGED)
-    if labels.ndim != 2 or labels.dtype not in (np.uint8, np.uint16):
-        channels = labels.shape[2] if labels.ndim == 3 else 1
-        raise FrameFolderError(
-            f"{path} has {channels} channels of {labels.dtype}: write instance ids as an 8 or 16 bit grey PNG"
-        )
-    _expect_size(path, labels, size)
-    return labels.astype(np.uint16)
-
-
-def _read_depth(path: Path, size: tuple[int, int], depth_unit: float) -> NDArray[np.float32] | None:
-    if not path.is_file():
-        return None
-    raw = _decode_image(path, cv2.IMREAD_UNCHANGED)
-    if raw.ndim != 2 or raw.dtype != np.uint16:
-        channels = raw.shape[2] if raw.ndim == 3 else 1
-        raise FrameFolderError(
-            f"{path} has {channels} channels of {raw.dtype}: "
-            "write depth as a 16 bit grey PNG in millimetres, 0 = none"
-        )
-    _expect_size(path, raw, size)
-    return (raw * np.float64(depth_unit)).astype(np.float32)
-
-
-def _read_lidar(path: Path) -> NDArray[np.float32] | None:
-    if not path.is_file():
-        return None
-    try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            is_archive = isinstance(loaded, np.lib.npyio.NpzFile)
-            arrays = {key: loaded[key] for key in loaded.files} if is_archive else {}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, struct.error) as error:
-        raise FrameFolderError(
-            f"{path} cannot be read ({_one_line(error)}): copy or save it again"
-        ) from error
-    if "points" not in arrays:
-        raise FrameFolderError(
-            f"{path} has arrays {sorted(arrays)} but not `points`: save points=(N, 4) float32"
-        )
-    points = arrays["points"]
-    if points.ndim != 2 or points.shape[1] not in (3, 4) or not np.issubdtype(points.dtype, np.floating):
-        raise FrameFolderError(
-            f"{path} has points of shape {points.shape} {points.dtype}: save (N, 4) float32 x y z intensity"
-        )
-    if points.shape[1] == 3:
-        points = np.column_stack([points, np.zeros(len(points), dtype=points.dtype)])
-    return points.astype(np.float32)
-
-
-def _read_objects(path: Path) -> tuple[TrueObject, ...]:
-    if not path.is_file():
-        return ()
-    content = _read_json(path)
-    if not isinstance(content, list):
-        raise FrameFolderError(
-            f"{path} holds a {type(content).__name__}: write a list of objects with id and class"
-        )
-    return tuple(_true_object(path, entry) for entry in content)
-
-
-def _true_object(path: Path, entry: Any) -> TrueObject:
-    instance_id = _entry_id(path, entry)
-    try:
-        pose, size, mesh = entry.get("camera_from_object"), entry.get("size_lhw_m"), entry.get("mesh")
-        return TrueObject(
-            instance_id=instance_id,
-            label=str(entry.get("class") or ""),
-            camera_from_object=None if pose is None else _rigid(pose),
-            mesh_path=None if mesh is None else path.parent / str(mesh),
-            mesh_unit=float(entry.get("mesh_unit_m", 1.0)),
-            size=None if size is None else np.asarray(size, dtype=np.float64).reshape(3),
-        )
-    except (TypeError, ValueError) as error:
-        raise FrameFolderError(f"{path}: object {instance_id} is not valid: {_one_line(error)}") from error
-
-
-def _read_people(path: Path) -> tuple[Mapping[str, Any], ...]:
-    if not path.is_file():
-        return ()
-    content = _read_json(path)
-    people = content.get("people") if isinstance(content, dict) else None
-    if not isinstance(people, list):
-        raise FrameFolderError(f'{path} has no list `people`: write {{"people": [{{"id": 1, ...}}]}}')
-    for person in people:
-        _entry_id(path, person)
-    return tuple(MappingProxyType(person) for person in people)
-
-
-def _entry_id(path: Path, entry: Any) -> int:
-    instance_id = entry.get("id") if isinstance(entry, dict) else None
-    if (
-        not isinstance(instance_id, int)
-        or isinstance(instance_id, bool)
-        or not 0 < instance_id <= _LARGEST_ID
-    ):
-        raise FrameFolderError(
-            f"{path} has an entry with id {instance_id!r}: give its value in labels.png, 1 to 65535"
-        )
-    return instance_id
-
-
-def _rigid(matrix: Any) -> Similarity:
-    """A rigid (4, 4) pose as people write it, with few digits.
-
-    Raises:
-        ValueError: the matrix scales, mirrors or shears.
-    """
-    pose = Similarity.from_matrix(matrix)
-    if not np.allclose(pose.scale, 1.0, atol=_RIGID_TOLERANCE):
-        raise ValueError(
-            f"the pose scales by {np.round(pose.scale, 4).tolist()}: give a rigid 4x4 matrix in metres"
-        )
-    return pose.rigid()
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise FrameFolderError(f"{path} cannot be read ({_one_line(error)}): repair the JSON") from error
-
-
-def _decode_image(path: Path, flags: int) -> NDArray[Any]:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise FrameFolderError(f"{path} cannot be read ({_one_line(error)}): check the file") from error
-    fault = _image_fault(data)
-    if fault:
-        raise FrameFolderError(f"{path} {fault}: copy or export it again")
-    image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
-    if image is None:
-        raise FrameFolderError(f"{path} cannot be decoded as an image: copy or export it again")
-    return np.asarray(image)
-
-
-def _image_fault(data: bytes) -> str:
-    """What is wrong with the bytes of a PNG or JPEG file; empty when they are whole."""
-    if data.startswith(_PNG_SIGNATURE):
-        return _png_fault(data)
-    if data.startswith(_JPEG_START):
-        return "" if _JPEG_END in data[-1024:] else "is a truncated JPEG"
-    return "is empty" if not data else "is neither PNG nor JPEG"
-
-
-def _png_fault(data: bytes) -> str:
-    """Walk the chunks of a PNG (length, type, content, CRC-32) to its IEND."""
-    position = len(_PNG_SIGNATURE)
-    while position + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, position)
-        end = position + 12 + length
-        if end > len(data):
-            break
-        (checksum,) = struct.unpack_from(">I", data, end - 4)
-        if zlib.crc32(data[position + 4 : end - 4]) != checksum:
-            return "is a damaged PNG (a checksum is wrong)"
-        if data[position + 4 : position + 8] == b"IEND":
-            return ""
-        position = end
-    return "is a truncated PNG"
-
-
-def _expect_size(path: Path, image: NDArray[Any], size: tuple[int, int]) -> None:
-    if image.shape[:2] != size:
-        raise FrameFolderError(
-            f"{path} is {image.shape[1]}x{image.shape[0]} but the colour image is {size[1]}x{size[0]}: "
-            "give both at one size, pixel for pixel"
-        )
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
