@@ -22,7 +22,7 @@ import os
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,6 +37,7 @@ from sam3d_ros.geometry.mesh_files import read_mesh
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.geometry.surfaces import diameter, surface_distance, transformed
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
+from sam3d_ros.perception.evidence import Evidence, cut
 from sam3d_ros.perception.fitting.refinement import distances, refine
 from sam3d_ros.perception.fitting.visible_surface import VisibleSurface
 from sam3d_ros.perception.frame import Frame
@@ -47,7 +48,6 @@ from sam3d_ros.perception.geometric.reconstructor import GeometricReconstructor
 from sam3d_ros.perception.geometric.segment import segment_instance
 from sam3d_ros.perception.geometric.support import find_support, place_on_ground
 from sam3d_ros.perception.judging.verdict import judge
-from sam3d_ros.perception.measurement import measure
 from sam3d_ros.perception.recorded.frame_folder import TrueObject, read_frame_folder
 from sam3d_ros.simulation.frames import camera_from_object, frame_from_depth
 from sam3d_ros.simulation.rendering import render
@@ -110,15 +110,29 @@ def truth_of_folder(thing: TrueObject) -> Truth | None:
     return Truth(None, box, box)
 
 
-def finished(frame: Frame, estimates: Sequence[ObjectEstimate]) -> list[ObjectEstimate]:
-    """Refined and judged, as the graph does it."""
-    refined = [refine(frame, estimate, metric=True) for estimate in estimates]
-    return [replace(estimate, verdict=judge(frame, estimate)) for estimate in refined]
+def answers_of(reconstructor: GeometricReconstructor, evidence: Sequence[Evidence]) -> list[ObjectEstimate]:
+    """Reconstructed, refined and judged, as the graph does it."""
+    finished = []
+    for piece, estimate in zip(evidence, reconstructor.reconstruct(evidence), strict=True):
+        refined = refine(piece, estimate, metric=True)
+        finished.append(replace(refined, verdict=judge(piece, refined)))
+    return finished
 
 
-def compare(where: str, frame: Frame, estimate: ObjectEstimate, truth: Truth | None) -> Row:
+def compared(
+    where: str,
+    evidence: Sequence[Evidence],
+    estimates: Sequence[ObjectEstimate],
+    truths: Mapping[int, Truth | None],
+) -> list[Row]:
+    """The rows of a frame."""
+    seen = {piece.instance_id: piece for piece in evidence}
+    return [compare(where, seen[e.instance_id], e, truths.get(e.instance_id)) for e in estimates]
+
+
+def compare(where: str, evidence: Evidence, estimate: ObjectEstimate, truth: Truth | None) -> Row:
     """One row of the table."""
-    points = measure(frame, estimate.instance_id, max_points=2000).points
+    points = evidence.measured(2000).points
     residual = np.nan
     if len(points):
         off = distances(VisibleSurface.of(estimate.mesh), estimate.camera_from_object, points)
@@ -132,19 +146,20 @@ def compare(where: str, frame: Frame, estimate: ObjectEstimate, truth: Truth | N
         if truth.mesh is not None:
             posed = transformed(estimate.mesh, estimate.camera_from_object)
             surface = 100.0 * surface_distance(posed, truth.mesh) / diameter(truth.mesh)
-    label = frame.label(estimate.instance_id)
-    return Row(where, label, estimate.verdict, residual, surface, box, axes, center)
+    return Row(where, evidence.label, estimate.verdict, residual, surface, box, axes, center)
 
 
-def plane_and_rectangle(frame: Frame) -> list[ObjectEstimate]:
+def plane_and_rectangle(evidence: Sequence[Evidence]) -> list[ObjectEstimate]:
     """The baseline: a box from the footprint's smallest rectangle, the support plane and the highest point."""
-    segments = [segment_instance(frame, instance_id) for instance_id in frame.instance_ids()]
-    measured = [segment for segment in segments if segment is not None]
-    plane = find_support(frame, measured, GeometricConfig())
+    segments = [(piece, segment_instance(piece)) for piece in evidence]
+    measured = [(piece, segment) for piece, segment in segments if segment is not None]
+    if not measured:
+        return []
+    plane = find_support(evidence[0].overview, [segment for _, segment in measured], GeometricConfig())
     answers = []
-    for segment in measured:
-        ground = place_on_ground(plane, segment, frame)
-        points = ground.camera_from_ground.apply_inverse(segment.points(2000))
+    for piece, segment in measured:
+        ground = place_on_ground(plane, segment)
+        points = ground.camera_from_ground.apply_inverse(segment.surface(2000))
         rectangle = smallest_rectangle(points[:, :2])
         height = max(float(points[:, 2].max()) - ground.base, 1e-3)
         size = np.array([*np.maximum(rectangle.sides, 1e-3), height])
@@ -161,14 +176,14 @@ def plane_and_rectangle(frame: Frame) -> list[ObjectEstimate]:
         )
         unknown = Verdict(VerdictState.UNCERTAIN, (), np.nan, np.nan, np.nan, 0, ScaleSource.DEPTH)
         estimate = ObjectEstimate(
-            segment.instance_id,
-            frame.label(segment.instance_id),
+            piece.instance_id,
+            piece.label,
             mesh,
             ground.camera_from_ground @ ground_from_box,
             np.eye(6),
             unknown,
         )
-        answers.append(replace(estimate, verdict=judge(frame, estimate)))
+        answers.append(replace(estimate, verdict=judge(piece, estimate)))
     return answers
 
 
@@ -221,13 +236,12 @@ def report_truths(reconstructor: GeometricReconstructor, data: Path) -> None:
     print(HEADER)
     for name in WITH_TRUTH:
         folder = read_frame_folder(data / name)
-        frame = folder.frame()
+        evidence = cut(folder.frame())
         truths = {thing.instance_id: truth_of_folder(thing) for thing in folder.objects}
-        answers = reconstructor.reconstruct(frame, frame.instance_ids())
-        rows = [compare(name, frame, e, truths.get(e.instance_id)) for e in finished(frame, answers)]
+        rows = compared(name, evidence, answers_of(reconstructor, evidence), truths)
         for row in rows:
             print(line(f"{name} {row.label}", row.verdict.state.name, figures(row), row.verdict.reasons))
-        baseline = [compare(name, frame, e, truths.get(e.instance_id)) for e in plane_and_rectangle(frame)]
+        baseline = compared(name, evidence, plane_and_rectangle(evidence), truths)
         print(summary(f"{name} MEAN", rows))
         print(summary(f"{name} BASELINE", baseline))
 
@@ -236,24 +250,25 @@ def report_answers(reconstructor: GeometricReconstructor, data: Path) -> None:
     """The frames without a truth: is every mask answered?"""
     print(f"\n{'frame':20s} {'masks':>6s} {'answers':>8s}  verdicts and reasons")
     for name in WITHOUT_TRUTH:
-        frame = read_frame_folder(data / name).frame()
-        ids = frame.instance_ids()
-        answers = finished(frame, reconstructor.reconstruct(frame, ids))
+        evidence = cut(read_frame_folder(data / name).frame())
+        answers = answers_of(reconstructor, evidence)
         states = Counter(answer.verdict.state.name for answer in answers)
         reasons = Counter(reason for answer in answers for reason in answer.verdict.reasons)
-        print(f"{name:20s} {len(ids):6d} {len(answers):8d}  {dict(states)} {dict(reasons)}")
+        print(f"{name:20s} {len(evidence):6d} {len(answers):8d}  {dict(states)} {dict(reasons)}")
 
 
 def report_scenes(reconstructor: GeometricReconstructor, count: int, *, brief: bool) -> list[Frame]:
     """Simulated scenes; the frames are returned for the timing."""
-    frames, rows, baseline = [], [], []
+    frames: list[Frame] = []
+    rows: list[Row] = []
+    baseline: list[Row] = []
     for seed in range(count):
         frame, truths = simulated(seed)
         frames.append(frame)
         name = f"scene {seed:02d}"
-        answers = finished(frame, reconstructor.reconstruct(frame, frame.instance_ids()))
-        rows += [compare(name, frame, answer, truths[answer.instance_id]) for answer in answers]
-        baseline += [compare(name, frame, e, truths[e.instance_id]) for e in plane_and_rectangle(frame)]
+        evidence = cut(frame)
+        rows += compared(name, evidence, answers_of(reconstructor, evidence), truths)
+        baseline += compared(name, evidence, plane_and_rectangle(evidence), truths)
     if not rows:
         return frames
     print(f"\n{count} simulated scenes, {len(rows)} visible objects\n{HEADER}")
@@ -283,25 +298,26 @@ def report_scenes(reconstructor: GeometricReconstructor, count: int, *, brief: b
 def report_times(reconstructor: GeometricReconstructor, frames: Sequence[Frame]) -> None:
     """Medians over the frames with all of their objects visible."""
     whole = [frame for frame in frames if len(frame.instance_ids()) == OBJECTS_IN_A_SCENE][:10]
-    batch, single, refining, judging = [], [], [], []
+    cutting, batch, single, refining, judging = [], [], [], [], []
     for frame in whole:
-        ids = frame.instance_ids()
         start = time.perf_counter()
-        estimates = reconstructor.reconstruct(frame, ids)
-        batch.append(time.perf_counter() - start)
-        for instance_id in ids:
+        evidence = cut(frame)
+        middle = time.perf_counter()
+        estimates = reconstructor.reconstruct(evidence)
+        cutting.append(middle - start)
+        batch.append(time.perf_counter() - middle)
+        for piece in evidence:
             start = time.perf_counter()
-            reconstructor.reconstruct(frame, [instance_id])
+            reconstructor.reconstruct([piece])
             single.append(time.perf_counter() - start)
         # A new frame of known objects: nothing about it is kept yet, but the meshes are known.
-        for estimate in estimates:
-            refine(frame, estimate, metric=True)
-        again = replace(frame, stamp=frame.stamp + 1)
-        for estimate in estimates:
+        for piece, estimate in zip(evidence, estimates, strict=True):
+            refine(piece, estimate, metric=True)
+        for piece, estimate in zip(cut(frame), estimates, strict=True):
             start = time.perf_counter()
-            refined = refine(again, estimate, metric=True)
+            refined = refine(piece, estimate, metric=True)
             middle = time.perf_counter()
-            judge(again, refined)
+            judge(piece, refined)
             refining.append(middle - start)
             judging.append(time.perf_counter() - middle)
     if whole:
@@ -309,6 +325,7 @@ def report_times(reconstructor: GeometricReconstructor, frames: Sequence[Frame])
             f"\nmedian milliseconds at {CAMERA.width}x{CAMERA.height}, {OBJECTS_IN_A_SCENE} objects; {machine()}"
         )
         for name, seconds in (
+            ("cut a frame", cutting),
             ("reconstruct all objects of a frame", batch),
             ("reconstruct one new object", single),
             ("refine a known object", refining),

@@ -57,7 +57,7 @@ def follow(pipeline: ObjectPipeline, frames: list[Frame]) -> tuple[list[Observat
         observations.append(observation)
         for request in observation.requests:
             start = time.perf_counter()
-            pipeline.integrate(frame, pipeline.reconstruct(frame, [request.instance_id]))
+            pipeline.integrate([request.evidence], pipeline.reconstruct([request.evidence]))
             seconds.setdefault(request.reason.value, []).append(time.perf_counter() - start)
     return observations, seconds
 

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class InputError(Exception):
-    """An argument or a file cannot be used; the message is one line: what is wrong, and what to do."""
+    """An argument or a file cannot be used; each line of the message says what is wrong, and what to do."""

@@ -120,8 +120,8 @@ class Camera:
 
     @property
     def is_distorted(self) -> bool:
-        """Whether the lens bends straight lines."""
-        return self.distortion_model != "none" and any(self.distortion)
+        """Whether its rays are not those of a pinhole; a fisheye's are not, whatever its coefficients."""
+        return self.distortion_model == "equidistant" or any(self.distortion)
 
     def undistorted(self) -> Camera:
         """The pinhole with the same K."""

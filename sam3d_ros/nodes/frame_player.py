@@ -21,6 +21,7 @@ from vision_msgs.msg import Detection3DArray, LabelInfo
 from sam3d_ros.nodes.lifecycle import AutostartNode, run_nodes
 from sam3d_ros.nodes.player_messages import (
     LABEL_TYPES,
+    StampedMessage,
     compressed_depth_message,
     depth_message,
     jpeg_message,
@@ -49,6 +50,13 @@ class PlayerParameters:
     )
     seed: int = parameter(9, "Seed of the procedural scene.", minimum=0, maximum=2**31 - 1)
     object_count: int = parameter(5, "Objects of the procedural scene.", minimum=1, maximum=30)
+    # Uncompressed depth of the largest size still fits a message of config/fastdds.xml.
+    width: int = parameter(
+        640, "Width of the images of the procedural scene, pixels.", minimum=64, maximum=1920
+    )
+    height: int = parameter(
+        480, "Height of the images of the procedural scene, pixels.", minimum=48, maximum=1440
+    )
     camera_motion: str = parameter(
         "static", "Motion of the camera in the procedural scene.", choices=("static", "arc")
     )
@@ -92,7 +100,7 @@ class FramePlayer(AutostartNode):
         if p.frames:
             captures = captures_of_folder(p.frames)
         else:
-            captures = captures_of_scene(p.seed, p.object_count, p.camera_motion)
+            captures = captures_of_scene(p.seed, p.object_count, p.camera_motion, (p.width, p.height))
         self._reel = [shot(capture, p) for capture in captures]
         self._next = 0
         self._told_names: Mapping[int, str] | None = None
@@ -174,6 +182,10 @@ class FramePlayer(AutostartNode):
             self._publish("labels", labels, stamp)
 
     def _publish(self, name: str, message: Any, stamp: Time) -> None:
+        """Publish a message object or a `StampedMessage`."""
+        if isinstance(message, StampedMessage):
+            self._outputs[name].publish(message.at(stamp))
+            return
         message.header.stamp = stamp
         self._outputs[name].publish(message)
 
@@ -192,7 +204,7 @@ class FramePlayer(AutostartNode):
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """A capture and its messages, made once: playing only stamps them."""
+    """A capture and its messages by output, made once: playing only stamps them."""
 
     capture: Capture
     messages: dict[str, Any]
@@ -201,10 +213,7 @@ class Shot:
 def shot(capture: Capture, parameters: PlayerParameters) -> Shot:
     """The messages of a capture by output, depth before image as a camera driver sends them."""
     header = Header(frame_id=parameters.camera_frame)
-    made: dict[str, Any] = {
-        "camera_info": info_from_camera(capture.camera, header),
-        "truth": truth_message(capture.truth, header),
-    }
+    made: dict[str, Any] = {"camera_info": info_from_camera(capture.camera, header)}
     if capture.depth is not None and parameters.sensor in ("all", "depth"):
         made["depth"] = depth_message(capture.depth, parameters.depth_encoding, header)
         if parameters.compressed:
@@ -215,7 +224,9 @@ def shot(capture: Capture, parameters: PlayerParameters) -> Shot:
     if parameters.compressed:
         made["jpeg"] = jpeg_message(capture.rgb, header)
     made["labels"] = labels_message(capture.labels, parameters.label_encoding, header)
-    return Shot(capture, made)
+    # Every detection of the truth has a header of its own: one stamp is not all that differs.
+    truth = truth_message(capture.truth, header)
+    return Shot(capture, {"truth": truth, **{name: StampedMessage(m) for name, m in made.items()}})
 
 
 def main() -> int:

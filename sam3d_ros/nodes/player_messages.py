@@ -1,13 +1,18 @@
-"""What the frame player publishes beside plain images: labels, compressed images, names and truth."""
+"""What the frame player publishes: messages to stamp, and those beside plain images: labels, names and truth."""
 
 from __future__ import annotations
 
 import array
+import ctypes
+import struct
 from collections.abc import Mapping
+from typing import Any
 
 import cv2
 import numpy as np
+from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import (
@@ -27,6 +32,42 @@ LABEL_TYPES = {"mono8": np.uint8, "mono16": np.uint16, "32SC1": np.int32}
 JPEG_QUALITY = 95
 #: Zeroed header of a 16UC1 compressedDepth message: compression format and two quantisation parameters, 4 bytes each.
 COMPRESSED_DEPTH_HEADER = bytes(12)
+#: Where plain CDR holds the stamp of a message that begins with its header: behind the kind of encoding.
+STAMP_OFFSET = 4
+#: That kind -> int32 seconds and uint32 nanoseconds (OMG DDSI-RTPS 10.2: plain CDR, big and little endian).
+STAMP_LAYOUTS = {b"\x00\x00": struct.Struct(">iI"), b"\x00\x01": struct.Struct("<iI")}
+
+
+class StampedMessage:
+    """A message that is serialised once and differs from one publication to the next by its stamp alone.
+
+    A picture goes out with a copy less than as a message object, which would be serialised every time.
+
+    Args:
+        message: begins with a std_msgs/Header; it is not needed any more.
+
+    Raises:
+        RuntimeError: the middleware serialises in another form than plain CDR.
+    """
+
+    def __init__(self, message: Any) -> None:
+        self._content: bytes = serialize_message(message)
+        layout = STAMP_LAYOUTS.get(self._content[:2])
+        if layout is None:
+            raise RuntimeError(
+                f"the middleware serialises messages as {self._content[:4].hex()}, not as plain CDR: use "
+                "rmw_fastrtps_cpp, rmw_cyclonedds_cpp or rmw_zenoh_cpp"
+            )
+        self._layout = layout
+        # rclpy publishes nothing but bytes as they are, and new ones for every stamp would be the copy to save. Nobody
+        # else has seen this object, so that nothing relies on its content.
+        head = ctypes.c_char * (STAMP_OFFSET + layout.size)
+        self._head = ctypes.cast(self._content, ctypes.POINTER(head)).contents
+
+    def at(self, stamp: Time) -> bytes:
+        """The serialised message with a stamp: the same object every time, good until the next call."""
+        self._layout.pack_into(self._head, STAMP_OFFSET, stamp.sec, stamp.nanosec)
+        return self._content
 
 
 def labels_message(labels: NDArray[np.uint16], encoding: str, header: Header) -> Image:

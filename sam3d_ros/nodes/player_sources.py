@@ -20,8 +20,8 @@ from sam3d_ros.simulation.scenes import Scene, random_scene
 from sam3d_ros.simulation.sensors import DepthSensor, Lidar
 from sam3d_ros.simulation.trajectories import arc, viewpoint
 
-#: Camera of the procedural scenes: 640x480 with a horizontal field of view of 60 degrees.
-CAMERA = Camera.from_field_of_view(640, 480, np.deg2rad(60.0))
+#: Horizontal field of view of the camera of procedural scenes, radians.
+FIELD_OF_VIEW = np.deg2rad(60.0)
 #: Where it stands when it does not move: metres from the middle of the table, radians above it.
 CAMERA_DISTANCE, CAMERA_ELEVATION = 0.85, np.deg2rad(35.0)
 #: Frames of one swing, and frames with different noise of a static camera.
@@ -87,23 +87,27 @@ def captures_of_folder(path: str | Path) -> list[Capture]:
     return [_capture(read_frame_folder(frame)) for frame in frames]
 
 
-def captures_of_scene(seed: int, object_count: int, camera_motion: str) -> list[Capture]:
+def captures_of_scene(
+    seed: int, object_count: int, camera_motion: str, size: tuple[int, int] = (640, 480)
+) -> list[Capture]:
     """A procedural tabletop scene as a depth camera and a LiDAR behind it see it.
 
     Args:
         seed: of the scene and of the sensors' noise.
         object_count: objects on the table.
         camera_motion: `static`, or `arc` for a camera that swings around the table and back.
+        size: width and height of the images, pixels; the horizontal field of view is the same for all.
 
     Raises:
         ValueError: the objects do not fit on the table.
     """
     scene = random_scene(seed, object_count)
+    camera = Camera.from_field_of_view(*size, FIELD_OF_VIEW)
     rng = np.random.default_rng(seed)
     if camera_motion == "arc":
-        there = [_captured(scene, render(scene, CAMERA, pose), rng) for pose in arc(ARC_FRAMES)]
+        there = [_captured(scene, render(scene, camera, pose), rng) for pose in arc(ARC_FRAMES)]
         return there + there[-2:0:-1]
-    picture = render(scene, CAMERA, viewpoint(CAMERA_DISTANCE, 0.0, CAMERA_ELEVATION))
+    picture = render(scene, camera, viewpoint(CAMERA_DISTANCE, 0.0, CAMERA_ELEVATION))
     return [_captured(scene, picture, rng) for _ in range(STATIC_FRAMES)]
 
 

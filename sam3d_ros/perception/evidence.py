@@ -112,7 +112,13 @@ class Overview:
 
     def kept(self) -> Overview:
         """The same without the full images."""
-        return replace(self, frame=None, kept_background=self.background)
+        return replace(
+            self,
+            labels=self.labels.copy(),
+            points=self.points.copy(),
+            frame=None,
+            kept_background=self.background,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +151,8 @@ class Evidence:
     rgb: NDArray[np.uint8]
     labels: NDArray[np.uint16]
     points: NDArray[np.float32]
-    _measurements: dict[int, Measurement] = field(default_factory=dict, repr=False)
+    # Not of the constructor: changed evidence is measured anew.
+    _measurements: dict[int, Measurement] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         size = (self.window.bottom - self.window.top, self.window.right - self.window.left)
@@ -257,7 +264,6 @@ class Evidence:
             rgb=self.rgb.copy(),
             labels=self.labels.copy(),
             points=self.points.copy(),
-            _measurements={},
         )
 
 

@@ -31,7 +31,7 @@ def rectified(frame: Frame) -> Frame:
     pinhole = camera.undistorted()
     pixels = camera.project(pinhole.rays())
     inside = camera.contains(pixels)
-    u, v = np.where(inside[..., None], pixels, -10.0).astype(np.float32).transpose(2, 0, 1)
+    u, v = np.where(inside[..., None], np.rint(pixels), -10.0).astype(np.float32).transpose(2, 0, 1)
 
     def moved(image: NDArray[Any], beyond: float) -> NDArray[Any]:
         fill = (beyond,) * 4
@@ -59,7 +59,9 @@ def rectified_evidence(evidence: Evidence) -> Evidence | None:
     if not camera.is_distorted:
         return evidence
     pinhole, window = camera.undistorted(), straightened_window(evidence.box, camera)
-    pixels = camera.project(pinhole.rays()[window.slices]) - (evidence.window.left, evidence.window.top)
+    # Rounded before it is shifted, so that a part is the same as the whole.
+    pixels = np.rint(camera.project(pinhole.rays()[window.slices]))
+    pixels -= (evidence.window.left, evidence.window.top)
     u, v = np.where(np.isfinite(pixels), pixels, -10.0).astype(np.float32).transpose(2, 0, 1)
 
     def moved(image: NDArray[Any], beyond: float) -> NDArray[Any]:
@@ -80,7 +82,6 @@ def rectified_evidence(evidence: Evidence) -> Evidence | None:
         rgb=moved(evidence.rgb, 0),
         labels=labels,
         points=moved(evidence.points, np.nan),
-        _measurements={},
     )
 
 

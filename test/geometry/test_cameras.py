@@ -58,6 +58,27 @@ def test_rays_are_computed_once_for_equal_cameras() -> None:
     assert camera_of("plumb_bob").rays() is not camera_of("equidistant").rays()
 
 
+@pytest.mark.parametrize("model", COEFFICIENTS)
+@pytest.mark.parametrize("bends", [True, False])
+def test_a_camera_is_distorted_when_its_rays_are_not_those_of_the_pinhole(model: str, bends: bool) -> None:
+    """A fisheye is one without any coefficient: its image grows with the angle, not with the tangent."""
+    coefficients = COEFFICIENTS[model] if bends else (0.0,) * len(COEFFICIENTS[model])
+    camera = Camera(64, 48, 42.0, 42.5, 31.3, 24.7, model, coefficients)
+    pinhole = camera.undistorted()
+    np.testing.assert_array_equal(pinhole.matrix(), camera.matrix())
+    assert (pinhole.width, pinhole.height, pinhole.is_distorted) == (64, 48, False)
+    same = np.allclose(camera.rays(), pinhole.rays(), rtol=0.0, atol=1e-5, equal_nan=True)
+    assert camera.is_distorted == (not same)
+
+
+def test_planes_of_rays_are_the_rays() -> None:
+    camera = camera_of("plumb_bob")
+    planes = camera.ray_planes()
+    assert planes.flags.c_contiguous and not planes.flags.writeable
+    np.testing.assert_array_equal(planes, np.moveaxis(camera.rays(), -1, 0))
+    assert camera_of("plumb_bob").ray_planes() is planes
+
+
 coefficient = st.floats(-0.4, 0.4)
 small = st.floats(-0.002, 0.002)
 distortions = st.one_of(

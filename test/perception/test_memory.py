@@ -46,11 +46,11 @@ def test_frames_and_reconstructions_go_when_nobody_holds_them() -> None:
         alive = []
         while frames:
             frame = frames.pop(0)
-            wanted = [request.instance_id for request in pipeline.observe(frame).requests]
-            pipeline.integrate(frame, pipeline.reconstruct(frame, wanted))
+            wanted = [request.evidence for request in pipeline.observe(frame).requests]
+            pipeline.integrate(wanted, pipeline.reconstruct(wanted))
             pipeline.observe(frame)
             alive.append(weakref.ref(frame))
-            del frame
+            del frame, wanted
         assert [kept() is None for kept in alive] == [True, True, True, False]
         gc.collect()
         left = sorted({type(thing).__qualname__ for thing in gc.garbage if _is_ours(thing)})

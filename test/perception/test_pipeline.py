@@ -23,10 +23,11 @@ from tracking_world import (
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.estimates import VerdictState
+from sam3d_ros.perception.evidence import Evidence, cut
 from sam3d_ros.perception.frame import Frame, PointsSource
-from sam3d_ros.perception.pipeline import NOT_SEEN, STAGES, ObjectPipeline, PipelineConfig
+from sam3d_ros.perception.pipeline import STAGES, ObjectPipeline, PipelineConfig
 from sam3d_ros.perception.tracking.tracker import TrackerConfig
-from sam3d_ros.perception.tracking.tracks import TrackedObject
+from sam3d_ros.perception.tracking.tracks import NOT_SEEN, TrackedObject
 from sam3d_ros.perception.tracking.versions import ReconstructionReason, VersionConfig
 from sam3d_ros.reconstruction.reconstructors import make_reconstructor
 from sam3d_ros.simulation.frames import frame_from_depth
@@ -44,6 +45,8 @@ def test_every_object_is_reconstructed_once_and_followed_exactly() -> None:
     assert first.created == (1, 2, 3)
     assert first.objects == ()
     assert {request.reason for request in first.requests} == {ReconstructionReason.NEW}
+    for request in first.requests:
+        assert request.evidence is first.evidence[request.track_id]
     for step in range(1, 13):
         # All move and turn at different speeds, and are renumbered in every frame.
         numbers = np.random.default_rng(step).permutation([11, 12, 13])
@@ -165,7 +168,7 @@ def test_what_is_not_seen_says_so_and_keeps_its_place_in_the_world() -> None:
     )
     expected = gone.fixed_from_object.translation - there.translation
     np.testing.assert_allclose(gone.estimate.camera_from_object.translation, expected, atol=1e-12)
-    assert 3 not in after.instances
+    assert 3 not in after.evidence
     later = pipeline.observe(world.frame(1.6, THREE_APART[:2], fixed_from_camera=there))
     assert later.deleted == (3,)
     assert [thing.track_id for thing in later.objects] == [1, 2]
@@ -181,12 +184,14 @@ def test_an_answer_from_an_old_frame_is_carried_to_the_present() -> None:
     (request,) = pipeline.observe(old).requests
     for step in range(1, 11):
         moved = thing.moved(0.012 * step, 0.0, 0.0).numbered(step + 1)
-        assert pipeline.observe(world.frame(0.1 * step, [moved])).instances == {1: step + 1}
-    assert pipeline.integrate(old, pipeline.reconstruct(old, [request.instance_id])) == (1,)
+        seen = pipeline.observe(world.frame(0.1 * step, [moved])).evidence
+        assert {track_id: piece.instance_id for track_id, piece in seen.items()} == {1: step + 1}
+    assert pipeline.integrate([request.evidence], pipeline.reconstruct([request.evidence])) == (1,)
     moved = thing.moved(0.132, 0.0, 0.0)
     (found,) = pipeline.observe(world.frame(1.1, [moved])).objects
     assert offset_between(found.fixed_from_object, moved.fixed_from_object) < 0.003
     assert found.estimate.verdict.state is VerdictState.ACCEPTED
+    assert (found.mesh_stamp, found.last_seen) == (old.stamp, round(1.1 * SECOND))
 
 
 def test_a_pose_that_was_lost_is_found_again_from_the_points() -> None:
@@ -206,26 +211,31 @@ def test_answers_of_ended_tracks_and_unknown_frames_are_dropped() -> None:
     world = World()
     pipeline = ObjectPipeline(TrueReconstructor(world), PipelineConfig(TrackerConfig(lost_timeout=0.5)))
     frame = world.frame(0.0, THREE_APART)
-    pipeline.observe(frame)
-    answers = pipeline.reconstruct(frame, [1, 2, 3])
+    seen = pipeline.observe(frame).evidence
+    evidence = [seen[1], seen[2], seen[3]]
+    answers = pipeline.reconstruct(evidence)
     pipeline.observe(world.frame(1.0, THREE_APART[:1]))
-    assert len(pipeline.integrate(frame, answers)) == 1
+    assert len(pipeline.integrate(evidence, answers)) == 1
     assert pipeline.counters["dropped"] == 2
-    assert pipeline.integrate(world.frame(1.1, THREE_APART), answers) == ()
+    assert pipeline.integrate(cut(world.frame(1.1, THREE_APART)), answers) == ()
     assert pipeline.counters["dropped"] == 5
+    # What was cut by somebody else is not what a track was seen in, although it shows the same.
+    assert pipeline.integrate(cut(frame), answers) == ()
+    assert pipeline.counters["dropped"] == 8
 
 
 def test_a_clock_that_jumps_back_ends_all_tracks_and_drops_their_answers() -> None:
     world = World()
     pipeline = ObjectPipeline(TrueReconstructor(world))
     frame = world.frame(9.0, THREE_APART)
-    serve(pipeline, frame)
+    before = serve(pipeline, frame)
     again = pipeline.observe(world.frame(0.0, THREE_APART))
     assert again.cleared
     assert again.deleted == (1, 2, 3)
     assert again.created == (4, 5, 6)
     assert again.objects == ()
-    assert pipeline.integrate(frame, pipeline.reconstruct(frame, [1])) == ()
+    evidence = [before.evidence[1]]
+    assert pipeline.integrate(evidence, pipeline.reconstruct(evidence)) == ()
     assert pipeline.counters["dropped"] == 1
 
 
@@ -268,7 +278,7 @@ def test_progress_grows_from_zero_to_one() -> None:
     pipeline = ObjectPipeline(make_reconstructor("geometric"))
     told: list[tuple[str, float]] = []
     pipeline.reconstruct(
-        world.frame(0.0, THREE_APART), [1, 2, 3], progress=lambda stage, share: told.append((stage, share))
+        cut(world.frame(0.0, THREE_APART)), progress=lambda stage, share: told.append((stage, share))
     )
     shares = [share for _, share in told]
     assert shares == sorted(shares)
@@ -290,22 +300,22 @@ def test_an_instance_without_a_pixel_is_refused() -> None:
     world = World()
     frame = world.frame(0.0, THREE_APART)
     with pytest.raises(ValueError, match="no pixel"):
-        ObjectPipeline(make_reconstructor("geometric")).reconstruct(frame, [99])
+        ObjectPipeline(make_reconstructor("geometric")).reconstruct(cut(frame, [99]))
 
 
 def test_a_worker_thread_and_the_tracking_thread_lose_nothing() -> None:
     """Objects come one by one while a worker reconstructs the newest request as fast as it can."""
     world = World()
     pipeline = ObjectPipeline(TrueReconstructor(world))
-    newest: list[tuple[Frame, list[int]]] = []
+    newest: list[list[Evidence]] = []
     done, failures = threading.Event(), list[BaseException]()
 
     def work() -> None:
         try:
             while not done.is_set():
                 if newest:
-                    frame, ids = newest[-1]
-                    pipeline.integrate(frame, pipeline.reconstruct(frame, ids))
+                    evidence = newest[-1]
+                    pipeline.integrate(evidence, pipeline.reconstruct(evidence))
         except BaseException as error:
             failures.append(error)
             raise
@@ -318,7 +328,7 @@ def test_a_worker_thread_and_the_tracking_thread_lose_nothing() -> None:
             frame = world.frame(0.1 * step, things)
             seen = pipeline.observe(frame)
             if seen.requests:
-                newest.append((frame, [request.instance_id for request in seen.requests]))
+                newest.append([request.evidence for request in seen.requests])
     finally:
         done.set()
         worker.join(timeout=30)

@@ -9,13 +9,24 @@ from pathlib import Path
 import numpy as np
 import trimesh
 from scipy.spatial.transform import Rotation
-from tracking_world import SECOND, TrueReconstructor, World, box, mesh_of, offset_between, serve, turn_between
+from tracking_world import (
+    SECOND,
+    TrueReconstructor,
+    World,
+    box,
+    fulfil,
+    mesh_of,
+    offset_between,
+    serve,
+    turn_between,
+)
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.mesh_files import read_mesh
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import ObjectEstimate, VerdictState
-from sam3d_ros.perception.frame import Frame, PointsSource
+from sam3d_ros.perception.evidence import Evidence
+from sam3d_ros.perception.frame import PointsSource
 from sam3d_ros.perception.pipeline import ObjectPipeline, PipelineConfig
 from sam3d_ros.perception.reconstructor import Progress
 from sam3d_ros.perception.recorded.frame_folder import read_frame_folder
@@ -27,10 +38,10 @@ class Quarters(TrueReconstructor):
     """Names the axes of each new mesh differently, as a reconstruction that sees a box without a front may."""
 
     def reconstruct(
-        self, frame: Frame, instance_ids: Sequence[int], *, progress: Progress | None = None
+        self, evidence: Sequence[Evidence], *, progress: Progress | None = None
     ) -> list[ObjectEstimate]:
         """The truth with its axes turned by one more quarter at each call."""
-        answers = super().reconstruct(frame, instance_ids, progress=progress)
+        answers = super().reconstruct(evidence, progress=progress)
         quarter = Rotation.from_rotvec([0.0, 0.0, np.pi / 2 * len(self.calls)]).as_matrix()
         turned = []
         for answer in answers:
@@ -77,9 +88,9 @@ def test_a_mesh_that_does_not_fit_is_tried_again() -> None:
 
     class WrongOnce(TrueReconstructor):
         def reconstruct(
-            self, frame: Frame, instance_ids: Sequence[int], *, progress: Progress | None = None
+            self, evidence: Sequence[Evidence], *, progress: Progress | None = None
         ) -> list[ObjectEstimate]:
-            answers = super().reconstruct(frame, instance_ids, progress=progress)
+            answers = super().reconstruct(evidence, progress=progress)
             if len(self.calls) > 1:
                 return answers
             pose = answers[0].camera_from_object
@@ -110,8 +121,9 @@ def test_real_objects_are_followed_through_the_true_poses(data_dir: Path) -> Non
     truth: dict[int, Similarity] = {}
     estimates = []
     pipeline = ObjectPipeline(make_reconstructor("geometric"))
-    pipeline.observe(frame)
-    answers = pipeline.reconstruct(frame, frame.instance_ids())
+    seen = {piece.instance_id: piece for piece in pipeline.observe(frame).evidence.values()}
+    evidence = [seen[instance_id] for instance_id in frame.instance_ids()]
+    answers = pipeline.reconstruct(evidence)
     for thing, answer in zip(folder.objects, answers, strict=True):
         assert thing.mesh_path is not None
         assert thing.camera_from_object is not None
@@ -126,10 +138,10 @@ def test_real_objects_are_followed_through_the_true_poses(data_dir: Path) -> Non
         turn = Rotation.from_rotvec(np.radians(10) * direction[0]).as_matrix()
         start = Similarity(turn @ pose.rotation, pose.translation + 0.01 * direction[1], pose.scale)
         estimates.append(replace(answer, mesh=canonical, camera_from_object=start))
-    assert sorted(pipeline.integrate(frame, estimates)) == [1, 2, 3]
+    assert sorted(pipeline.integrate(evidence, estimates)) == [1, 2, 3]
     for step in range(1, 5):
-        seen = pipeline.observe(folder.frame(stamp=step * SECOND // 10))
-    for found in seen.objects:
+        observation = pipeline.observe(folder.frame(stamp=step * SECOND // 10))
+    for found in observation.objects:
         pose = truth[found.estimate.instance_id]
         assert offset_between(found.fixed_from_object, pose) < 0.004
         # A mug whose handle is hidden may spin; its axis may not tilt.
@@ -147,14 +159,13 @@ def test_depth_that_comes_late_corrects_the_objects_at_once(data_dir: Path) -> N
         frame = replace(blind, stamp=number * SECOND // 10)
         observation = pipeline.observe(frame)
         if observation.requests:
-            ids = [request.instance_id for request in observation.requests]
-            pipeline.integrate(frame, pipeline.reconstruct(frame, ids))
+            fulfil(pipeline, observation)
     assert {thing.estimate.verdict.state for thing in observation.objects} == {VerdictState.REJECTED}
 
     frame = replace(whole, stamp=3 * SECOND // 10)
-    requests = pipeline.observe(frame).requests
-    assert {request.reason for request in requests} == {ReconstructionReason.MEASURED}
-    pipeline.integrate(frame, pipeline.reconstruct(frame, [request.instance_id for request in requests]))
+    observation = pipeline.observe(frame)
+    assert {request.reason for request in observation.requests} == {ReconstructionReason.MEASURED}
+    fulfil(pipeline, observation)
     observation = pipeline.observe(replace(whole, stamp=4 * SECOND // 10))
     assert not observation.requests
     assert [thing.estimate.verdict.state for thing in observation.objects] == [VerdictState.ACCEPTED] * 3

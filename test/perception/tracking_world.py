@@ -15,6 +15,7 @@ from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.geometry.raycasting import RayScene
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
+from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.pipeline import ObjectPipeline, Observation
 from sam3d_ros.perception.reconstructor import Progress
@@ -130,20 +131,22 @@ class TrueReconstructor:
         self.calls: list[list[int]] = []
 
     def reconstruct(
-        self, frame: Frame, instance_ids: Sequence[int], *, progress: Progress | None = None
+        self, evidence: Sequence[Evidence], *, progress: Progress | None = None
     ) -> list[ObjectEstimate]:
         """The true mesh and pose of each instance."""
-        self.calls.append(list(instance_ids))
-        camera_from_fixed = (
-            Similarity() if frame.fixed_from_camera is None else frame.fixed_from_camera.inverse()
-        )
+        self.calls.append([piece.instance_id for piece in evidence])
         answers = []
-        for instance_id in instance_ids:
-            thing = self._world.things(frame)[instance_id]
+        for piece in evidence:
+            frame = piece.overview.frame
+            assert frame is not None
+            camera_from_fixed = (
+                Similarity() if frame.fixed_from_camera is None else frame.fixed_from_camera.inverse()
+            )
+            thing = self._world.things(frame)[piece.instance_id]
             verdict = Verdict(VerdictState.ACCEPTED, (), np.nan, np.nan, np.nan, 0, ScaleSource.DEPTH)
             pose = camera_from_fixed @ thing.fixed_from_object
             answers.append(
-                ObjectEstimate(instance_id, thing.label, thing.mesh, pose, 1e-4 * np.eye(6), verdict)
+                ObjectEstimate(piece.instance_id, thing.label, thing.mesh, pose, 1e-4 * np.eye(6), verdict)
             )
         return answers
 
@@ -161,9 +164,14 @@ def serve(pipeline: ObjectPipeline, frame: Frame) -> Observation:
     observation = pipeline.observe(frame)
     if not observation.requests:
         return observation
-    ids = [request.instance_id for request in observation.requests]
-    pipeline.integrate(frame, pipeline.reconstruct(frame, ids))
+    fulfil(pipeline, observation)
     return pipeline.observe(frame)
+
+
+def fulfil(pipeline: ObjectPipeline, observation: Observation) -> tuple[int, ...]:
+    """Reconstruct what an observation asks for; the ids of the tracks that took it."""
+    evidence = [request.evidence for request in observation.requests]
+    return pipeline.integrate(evidence, pipeline.reconstruct(evidence))
 
 
 def turn_between(first: Similarity, second: Similarity) -> float:

@@ -16,6 +16,7 @@ from sam3d_ros.geometry.frames import Similarity  # noqa: E402
 from sam3d_ros.models.objects.hypotheses import Hypothesis, spread  # noqa: E402
 from sam3d_ros.models.objects.prediction import ObjectPrediction  # noqa: E402
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, VerdictState  # noqa: E402
+from sam3d_ros.perception.evidence import cut  # noqa: E402
 from sam3d_ros.perception.frame import Frame, PointsSource  # noqa: E402
 from sam3d_ros.perception.pipeline import ObjectPipeline  # noqa: E402
 from sam3d_ros.reconstruction.errors import FullMemoryError, MissingWeightsError  # noqa: E402
@@ -67,7 +68,7 @@ def reconstructor(config: NetworkConfig) -> Sam3dReconstructor:
 
 @pytest.fixture(scope="module")
 def answers(reconstructor: Sam3dReconstructor, frame: Frame) -> list[ObjectEstimate]:
-    return reconstructor.reconstruct(frame, IDS)
+    return reconstructor.reconstruct(cut(frame, IDS))
 
 
 def without_points(frame: Frame) -> Frame:
@@ -123,7 +124,7 @@ def test_the_pose_is_that_of_the_networks(
 def test_the_order_of_the_ids_is_kept(
     reconstructor: Sam3dReconstructor, frame: Frame, answers: list[ObjectEstimate]
 ) -> None:
-    turned = reconstructor.reconstruct(frame, IDS[::-1])
+    turned = reconstructor.reconstruct(cut(frame, IDS[::-1]))
     assert [answer.instance_id for answer in turned] == IDS[::-1]
     for left, right in zip(turned[::-1], answers, strict=True):
         same(left, right)
@@ -132,7 +133,7 @@ def test_the_order_of_the_ids_is_kept(
 def test_a_thin_mask_is_answered_with_a_rejected_box(
     reconstructor: Sam3dReconstructor, frame: Frame, answers: list[ObjectEstimate]
 ) -> None:
-    thin, cup = ObjectPipeline(reconstructor).reconstruct(frame, [THIN, 5])
+    thin, cup = ObjectPipeline(reconstructor).reconstruct(cut(frame, [THIN, 5]))
     assert (thin.instance_id, cup.instance_id) == (THIN, 5)
     assert thin.verdict.state is VerdictState.REJECTED
     assert "mask_too_small" in thin.verdict.reasons
@@ -142,12 +143,18 @@ def test_a_thin_mask_is_answered_with_a_rejected_box(
 
 def test_an_id_without_a_pixel_is_an_error(reconstructor: Sam3dReconstructor, frame: Frame) -> None:
     with pytest.raises(ValueError, match="instance 99 has no pixel"):
-        reconstructor.reconstruct(frame, [5, 99])
+        reconstructor.reconstruct(cut(frame, [5, 99]))
+
+
+def test_networks_need_the_full_images(reconstructor: Sam3dReconstructor, frame: Frame) -> None:
+    with pytest.raises(ValueError, match="kept without the full images"):
+        reconstructor.reconstruct([piece.kept() for piece in cut(frame, [5, 9])])
+    assert reconstructor.reconstruct([]) == []
 
 
 def test_without_points_the_size_is_a_guess(reconstructor: Sam3dReconstructor, frame: Frame) -> None:
-    (raw,) = reconstructor.reconstruct(without_points(frame), [5])
-    (judged,) = ObjectPipeline(reconstructor).reconstruct(without_points(frame), [5])
+    (raw,) = reconstructor.reconstruct(cut(without_points(frame), [5]))
+    (judged,) = ObjectPipeline(reconstructor).reconstruct(cut(without_points(frame), [5]))
     for estimate in (raw, judged):
         assert estimate.verdict.scale_source is ScaleSource.PRIOR
         assert estimate.verdict.state is VerdictState.REJECTED
@@ -162,14 +169,14 @@ def test_depth_elsewhere_does_not_make_an_object_metric(
 ) -> None:
     points = frame.points.copy()
     points[frame.mask(5)] = np.nan
-    cup, other = ObjectPipeline(reconstructor).reconstruct(replace(frame, points=points), [5, 9])
+    cup, other = ObjectPipeline(reconstructor).reconstruct(cut(replace(frame, points=points), [5, 9]))
     assert cup.verdict.scale_source is ScaleSource.PRIOR
     assert other.verdict.scale_source is ScaleSource.DEPTH
 
 
 def test_the_pose_alone_comes_with_a_mesh_of_voxels(config: NetworkConfig, frame: Frame) -> None:
     coarse = Sam3dReconstructor.from_checkpoint(replace(config, outputs=("pose",)))
-    (estimate,) = coarse.reconstruct(frame, [9])
+    (estimate,) = coarse.reconstruct(cut(frame, [9]))
     assert estimate.mesh.volume() > 0
     expected = np.median(frame.rgb[frame.mask(9)], axis=0).astype(np.uint8)
     assert (estimate.mesh.colors == expected).all()
@@ -177,13 +184,13 @@ def test_the_pose_alone_comes_with_a_mesh_of_voxels(config: NetworkConfig, frame
 
 def test_meshes_stay_within_their_budget(config: NetworkConfig, frame: Frame) -> None:
     small = Sam3dReconstructor.from_checkpoint(replace(config, max_triangles=500))
-    (estimate,) = small.reconstruct(frame, [9])
+    (estimate,) = small.reconstruct(cut(frame, [9]))
     assert 0 < len(estimate.mesh.triangles) <= 500
 
 
 def test_progress_grows_to_the_end_and_can_cancel(reconstructor: Sam3dReconstructor, frame: Frame) -> None:
     shares: list[float] = []
-    reconstructor.reconstruct(frame, IDS, progress=lambda stage, share: shares.append(share))
+    reconstructor.reconstruct(cut(frame, IDS), progress=lambda stage, share: shares.append(share))
     assert shares == sorted(shares)
     assert shares[0] == 0.0
     assert shares[-1] == pytest.approx(1.0)
@@ -196,17 +203,17 @@ def test_progress_grows_to_the_end_and_can_cancel(reconstructor: Sam3dReconstruc
             raise Enough
 
     with pytest.raises(Enough):
-        reconstructor.reconstruct(frame, IDS, progress=cancel)
-    assert len(reconstructor.reconstruct(frame, [5])) == 1
+        reconstructor.reconstruct(cut(frame, IDS), progress=cancel)
+    assert len(reconstructor.reconstruct(cut(frame, [5]))) == 1
 
 
 def test_one_seed_gives_one_answer(
     config: NetworkConfig, frame: Frame, answers: list[ObjectEstimate]
 ) -> None:
-    again = Sam3dReconstructor.from_checkpoint(config).reconstruct(frame, IDS)
+    again = Sam3dReconstructor.from_checkpoint(config).reconstruct(cut(frame, IDS))
     for left, right in zip(again, answers, strict=True):
         np.testing.assert_array_equal(left.camera_from_object.matrix(), right.camera_from_object.matrix())
-    (other,) = Sam3dReconstructor.from_checkpoint(replace(config, seed=1)).reconstruct(frame, [5])
+    (other,) = Sam3dReconstructor.from_checkpoint(replace(config, seed=1)).reconstruct(cut(frame, [5]))
     assert not np.allclose(other.camera_from_object.matrix(), answers[0].camera_from_object.matrix())
 
 
@@ -237,7 +244,7 @@ def test_out_of_memory_makes_smaller_batches(
     crowded = Crowded(reconstructor, room)
     shares: list[float] = []
     found = Sam3dReconstructor(crowded, reconstructor.config).reconstruct(
-        frame, IDS, progress=lambda stage, share: shares.append(share)
+        cut(frame, IDS), progress=lambda stage, share: shares.append(share)
     )
     assert crowded.batches == batches
     assert shares == sorted(shares)
@@ -250,7 +257,7 @@ def test_no_room_for_one_object_is_an_error_with_a_name(
 ) -> None:
     crowded = Crowded(reconstructor, 0)
     with pytest.raises(FullMemoryError, match="memory:=low"):
-        Sam3dReconstructor(crowded, reconstructor.config).reconstruct(frame, IDS)
+        Sam3dReconstructor(crowded, reconstructor.config).reconstruct(cut(frame, IDS))
     assert crowded.batches == [3, 2, 1]
 
 
@@ -270,7 +277,7 @@ def test_weights_are_read_again_after_a_release(
     made = Sam3dReconstructor.from_checkpoint(config)
     made.load()
     made.release()
-    (estimate,) = made.reconstruct(frame, [5])
+    (estimate,) = made.reconstruct(cut(frame, [5]))
     same(estimate, answers[0])
 
 

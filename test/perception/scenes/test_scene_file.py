@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
-from tracking_world import THREE_APART, TrueReconstructor, World
+from tracking_world import THREE_APART, TrueReconstructor, World, serve
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
@@ -50,9 +50,7 @@ def test_both_frames(tmp_path: Path) -> None:
         for thing in THREE_APART
     ]
     frame = world.frame(0.0, things, fixed_from_camera=fixed_from_camera)
-    pipeline.observe(frame)
-    pipeline.integrate(frame, pipeline.reconstruct(frame, frame.instance_ids()))
-    objects = pipeline.observe(frame).objects
+    objects = serve(pipeline, frame).objects
     assert len(objects) == 3
 
     camera_file, fixed_file = tmp_path / "camera.glb", tmp_path / "fixed.glb"

@@ -13,6 +13,7 @@ from tracking_world import CAMERA, SECOND, THREE_APART, Thing, World, box
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.perception.evidence import Cut
 from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.tracking.tracker import Tracker, TrackerConfig, TrackUpdate
 
@@ -38,7 +39,7 @@ def mask_frame(
 
 def test_ids_survive_a_renumbering_segmenter() -> None:
     world, tracker = World(), Tracker()
-    first = ids_by_thing(tracker.update(world.frame(0.0, THREE_APART)))
+    first = ids_by_thing(tracker.update(Cut(world.frame(0.0, THREE_APART))))
     assert sorted(first.values()) == [1, 2, 3]
     numberings = ([3, 1, 2], [40, 7, 1], [2, 3, 1], [65535, 5, 1])
     for step, numbers in enumerate(numberings, start=1):
@@ -46,7 +47,7 @@ def test_ids_survive_a_renumbering_segmenter() -> None:
             thing.numbered(number).moved(0.005 * step, 0.0, 0.002 * step)
             for thing, number in zip(THREE_APART, numbers, strict=True)
         ]
-        update = tracker.update(world.frame(0.1 * step, things))
+        update = tracker.update(Cut(world.frame(0.1 * step, things)))
         assert update.created == ()
         assert update.deleted == ()
         found = ids_by_thing(update)
@@ -80,8 +81,12 @@ def test_a_permutation_of_labels_changes_no_id(
             for cell in cells
         }
         renaming = dict(zip(cells, random.permutation(numbers)[: len(cells)].tolist(), strict=True))
-        plain = steady.update(mask_frame(0.1 * index, {cell + 1: place for cell, place in places.items()}))
-        other = renumbered.update(mask_frame(0.1 * index, {renaming[cell]: places[cell] for cell in cells}))
+        plain = steady.update(
+            Cut(mask_frame(0.1 * index, {cell + 1: place for cell, place in places.items()}))
+        )
+        other = renumbered.update(
+            Cut(mask_frame(0.1 * index, {renaming[cell]: places[cell] for cell in cells}))
+        )
         tracks, again = ids_by_thing(plain), ids_by_thing(other)
         assert {cell: tracks[cell + 1] for cell in cells} == {cell: again[renaming[cell]] for cell in cells}
         assert sorted(tracks.values()) == list(range(1, len(cells) + 1))
@@ -110,7 +115,7 @@ def test_any_masks_give_one_track_each(
     ever: set[int] = set()
     for index, rectangles in enumerate(frames):
         frame = mask_frame(period * index, rectangles)
-        update = tracker.update(frame)
+        update = tracker.update(Cut(frame))
         instances = [track.view.instance_id for track in update.seen]
         assert len(set(instances)) == len(instances) <= limit
         assert len(instances) + update.tiny + update.too_many == len(frame.instance_ids())
@@ -124,25 +129,25 @@ def test_any_masks_give_one_track_each(
 
 def test_an_object_hidden_for_a_while_keeps_its_id() -> None:
     world, tracker = World(), Tracker()
-    before = ids_by_thing(tracker.update(world.frame(0.0, THREE_APART)))
+    before = ids_by_thing(tracker.update(Cut(world.frame(0.0, THREE_APART))))
     # A hand, which nobody labels, passes between the camera and the second object.
     hand = box(0, 0.0, 0.02, 0.3, size=0.12)
     for step in range(1, 15):
-        update = tracker.update(world.frame(0.1 * step, [*THREE_APART, hand]))
+        update = tracker.update(Cut(world.frame(0.1 * step, [*THREE_APART, hand])))
         assert before[2] not in {track.track_id for track in update.seen}
         assert update.deleted == ()
     update = tracker.update(
-        world.frame(1.5, [thing.numbered(10 - thing.instance_id) for thing in THREE_APART])
+        Cut(world.frame(1.5, [thing.numbered(10 - thing.instance_id) for thing in THREE_APART]))
     )
     assert ids_by_thing(update) == {10 - instance: track for instance, track in before.items()}
 
 
 def test_a_labelled_occluder_does_not_take_over_an_id() -> None:
     world, tracker = World(), Tracker()
-    before = ids_by_thing(tracker.update(world.frame(0.0, [THREE_APART[1]])))
+    before = ids_by_thing(tracker.update(Cut(world.frame(0.0, [THREE_APART[1]]))))
     for step in range(-12, 13):
         occluder = box(9, 0.04 * step, 0.03, 0.35, size=0.09)
-        update = tracker.update(world.frame(0.1 * (step + 13), [THREE_APART[1], occluder]))
+        update = tracker.update(Cut(world.frame(0.1 * (step + 13), [THREE_APART[1], occluder])))
         found = ids_by_thing(update)
         assert found.get(2, before[2]) == before[2]
         assert found.get(9, 2) == 2
@@ -151,12 +156,12 @@ def test_a_labelled_occluder_does_not_take_over_an_id() -> None:
 
 def test_an_object_that_leaves_is_deleted_once_and_its_id_never_returns() -> None:
     world, tracker = World(), Tracker(TrackerConfig(lost_timeout=1.0))
-    first = ids_by_thing(tracker.update(world.frame(0.0, THREE_APART)))
+    first = ids_by_thing(tracker.update(Cut(world.frame(0.0, THREE_APART))))
     deleted = []
     for step in range(1, 20):
-        deleted += tracker.update(world.frame(0.1 * step, THREE_APART[:2])).deleted
+        deleted += tracker.update(Cut(world.frame(0.1 * step, THREE_APART[:2]))).deleted
     assert deleted == [first[3]]
-    update = tracker.update(world.frame(2.0, THREE_APART))
+    update = tracker.update(Cut(world.frame(2.0, THREE_APART)))
     assert update.created == (4,)
     assert ids_by_thing(update) == {1: first[1], 2: first[2], 3: 4}
 
@@ -164,33 +169,33 @@ def test_an_object_that_leaves_is_deleted_once_and_its_id_never_returns() -> Non
 def test_a_slow_source_keeps_its_ids() -> None:
     """With seconds between frames an object is known again before its time-out is looked at."""
     world, tracker = World(), Tracker(TrackerConfig(lost_timeout=1.0))
-    first = ids_by_thing(tracker.update(world.frame(0.0, THREE_APART)))
-    assert ids_by_thing(tracker.update(world.frame(60.0, THREE_APART))) == first
+    first = ids_by_thing(tracker.update(Cut(world.frame(0.0, THREE_APART))))
+    assert ids_by_thing(tracker.update(Cut(world.frame(60.0, THREE_APART)))) == first
 
 
 def test_a_clock_that_jumps_back_clears_all() -> None:
     world, tracker = World(), Tracker()
-    tracker.update(world.frame(100.0, THREE_APART))
-    update = tracker.update(world.frame(1.0, THREE_APART))
+    tracker.update(Cut(world.frame(100.0, THREE_APART)))
+    update = tracker.update(Cut(world.frame(1.0, THREE_APART)))
     assert update.cleared
     assert update.deleted == (1, 2, 3)
     assert sorted(ids_by_thing(update).values()) == [4, 5, 6]
-    assert not tracker.update(world.frame(1.1, THREE_APART)).cleared
+    assert not tracker.update(Cut(world.frame(1.1, THREE_APART))).cleared
 
 
 def test_the_same_stamp_twice_is_no_jump() -> None:
     world, tracker = World(), Tracker()
     frame = world.frame(5.0, THREE_APART)
-    first = tracker.update(frame)
-    again = tracker.update(frame)
+    first = tracker.update(Cut(frame))
+    again = tracker.update(Cut(frame))
     assert not again.cleared
     assert ids_by_thing(again) == ids_by_thing(first)
 
 
 def test_losing_the_fixed_frame_clears_all() -> None:
     world, tracker = World(), Tracker()
-    tracker.update(world.frame(0.0, THREE_APART, fixed_from_camera=orbit(0.1)))
-    update = tracker.update(world.frame(0.1, THREE_APART))
+    tracker.update(Cut(world.frame(0.0, THREE_APART, fixed_from_camera=orbit(0.1))))
+    update = tracker.update(Cut(world.frame(0.1, THREE_APART)))
     assert update.cleared
     assert update.deleted == (1, 2, 3)
 
@@ -204,29 +209,29 @@ def orbit(angle: float, center: tuple[float, float, float] = (0.0, 0.0, 0.8)) ->
 def test_a_moving_camera_keeps_ids_through_the_fixed_frame() -> None:
     """The camera swings 60 degrees in 3 s and jumps while nothing is seen; masks alone would be lost."""
     world, tracker = World(), Tracker()
-    first = ids_by_thing(tracker.update(world.frame(0.0, THREE_APART, fixed_from_camera=orbit(0.0))))
+    first = ids_by_thing(tracker.update(Cut(world.frame(0.0, THREE_APART, fixed_from_camera=orbit(0.0)))))
     for step in range(1, 31):
         numbers = np.random.default_rng(step).permutation([4, 5, 6])
         things = [thing.numbered(int(number)) for thing, number in zip(THREE_APART, numbers, strict=True)]
         update = tracker.update(
-            world.frame(0.1 * step, things, fixed_from_camera=orbit(np.radians(2 * step)))
+            Cut(world.frame(0.1 * step, things, fixed_from_camera=orbit(np.radians(2 * step))))
         )
         found = ids_by_thing(update)
         assert update.created == ()
         for thing, number in zip(THREE_APART, numbers, strict=True):
             assert found.get(int(number), first[thing.instance_id]) == first[thing.instance_id]
     away = Similarity(Rotation.from_rotvec([0.0, np.pi, 0.0]).as_matrix())
-    assert tracker.update(world.frame(3.1, THREE_APART, fixed_from_camera=away)).seen == ()
-    back = tracker.update(world.frame(4.0, THREE_APART, fixed_from_camera=orbit(np.radians(-20))))
+    assert tracker.update(Cut(world.frame(3.1, THREE_APART, fixed_from_camera=away))).seen == ()
+    back = tracker.update(Cut(world.frame(4.0, THREE_APART, fixed_from_camera=orbit(np.radians(-20)))))
     assert ids_by_thing(back) == first
 
 
 def test_without_any_points_masks_alone_are_followed() -> None:
     world, tracker = World(), Tracker()
-    first = ids_by_thing(tracker.update(world.frame(0.0, THREE_APART, source=PointsSource.NONE)))
+    first = ids_by_thing(tracker.update(Cut(world.frame(0.0, THREE_APART, source=PointsSource.NONE))))
     for step in range(1, 10):
         things = [thing.moved(0.01 * step, 0.0, 0.0) for thing in THREE_APART]
-        update = tracker.update(world.frame(0.1 * step, things, source=PointsSource.NONE))
+        update = tracker.update(Cut(world.frame(0.1 * step, things, source=PointsSource.NONE)))
         assert ids_by_thing(update) == first
         assert update.without_points == 0
 
@@ -236,23 +241,23 @@ def test_masks_without_a_point_are_counted() -> None:
     frame = world.frame(0.0, THREE_APART)
     points = frame.points.copy()
     points[frame.mask(2)] = np.nan
-    assert tracker.update(replace(frame, points=points)).without_points == 1
+    assert tracker.update(Cut(replace(frame, points=points))).without_points == 1
 
 
 def test_the_largest_objects_come_first_and_the_rest_is_counted() -> None:
     tracker = Tracker(TrackerConfig(max_objects=2))
     rectangles = {1: (10, 10, 12, 12), 2: (60, 10, 30, 30), 3: (10, 60, 20, 20), 4: (110, 60, 40, 40)}
-    update = tracker.update(mask_frame(0.0, rectangles))
+    update = tracker.update(Cut(mask_frame(0.0, rectangles)))
     assert ids_by_thing(update) == {4: 1, 2: 2}
     assert update.too_many == 2
     # One that is known keeps its place when a larger one comes.
     rectangles[5] = (60, 60, 45, 55)
-    assert ids_by_thing(tracker.update(mask_frame(0.1, rectangles))) == {4: 1, 2: 2}
+    assert ids_by_thing(tracker.update(Cut(mask_frame(0.1, rectangles)))) == {4: 1, 2: 2}
 
 
 def test_people_and_tiny_masks_are_not_objects() -> None:
     frame = mask_frame(0.0, {1: (10, 10, 30, 30), 2: (60, 10, 30, 30), 3: (100, 100, 3, 3)})
-    update = Tracker().update(replace(frame, label_names={1: "person", 2: "cup"}))
+    update = Tracker().update(Cut(replace(frame, label_names={1: "person", 2: "cup"})))
     assert [track.label for track in update.seen] == ["cup"]
     assert update.tiny == 1
 
@@ -262,7 +267,7 @@ def test_a_flickering_class_name_changes_neither_id_nor_name() -> None:
     names = ["cup", "cup", "bowl", "cup", "", "bowl", "cup"]
     for step, name in enumerate(names):
         things = [Thing(1, THREE_APART[1].mesh, THREE_APART[1].fixed_from_object, name)]
-        update = tracker.update(world.frame(0.1 * step, things))
+        update = tracker.update(Cut(world.frame(0.1 * step, things)))
         assert ids_by_thing(update) == {1: 1}
         assert update.seen[0].label == "cup"
 
@@ -272,13 +277,15 @@ def test_names_settle_what_masks_and_distance_leave_open() -> None:
     tracker = Tracker()
     names = {1: "cup", 2: "bowl"}
     before = tracker.update(
-        replace(mask_frame(0.0, {1: (50, 50, 20, 20), 2: (90, 50, 20, 20)}), label_names=names)
+        Cut(replace(mask_frame(0.0, {1: (50, 50, 20, 20), 2: (90, 50, 20, 20)}), label_names=names))
     )
     for first, second in ((1, 2), (2, 1)):
         places = {first: (70, 30, 20, 20), second: (70, 70, 20, 20)}
         after = Tracker()
-        after.update(replace(mask_frame(0.0, {1: (50, 50, 20, 20), 2: (90, 50, 20, 20)}), label_names=names))
-        update = after.update(replace(mask_frame(0.5, places), label_names=names))
+        after.update(
+            Cut(replace(mask_frame(0.0, {1: (50, 50, 20, 20), 2: (90, 50, 20, 20)}), label_names=names))
+        )
+        update = after.update(Cut(replace(mask_frame(0.5, places), label_names=names)))
         assert ids_by_thing(update) == ids_by_thing(before)
 
 
@@ -291,8 +298,8 @@ def test_images_of_any_size_are_tracked(stride_width: int) -> None:
     }
     size = (round(120 * scale), stride_width)
     tracker = Tracker()
-    first = ids_by_thing(tracker.update(mask_frame(0.0, rectangles, size)))
+    first = ids_by_thing(tracker.update(Cut(mask_frame(0.0, rectangles, size))))
     renamed = {4 - number: place for number, place in rectangles.items()}
-    again = ids_by_thing(tracker.update(mask_frame(0.1, renamed, size)))
+    again = ids_by_thing(tracker.update(Cut(mask_frame(0.1, renamed, size))))
     assert again == {4 - number: track for number, track in first.items()}
     assert CAMERA.width != stride_width

@@ -24,7 +24,7 @@ CAMERA = Camera(320, 240, 260.0, 260.0, 160.0, 120.0)
 
 def published() -> Path:
     """The parity set; only a machine without any golden data may go without."""
-    root = Path(os.environ.get("SAM3D_GOLDEN_DIR", Path(__file__).resolve().parents[3] / "shared" / "golden"))
+    root = Path(os.environ.get("SAM3D_GOLDEN_DIR", Path(__file__).resolve().parents[4] / "shared" / "golden"))
     folder = root / "body" / "mesh_alignment"
     if not (folder / "config.json").is_file():
         message = f"{folder} is missing: set SAM3D_GOLDEN_DIR to the folder that holds body/mesh_alignment"

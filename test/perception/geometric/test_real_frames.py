@@ -12,27 +12,28 @@ from sam3d_ros.geometry.boxes import OrientedBox, box_iou
 from sam3d_ros.geometry.mesh_files import read_mesh
 from sam3d_ros.geometry.surfaces import diameter, surface_distance, transformed
 from sam3d_ros.perception.estimates import ObjectEstimate, VerdictState
+from sam3d_ros.perception.evidence import Evidence, cut
 from sam3d_ros.perception.fitting.refinement import distances, refine
 from sam3d_ros.perception.fitting.visible_surface import VisibleSurface
-from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.geometric.reconstructor import GeometricReconstructor
 from sam3d_ros.perception.judging.verdict import judge
-from sam3d_ros.perception.measurement import measure
 from sam3d_ros.perception.recorded.frame_folder import FrameFolder, read_frame_folder
 
 
-def answered(folder: FrameFolder) -> tuple[Frame, dict[int, ObjectEstimate]]:
+def answered(folder: FrameFolder) -> tuple[dict[int, Evidence], dict[int, ObjectEstimate]]:
     """All instances of a frame: reconstructed, refined and judged."""
-    frame = folder.frame()
-    estimates = GeometricReconstructor().reconstruct(frame, frame.instance_ids())
-    refined = [refine(frame, estimate, metric=True) for estimate in estimates]
-    return frame, {e.instance_id: replace(e, verdict=judge(frame, e)) for e in refined}
+    evidence = cut(folder.frame())
+    found = {}
+    for piece, estimate in zip(evidence, GeometricReconstructor().reconstruct(evidence), strict=True):
+        refined = refine(piece, estimate, metric=True)
+        found[refined.instance_id] = replace(refined, verdict=judge(piece, refined))
+    return {piece.instance_id: piece for piece in evidence}, found
 
 
 def test_household_objects_on_a_table(data_dir: Path) -> None:
     """Means over three objects: residual to 3 mm, surface to 10 % of the diameter, box overlap from 0.6."""
     folder = read_frame_folder(data_dir / "ycbv_a" / "000001")
-    frame, estimates = answered(folder)
+    evidence, estimates = answered(folder)
     residuals, surfaces, boxes = [], [], []
     for thing in folder.objects:
         assert thing.mesh_path is not None and thing.camera_from_object is not None
@@ -42,7 +43,7 @@ def test_household_objects_on_a_table(data_dir: Path) -> None:
         surfaces.append(surface_distance(posed, truth) / diameter(truth))
         found = OrientedBox.of_mesh(estimate.mesh, estimate.camera_from_object)
         boxes.append(box_iou(found, OrientedBox.of_mesh(mesh, thing.camera_from_object)))
-        points = measure(frame, thing.instance_id, max_points=1000).points
+        points = evidence[thing.instance_id].measured(1000).points
         off = distances(VisibleSurface.of(estimate.mesh), estimate.camera_from_object, points)
         residuals.append(off.mean())
         assert estimate.verdict.state is VerdictState.ACCEPTED
@@ -63,8 +64,9 @@ def test_a_pedestrian_seen_by_lidar(data_dir: Path) -> None:
 
 @pytest.mark.parametrize("name", ["mosd_a/learn35", "mosd_a/test45", "mosd_a/test57", "arc2017/0"])
 def test_every_mask_is_answered_with_a_verdict(data_dir: Path, name: str) -> None:
-    frame, estimates = answered(read_frame_folder(data_dir / name))
-    assert sorted(estimates) == frame.instance_ids()
+    folder = read_frame_folder(data_dir / name)
+    _, estimates = answered(folder)
+    assert sorted(estimates) == folder.frame().instance_ids()
     for estimate in estimates.values():
         assert estimate.mesh.is_watertight()
         assert (estimate.verdict.state is VerdictState.ACCEPTED) == (estimate.verdict.reasons == ())

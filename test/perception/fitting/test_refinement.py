@@ -14,9 +14,9 @@ from standing_solids import box, camera_above, cylinder, exact_estimate, look, p
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import ObjectEstimate
+from sam3d_ros.perception.evidence import Cut
 from sam3d_ros.perception.fitting.refinement import Refinement, RefinementConfig, refine, refine_pose
 from sam3d_ros.perception.frame import Frame, PointsSource
-from sam3d_ros.perception.measurement import measure
 
 SEEN_FROM = camera_above()
 BRICK, PLACE = box(0.16, 0.10, 0.12), placed(0.02, 0.01, 25)
@@ -37,10 +37,14 @@ def errors(found: Similarity, truth: Similarity) -> tuple[float, float]:
     return float(np.linalg.norm(found.translation - truth.translation)), float(np.rad2deg(turn))
 
 
-def refined_from(
-    frame: Frame, truth: ObjectEstimate, start: Similarity, *, metric: bool = True
+def refined(
+    frame: Frame, estimate: ObjectEstimate, config: RefinementConfig | None = None, *, metric: bool = True
 ) -> ObjectEstimate:
-    return refine(frame, replace(truth, camera_from_object=start), metric=metric)
+    return refine(Cut(frame).evidence(estimate.instance_id), estimate, config, metric=metric)
+
+
+def refined_from(frame: Frame, truth: ObjectEstimate, start: Similarity) -> ObjectEstimate:
+    return refined(frame, replace(truth, camera_from_object=start))
 
 
 unit = st.tuples(*[st.floats(-1, 1)] * 3).map(np.array)
@@ -62,7 +66,7 @@ def test_scale_is_found_where_it_is_not_metric(scale: float) -> None:
     truth = BRICK_TRUTH.camera_from_object
     start = disturbed(truth, np.deg2rad([2.0, -1.0, 1.0]), np.array([0.004, -0.003, 0.004]), scale)
     estimate = replace(BRICK_TRUTH, camera_from_object=start)
-    found = refine(BRICK_FRAME, estimate, RefinementConfig(iterations=20), metric=False).camera_from_object
+    found = refined(BRICK_FRAME, estimate, RefinementConfig(iterations=20), metric=False).camera_from_object
     # The outline is known to half a pixel on both sides of 60.
     assert found.scale[0] / truth.scale[0] == pytest.approx(1.0, abs=0.02)
     metres, degrees = errors(found, truth)
@@ -80,7 +84,7 @@ def test_what_cannot_be_seen_stays_put(mesh: Mesh) -> None:
     for _ in range(30):
         depth = 1.0 + 0.001 * rng.standard_normal(frame.labels.shape)
         noisy = replace(frame, points=(frame.points * depth[..., None]).astype(np.float32))
-        estimate = refine(noisy, estimate, metric=True)
+        estimate = refined(noisy, estimate)
     metres, degrees = errors(estimate.camera_from_object, truth.camera_from_object)
     assert metres < 0.0015
     assert degrees < 3.0
@@ -89,9 +93,7 @@ def test_what_cannot_be_seen_stays_put(mesh: Mesh) -> None:
 def test_the_covariance_knows_the_free_direction() -> None:
     """The spin of a cylinder is unknown, its tilt is not; a position is known to millimetres."""
     mesh, place = cylinder(0.05, 0.14), placed(0.0, 0.02)
-    estimate = refine(
-        look({1: (mesh, place)}, SEEN_FROM), exact_estimate(1, mesh, SEEN_FROM @ place), metric=True
-    )
+    estimate = refined(look({1: (mesh, place)}, SEEN_FROM), exact_estimate(1, mesh, SEEN_FROM @ place))
     covariance = estimate.covariance
     assert np.allclose(covariance, covariance.T) and np.linalg.eigvalsh(covariance).min() > 0
     axis = estimate.camera_from_object.rotation[:, 2]
@@ -108,7 +110,7 @@ def test_more_noise_means_more_covariance() -> None:
     for sigma in (0.0, 0.005, 0.015):
         depth = 1.0 + sigma * rng.standard_normal(BRICK_FRAME.labels.shape)
         noisy = replace(BRICK_FRAME, points=(BRICK_FRAME.points * depth[..., None]).astype(np.float32))
-        traces.append(np.trace(refine(noisy, BRICK_TRUTH, metric=True).covariance[:3, :3]))
+        traces.append(np.trace(refined(noisy, BRICK_TRUTH).covariance[:3, :3]))
     assert traces[0] < traces[1] < traces[2]
 
 
@@ -143,7 +145,7 @@ def test_a_moved_object_is_followed() -> None:
     """From frame to frame: 2 cm and 8 degrees away from the last pose."""
     moved = placed(0.035, 0.022, 33)
     frame = look({1: (BRICK, moved)}, SEEN_FROM)
-    found = refine(frame, BRICK_TRUTH, RefinementConfig(iterations=20), metric=True)
+    found = refined(frame, BRICK_TRUTH, RefinementConfig(iterations=20))
     metres, degrees = errors(
         found.camera_from_object, exact_estimate(1, BRICK, SEEN_FROM @ moved).camera_from_object
     )
@@ -154,21 +156,21 @@ def test_without_points_the_pose_stays_and_the_verdict_says_so() -> None:
     blind = replace(
         BRICK_FRAME, points=np.full_like(BRICK_FRAME.points, np.nan), points_source=PointsSource.NONE
     )
-    estimate = refine(blind, BRICK_TRUTH, metric=True)
+    estimate = refined(blind, BRICK_TRUTH)
     assert estimate.verdict.reasons == ("refinement_no_points",)
     assert estimate.camera_from_object is BRICK_TRUTH.camera_from_object
     # The next frame that shows it takes the reason away.
-    assert refine(BRICK_FRAME, estimate, metric=True).verdict.reasons == ()
+    assert refined(BRICK_FRAME, estimate).verdict.reasons == ()
 
 
 def test_reasons_of_others_are_kept() -> None:
     verdict = replace(BRICK_TRUTH.verdict, reasons=("hidden_side_unknown", "refinement_no_points"))
-    estimate = refine(BRICK_FRAME, replace(BRICK_TRUTH, verdict=verdict), metric=True)
+    estimate = refined(BRICK_FRAME, replace(BRICK_TRUTH, verdict=verdict))
     assert estimate.verdict.reasons == ("hidden_side_unknown",)
 
 
 def test_figures_of_an_exact_pose() -> None:
-    measurement = measure(BRICK_FRAME, 1, max_points=400)
+    measurement = Cut(BRICK_FRAME).evidence(1).measured(400)
     answer = refine_pose(BRICK_TRUTH.mesh, BRICK_TRUTH.camera_from_object, measurement)
     assert isinstance(answer, Refinement)
     assert answer.converged and answer.iterations <= 4
@@ -177,7 +179,7 @@ def test_figures_of_an_exact_pose() -> None:
 
 def test_nothing_can_be_asked_of_a_mask_that_is_not_there() -> None:
     with pytest.raises(ValueError, match="no pixel"):
-        refine(BRICK_FRAME, replace(BRICK_TRUTH, instance_id=9), metric=True)
+        refined(BRICK_FRAME, replace(BRICK_TRUTH, instance_id=9))
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,10 @@ from tracking_world import CAMERA, THREE_APART, World, box
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.perception.evidence import Cut, grid_stride
 from sam3d_ros.perception.frame import Frame, PointsSource
-from sam3d_ros.perception.tracking.instances import grid_stride, view_instances
+from sam3d_ros.perception.tracking.instances import view_instances
+from sam3d_ros.perception.window import Window
 
 
 def frame_of(labels: np.ndarray, depth: np.ndarray) -> Frame:
@@ -41,8 +43,7 @@ def test_figures_follow_their_definitions(
         labels[y : y + random.integers(1, height), x : x + random.integers(1, width)] = number
     depth = np.where(random.random(labels.shape) < unknown, np.nan, random.uniform(0.5, 2.0, labels.shape))
     frame = frame_of(labels, depth)
-    assert frame.instance_areas().tolist() == np.bincount(labels.ravel()).tolist()
-    found = view_instances(frame)
+    found = view_instances(Cut(frame))
     assert sorted(view.instance_id for view in found.views) == frame.instance_ids()
     assert [view.pixels for view in found.views] == sorted(
         (view.pixels for view in found.views), reverse=True
@@ -54,7 +55,7 @@ def test_figures_follow_their_definitions(
         mask = labels == view.instance_id
         rows, columns = np.nonzero(mask)
         assert view.pixels == len(rows)
-        assert view.box == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+        assert view.box == Window(rows.min(), rows.max() + 1, columns.min(), columns.max() + 1)
         assert view.touches_border == bool(
             mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any()
         )
@@ -76,7 +77,7 @@ def test_figures_follow_their_definitions(
 
 def test_the_hidden_one_is_the_farther_one() -> None:
     near, far = box(1, 0.0, 0.0, 0.6), box(2, 0.06, 0.0, 0.9, size=0.2)
-    views = {view.instance_id: view for view in view_instances(World().frame(0.0, [near, far])).views}
+    views = {view.instance_id: view for view in view_instances(Cut(World().frame(0.0, [near, far]))).views}
     assert views[1].hidden == 0.0
     assert views[2].hidden > 0.1
 
@@ -87,8 +88,8 @@ def test_the_centre_is_given_in_the_fixed_frame() -> None:
     fixed = [
         type(thing)(thing.instance_id, thing.mesh, pose @ thing.fixed_from_object) for thing in THREE_APART
     ]
-    plain = view_instances(world.frame(0.0, THREE_APART)).views
-    turned = view_instances(world.frame(0.0, fixed, fixed_from_camera=pose)).views
+    plain = view_instances(Cut(world.frame(0.0, THREE_APART))).views
+    turned = view_instances(Cut(world.frame(0.0, fixed, fixed_from_camera=pose))).views
     for first, second in zip(plain, turned, strict=True):
         assert first.instance_id == second.instance_id
         np.testing.assert_allclose(second.center, pose.apply(first.center), atol=1e-4)
@@ -100,7 +101,7 @@ def test_limits_count_what_they_leave_out() -> None:
     for number in range(1, 10):
         labels[10 * number, 5 : 5 + 5 * number] = number
     frame = frame_of(labels, np.ones(labels.shape))
-    found = view_instances(frame, min_pixels=20, limit=4)
+    found = view_instances(Cut(frame), min_pixels=20, limit=4)
     assert [view.instance_id for view in found.views] == [9, 8, 7, 6]
     assert (found.tiny, found.too_many, found.without_points) == (3, 2, 0)
     assert CAMERA.width // grid_stride(CAMERA.width) == 160

@@ -15,14 +15,14 @@ from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.geometry.surfaces import diameter, surface_distance, transformed
-from sam3d_ros.perception.estimates import ObjectEstimate, VerdictState
+from sam3d_ros.perception.estimates import ObjectEstimate, Verdict, VerdictState
+from sam3d_ros.perception.evidence import Cut, cut
 from sam3d_ros.perception.fitting.refinement import distances
 from sam3d_ros.perception.fitting.visible_surface import VisibleSurface
 from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.geometric.config import GeometricConfig
 from sam3d_ros.perception.geometric.reconstructor import GeometricReconstructor
 from sam3d_ros.perception.judging.verdict import judge
-from sam3d_ros.perception.measurement import measure
 
 SEEN_FROM = camera_above()
 RECONSTRUCTOR = GeometricReconstructor()
@@ -32,7 +32,11 @@ def reconstructed(
     things: dict[int, tuple[Mesh, Similarity]], **how: object
 ) -> tuple[Frame, list[ObjectEstimate]]:
     frame = look(things, SEEN_FROM, **how)  # type: ignore[arg-type]
-    return frame, RECONSTRUCTOR.reconstruct(frame, list(things))
+    return frame, RECONSTRUCTOR.reconstruct(cut(frame, things))
+
+
+def judged(frame: Frame, estimate: ObjectEstimate) -> Verdict:
+    return judge(Cut(frame).evidence(estimate.instance_id), estimate)
 
 
 def true_box(mesh: Mesh, world_from_mesh: Similarity) -> OrientedBox:
@@ -79,10 +83,10 @@ def test_a_solid_on_a_table(name: str) -> None:
     # A round footprint has no direction; the others have.
     assert box_iou(found_box(estimate), true_box(mesh, place)) > least_iou
     assert np.allclose(np.sort(estimate.size), np.sort(true_box(mesh, place).size), atol=0.014)
-    seen = measure(frame, 7, max_points=500).points
+    seen = Cut(frame).evidence(7).measured(500).points
     off = distances(VisibleSurface.of(estimate.mesh), estimate.camera_from_object, seen)
     assert np.median(off) < 0.001
-    assert judge(frame, estimate).state is VerdictState.ACCEPTED
+    assert judged(frame, estimate).state is VerdictState.ACCEPTED
 
 
 def test_up_is_the_normal_of_the_table() -> None:
@@ -116,7 +120,7 @@ def test_an_object_in_the_air_is_not_extended_to_the_table() -> None:
 def test_without_a_table_the_verdict_says_that_up_is_guessed() -> None:
     frame, (estimate,) = reconstructed({1: (box(0.16, 0.1, 0.12), placed(0, 0, 20))}, floor=False)
     assert_sound(estimate)
-    verdict = judge(frame, estimate)
+    verdict = judged(frame, estimate)
     assert "no_support_plane" in verdict.reasons
     assert verdict.state is VerdictState.UNCERTAIN
 
@@ -124,11 +128,11 @@ def test_without_a_table_the_verdict_says_that_up_is_guessed() -> None:
 def test_a_frame_without_a_sensor_is_rejected_by_name() -> None:
     seen = look({1: (box(0.16, 0.1, 0.12), placed(0, 0))}, SEEN_FROM)
     frame = replace(seen, points=np.full_like(seen.points, np.nan), points_source=PointsSource.NONE)
-    (estimate,) = RECONSTRUCTOR.reconstruct(frame, [1])
+    (estimate,) = RECONSTRUCTOR.reconstruct(cut(frame))
     assert_sound(estimate)
     assert estimate.verdict.state is VerdictState.REJECTED
     assert "no_points" in estimate.verdict.reasons
-    assert judge(frame, estimate).state is VerdictState.REJECTED
+    assert judged(frame, estimate).state is VerdictState.REJECTED
 
 
 def test_few_points_still_give_the_place() -> None:
@@ -140,7 +144,7 @@ def test_few_points_still_give_the_place() -> None:
     dropped = inside[rng.permutation(len(inside))[20:]]
     points[dropped[:, 0], dropped[:, 1]] = np.nan
     frame = replace(seen, points=points, points_source=PointsSource.LIDAR)
-    (estimate,) = RECONSTRUCTOR.reconstruct(frame, [1])
+    (estimate,) = RECONSTRUCTOR.reconstruct(cut(frame))
     assert_sound(estimate)
     assert np.linalg.norm(estimate.center - true_box(mesh, place).center) < 0.04
 
@@ -154,7 +158,7 @@ def test_what_bled_into_the_mask_is_not_part_of_the_object() -> None:
     labels[top] = 1
     points[top] = seen.camera.rays()[top] * 2.5
     frame = replace(seen, labels=labels, points=points)
-    (estimate,) = RECONSTRUCTOR.reconstruct(frame, [1])
+    (estimate,) = RECONSTRUCTOR.reconstruct(cut(frame))
     assert estimate.size.max() < 0.2
 
 
@@ -170,14 +174,14 @@ def test_colors_come_from_the_image() -> None:
     seen = look({1: (mesh, place)}, SEEN_FROM)
     rgb = np.full_like(seen.rgb, 20)
     rgb[seen.labels == 1] = (200, 40, 90)
-    (estimate,) = RECONSTRUCTOR.reconstruct(replace(seen, rgb=rgb), [1])
+    (estimate,) = RECONSTRUCTOR.reconstruct(cut(replace(seen, rgb=rgb)))
     # A few vertices on the outline mix with the background.
     assert np.mean((estimate.mesh.colors == (200, 40, 90)).all(axis=1)) > 0.9
 
 
 def test_the_triangle_budget_is_kept() -> None:
     frame = look({1: (cylinder(0.05, 0.14), placed(0, 0))}, SEEN_FROM)
-    (estimate,) = GeometricReconstructor(GeometricConfig(max_triangles=1500)).reconstruct(frame, [1])
+    (estimate,) = GeometricReconstructor(GeometricConfig(max_triangles=1500)).reconstruct(cut(frame))
     assert len(estimate.mesh.triangles) <= 1500
     assert_sound(estimate)
 
@@ -185,7 +189,8 @@ def test_the_triangle_budget_is_kept() -> None:
 def test_the_answer_does_not_depend_on_its_neighbours_or_the_order() -> None:
     things = {3: (box(0.1, 0.08, 0.12), placed(-0.15, 0, 20)), 5: (cylinder(0.04, 0.1), placed(0.15, 0))}
     frame = look(things, SEEN_FROM)
-    forward, backward = RECONSTRUCTOR.reconstruct(frame, [3, 5]), RECONSTRUCTOR.reconstruct(frame, [5, 3])
+    forward = RECONSTRUCTOR.reconstruct(cut(frame, [3, 5]))
+    backward = RECONSTRUCTOR.reconstruct(cut(frame, [5, 3]))
     assert [e.instance_id for e in forward] == [3, 5] and [e.instance_id for e in backward] == [5, 3]
     for a, b in zip(forward, reversed(backward), strict=True):
         assert np.array_equal(a.mesh.vertices, b.mesh.vertices)
@@ -194,13 +199,13 @@ def test_the_answer_does_not_depend_on_its_neighbours_or_the_order() -> None:
 def test_an_unknown_instance_is_refused() -> None:
     frame = look({1: (sphere(0.05), placed(0, 0))}, SEEN_FROM)
     with pytest.raises(ValueError, match="no pixel"):
-        RECONSTRUCTOR.reconstruct(frame, [2])
+        RECONSTRUCTOR.reconstruct(cut(frame, [2]))
 
 
 def test_progress_grows_to_one() -> None:
     frame = look({1: (sphere(0.05), placed(0, 0))}, SEEN_FROM)
     shares: list[float] = []
-    RECONSTRUCTOR.reconstruct(frame, [1], progress=lambda stage, share: shares.append(share))
+    RECONSTRUCTOR.reconstruct(cut(frame), progress=lambda stage, share: shares.append(share))
     assert shares == sorted(shares) and shares[-1] == 1.0
 
 
@@ -231,8 +236,8 @@ def test_every_mask_is_answered(seed: int, known: float, blobs: int) -> None:
     rgb = rng.integers(0, 256, (*size, 3), np.uint8)
     frame = Frame(0, "camera", rgb, labels, points, source, TINY)
     ids = frame.instance_ids()
-    answers = SMALL.reconstruct(frame, ids)
+    answers = SMALL.reconstruct(cut(frame, ids))
     assert [answer.instance_id for answer in answers] == ids
     for answer in answers:
         assert_sound(answer)
-        judge(frame, answer)
+        judged(frame, answer)

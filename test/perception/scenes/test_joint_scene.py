@@ -61,7 +61,7 @@ def box(
 ) -> TrackedObject:
     verdict = Verdict(VerdictState.ACCEPTED, (), 0.9, 0.01, 0.9, points, ScaleSource.DEPTH)
     estimate = ObjectEstimate(3, "box", CUBE, camera_from_box, np.eye(6), verdict)
-    return TrackedObject(track_id, 1, estimate, FIXED_FROM_CAMERA @ camera_from_box, 0)
+    return TrackedObject(track_id, 1, estimate, FIXED_FROM_CAMERA @ camera_from_box, 0, 0)
 
 
 def objects(stamp: int, *things: TrackedObject, fixed: bool = False, metric: bool = True) -> SeenObjects:

@@ -10,7 +10,8 @@ from standing_solids import CAMERA, box, camera_above, exact_estimate, look, pla
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
-from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, VerdictState
+from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
+from sam3d_ros.perception.evidence import Cut
 from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.judging.verdict import VerdictThresholds, judge
 
@@ -28,6 +29,10 @@ def shifted(estimate: ObjectEstimate, shift: tuple[float, float, float]) -> Obje
     )
 
 
+def judged(frame: Frame, estimate: ObjectEstimate, thresholds: VerdictThresholds | None = None) -> Verdict:
+    return judge(Cut(frame).evidence(estimate.instance_id), estimate, thresholds)
+
+
 def wall(distance: float, half: float) -> tuple[Frame, ObjectEstimate]:
     """A square plate, 2 * half metres wide, that faces the camera: all figures have closed forms."""
     plate = box(2 * half, 2 * half, 0.02)
@@ -37,7 +42,7 @@ def wall(distance: float, half: float) -> tuple[Frame, ObjectEstimate]:
 
 
 def test_the_truth_is_accepted() -> None:
-    verdict = judge(BRICK_FRAME, BRICK_TRUTH, FINE)
+    verdict = judged(BRICK_FRAME, BRICK_TRUTH, FINE)
     assert verdict.state is VerdictState.ACCEPTED and verdict.reasons == ()
     assert verdict.mask_iou > 0.995
     assert verdict.depth_residual < 1e-4
@@ -49,14 +54,14 @@ def test_the_truth_is_accepted() -> None:
 def test_mask_iou_of_a_plate_moved_aside(share: float) -> None:
     """Two squares that overlap by 1 - s have an intersection over union of (1 - s) / (1 + s)."""
     frame, estimate = wall(1.0, 0.15)
-    verdict = judge(frame, shifted(estimate, (0.3 * share, 0.0, 0.0)), FINE)
+    verdict = judged(frame, shifted(estimate, (0.3 * share, 0.0, 0.0)), FINE)
     assert verdict.mask_iou == pytest.approx((1 - share) / (1 + share), abs=0.03)
 
 
 @pytest.mark.parametrize("gap", [-0.03, 0.004, 0.02])
 def test_depth_residual_of_a_plate_moved_away(gap: float) -> None:
     frame, estimate = wall(1.0, 0.15)
-    verdict = judge(frame, shifted(estimate, (0.0, 0.0, gap)), FINE)
+    verdict = judged(frame, shifted(estimate, (0.0, 0.0, gap)), FINE)
     assert verdict.depth_residual == pytest.approx(abs(gap), abs=5e-4)
 
 
@@ -67,7 +72,7 @@ def test_inliers_are_counted() -> None:
     rows, columns = np.nonzero(frame.labels == 4)
     third = columns < columns.min() + np.ptp(columns) / 3
     points[rows[third], columns[third]] *= 1.1
-    verdict = judge(replace(frame, points=points), estimate, FINE)
+    verdict = judged(replace(frame, points=points), estimate, FINE)
     assert verdict.inlier_ratio == pytest.approx(2 / 3, abs=0.05)
     assert "low_inlier_ratio" in verdict.reasons
     assert verdict.state is VerdictState.UNCERTAIN
@@ -76,7 +81,7 @@ def test_inliers_are_counted() -> None:
 def test_point_count_is_what_was_measured() -> None:
     frame, estimate = wall(1.0, 0.15)
     pixels = np.count_nonzero(frame.labels == 4)
-    count = judge(frame, estimate).point_count
+    count = judged(frame, estimate).point_count
     # Cleaning takes two pixels off the outline.
     assert 0.9 * pixels - 4 * np.sqrt(pixels) < count <= pixels
 
@@ -87,7 +92,7 @@ def test_pixels_behind_others_are_left_out() -> None:
     frame = look({1: (BRICK, PLACE), 2: front}, SEEN_FROM)
     hidden = 1 - np.count_nonzero(frame.labels == 1) / np.count_nonzero(BRICK_FRAME.labels == 1)
     assert hidden > 0.2
-    assert judge(frame, BRICK_TRUTH, FINE).mask_iou > 0.97
+    assert judged(frame, BRICK_TRUTH, FINE).mask_iou > 0.97
 
 
 def test_what_others_cannot_hide_counts() -> None:
@@ -97,7 +102,7 @@ def test_what_others_cannot_hide_counts() -> None:
     right = (labels == 1) & (np.arange(labels.shape[1]) > np.median(columns))
     labels[right] = 2
     points[right] = CAMERA.rays()[right] * 3.0
-    verdict = judge(replace(BRICK_FRAME, labels=labels, points=points), BRICK_TRUTH, FINE)
+    verdict = judged(replace(BRICK_FRAME, labels=labels, points=points), BRICK_TRUTH, FINE)
     assert verdict.mask_iou == pytest.approx(0.5, abs=0.05)
     assert "free_space_violation" in verdict.reasons
 
@@ -106,13 +111,13 @@ def test_the_border_is_named() -> None:
     place = placed(0.42, 0.0, 10)
     frame = look({1: (BRICK, place)}, SEEN_FROM)
     assert (frame.labels[:, -1] == 1).any()
-    verdict = judge(frame, exact_estimate(1, BRICK, SEEN_FROM @ place), FINE)
+    verdict = judged(frame, exact_estimate(1, BRICK, SEEN_FROM @ place), FINE)
     assert verdict.reasons == ("touches_border",) and verdict.state is VerdictState.UNCERTAIN
     assert verdict.mask_iou > 0.97
 
 
 def test_a_wrong_pose_is_rejected() -> None:
-    verdict = judge(BRICK_FRAME, shifted(BRICK_TRUTH, (0.15, 0.0, 0.2)))
+    verdict = judged(BRICK_FRAME, shifted(BRICK_TRUTH, (0.15, 0.0, 0.2)))
     assert verdict.state is VerdictState.REJECTED
     assert {"low_mask_iou", "high_depth_residual"} <= set(verdict.reasons)
 
@@ -121,7 +126,7 @@ def test_no_points_reject_but_the_silhouette_is_judged() -> None:
     blind = replace(
         BRICK_FRAME, points=np.full_like(BRICK_FRAME.points, np.nan), points_source=PointsSource.NONE
     )
-    verdict = judge(blind, BRICK_TRUTH)
+    verdict = judged(blind, BRICK_TRUTH)
     assert verdict.state is VerdictState.REJECTED and "no_points" in verdict.reasons
     assert verdict.mask_iou > 0.97
     assert np.isnan(verdict.depth_residual) and np.isnan(verdict.inlier_ratio)
@@ -130,20 +135,20 @@ def test_no_points_reject_but_the_silhouette_is_judged() -> None:
 
 def test_no_mesh_rejects() -> None:
     nothing = Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.uint32), np.zeros((0, 3)))
-    verdict = judge(BRICK_FRAME, replace(BRICK_TRUTH, mesh=nothing))
+    verdict = judged(BRICK_FRAME, replace(BRICK_TRUTH, mesh=nothing))
     assert verdict.state is VerdictState.REJECTED and "no_mesh" in verdict.reasons
 
 
 def test_reasons_of_former_stages_stay_and_old_figures_go() -> None:
     before = replace(BRICK_TRUTH.verdict, reasons=("hidden_side_unknown", "low_mask_iou"))
-    verdict = judge(BRICK_FRAME, replace(BRICK_TRUTH, verdict=before))
+    verdict = judged(BRICK_FRAME, replace(BRICK_TRUTH, verdict=before))
     assert verdict.reasons == ("hidden_side_unknown",)
     assert verdict.state is VerdictState.UNCERTAIN
 
 
 def test_thresholds_decide() -> None:
     off = shifted(BRICK_TRUTH, (0.012, 0.0, 0.0))
-    assert judge(BRICK_FRAME, off, VerdictThresholds(accept_mask_iou=0.5)).state is VerdictState.ACCEPTED
-    assert judge(BRICK_FRAME, off, VerdictThresholds(accept_mask_iou=0.99)).state is VerdictState.UNCERTAIN
+    assert judged(BRICK_FRAME, off, VerdictThresholds(accept_mask_iou=0.5)).state is VerdictState.ACCEPTED
+    assert judged(BRICK_FRAME, off, VerdictThresholds(accept_mask_iou=0.99)).state is VerdictState.UNCERTAIN
     strict = VerdictThresholds(accept_mask_iou=0.99, reject_mask_iou=0.98)
-    assert judge(BRICK_FRAME, off, strict).state is VerdictState.REJECTED
+    assert judged(BRICK_FRAME, off, strict).state is VerdictState.REJECTED

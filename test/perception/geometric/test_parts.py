@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from standing_solids import CAMERA, IDENTITY, box, camera_above, look, placed, sphere
+from standing_solids import IDENTITY, box, camera_above, look, placed, sphere
 
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.perception.evidence import Cut, Overview
 from sam3d_ros.perception.geometric.closing import closed, is_closed
 from sam3d_ros.perception.geometric.config import GeometricConfig
 from sam3d_ros.perception.geometric.footprint import (
@@ -24,7 +25,6 @@ from sam3d_ros.perception.geometric.sampling import sampled
 from sam3d_ros.perception.geometric.segment import segment_instance
 from sam3d_ros.perception.geometric.support import find_support
 from sam3d_ros.perception.geometric.symmetry import Symmetry, SymmetryKind, motions, moved
-from sam3d_ros.perception.rectification import rectified
 
 SEEN_FROM = camera_above()
 #: `camera_from_world` of a camera at the origin that looks along -z of the world.
@@ -118,9 +118,9 @@ def test_open_surfaces_are_closed() -> None:
 def test_depth_inside_of_a_plate() -> None:
     """In front of a measured plane points are free by their gap; behind it they are inside by theirs."""
     frame = look({1: (box(0.4, 0.4, 0.02), placed(0, 0, z=-1.02))}, LOOKING_DOWN, floor=False)
-    segment = segment_instance(frame, 1)
+    segment = segment_instance(Cut(frame).evidence(1))
     assert segment is not None
-    free_space = FreeSpace(frame, segment, IDENTITY)
+    free_space = FreeSpace(segment, IDENTITY)
     depth = np.array([0.9, 0.97, 1.0, 1.03, 1.1])
     on_axis = np.column_stack([np.zeros((5, 2)), depth])
     assert free_space.depth_inside(on_axis) == pytest.approx(depth - 1.0, abs=1e-3)
@@ -133,10 +133,10 @@ def test_depth_inside_of_a_plate() -> None:
 def test_motions_are_seen_as_what_they_move() -> None:
     """Moving points and normals by hand gives what the moved camera gives, for many motions at once."""
     frame = look({1: (box(0.16, 0.1, 0.12), placed(0.02, 0.03, 30))}, SEEN_FROM)
-    segment = segment_instance(frame, 1)
+    segment = segment_instance(Cut(frame).evidence(1))
     assert segment is not None
-    free_space = FreeSpace(frame, segment, SEEN_FROM)
-    points = SEEN_FROM.apply_inverse(segment.points(50))
+    free_space = FreeSpace(segment, SEEN_FROM)
+    points = SEEN_FROM.apply_inverse(segment.surface(50))
     normals = segment.sampled_normals(50) @ SEEN_FROM.rotation
     rng = np.random.default_rng(5)
     for kind in (kind for kind in SymmetryKind if kind is not SymmetryKind.NONE):
@@ -176,23 +176,12 @@ def test_the_support_is_the_table_not_the_wall() -> None:
     frame = look({9: (wall, placed(0, 0.5)), 1: (standing, placed(0, 0, 20))}, view)
     labels = np.where(frame.labels == 9, 0, frame.labels).astype(np.uint16)
     frame = replace(frame, labels=labels)
-    segment = segment_instance(frame, 1)
+    segment = segment_instance(Cut(frame).evidence(1))
     assert segment is not None
-    plane = find_support(frame, [segment], GeometricConfig())
+    plane = find_support(Overview.of(frame), [segment], GeometricConfig())
     assert plane.found
     assert plane.normal @ view.rotate([0.0, 0.0, 1.0]) > np.cos(np.deg2rad(1.0))
     assert plane.heights(view.apply([0.1, 0.0, 0.3])) == pytest.approx(0.3, abs=0.003)
-
-
-def test_rectified_labels_lie_where_the_pinhole_sees_them() -> None:
-    lens = replace(CAMERA, distortion_model="plumb_bob", distortion=(-0.3, 0.1, 0.001, 0.0, 0.0))
-    things = {1: (box(0.16, 0.1, 0.12), placed(0.05, 0, 30))}
-    straight, bent = look(things, SEEN_FROM), look(things, SEEN_FROM, camera=lens)
-    mended = rectified(bent)
-    assert mended.camera == CAMERA
-    a, b = straight.labels == 1, mended.labels == 1
-    assert np.count_nonzero(a & b) / np.count_nonzero(a | b) > 0.95
-    assert rectified(straight) is straight
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from sam3d_ros.perception.tracking.versions import (
     may_replace,
     reconstruction_reason,
 )
+from sam3d_ros.perception.window import Window
 
 CONFIG = VersionConfig(improvement=1.5, min_interval=2.0, retry_interval=1.0, retry_share=0.6)
 ACCEPTED, UNCERTAIN, REJECTED = VerdictState
@@ -35,7 +36,7 @@ def view(
         instance_id=1,
         label="",
         pixels=pixels,
-        box=(0, 0, 10, 10),
+        box=Window(0, 10, 0, 10),
         cells=np.arange(4),
         center=np.zeros(3),
         extent=0.1,
