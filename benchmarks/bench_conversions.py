@@ -82,7 +82,7 @@ def tracked_object() -> TrackedObject:
     mesh = Mesh(vertices, triangles, np.full((side * side, 3), 128))
     pose = Similarity(translation=np.array([0.0, 0.0, 1.0]), scale=np.full(3, 0.1))
     verdict = Verdict(VerdictState.ACCEPTED, (), 0.9, 0.002, 0.95, 2000, ScaleSource.DEPTH)
-    return TrackedObject(1, 1, ObjectEstimate(1, "mug", mesh, pose, np.eye(6), verdict), pose, 0)
+    return TrackedObject(1, 1, ObjectEstimate(1, "mug", mesh, pose, np.eye(6), verdict), pose, 0, 0)
 
 
 def whole_frame() -> Callable[[], object]:

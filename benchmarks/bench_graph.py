@@ -1,167 +1,142 @@
-"""Rate and latency of the running graph, as a subscriber in another process sees them.
+"""Rate, latency and cost of the running graph, as a subscriber in another process sees them.
 
-`python benchmarks/bench_graph.py [--seconds 30] [--objects 5] [--rate 15] [--cores 2]`
+`python benchmarks/bench_graph.py [--size 640x480] [--objects 5] [--rate 15] [--seconds 30] [--viewers]`
 
-Known objects: ObjectArrays a second, and the time from the stamp of an image to the arrival of its ObjectArray.
+Known objects: images offered and ObjectArrays a second, the time from the stamp of an image to the arrival of its first
+ObjectArray, and what the process of perception takes for each.
 A new object: one instance after the other is hidden from the labels until its track is deleted, then shown again; the
 time from the stamp of the first image that shows it to the arrival of the first ObjectArray that has it.
+
+`--against PREFIX` runs the perception of another virtual environment in turn with that of this one and compares them.
+`--overload` offers more and more images a second instead: the rate must hold, and the images that are tracked be new.
 """
 
 from __future__ import annotations
 
 import argparse
-import array
 import os
-import statistics
+import signal
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
-import numpy as np
-import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.node import Node
-from rclpy.time import Time
-from running_graph import machine, running, use_domain
-from sensor_msgs.msg import Image
+from compared_runs import Figures, show, show_comparison
+from graph_run import Load, NothingTrackedError, Run, measured
+from running_graph import Installation, machine
 
-from sam3d_ros.msg import ObjectArray
-from sam3d_ros.ros.qos import qos_profile
-
-DOMAIN = 88
-#: A track that is not seen is deleted after this time; short, so that objects become new again soon. Seconds.
-LOST_TIMEOUT = 0.5
-#: How long the graph may take to start and find its objects, seconds.
-START_PATIENCE = 60.0
-#: How long one new object may take, seconds.
-OBJECT_PATIENCE = 10.0
+#: Images a second that are offered one after the other to see what happens when they are too many, Hz.
+OVERLOAD_RATES = (10.0, 15.0, 20.0, 30.0, 45.0, 60.0)
+#: Share of the best rate that must be held when the most images are offered.
+HELD_SHARE = 0.9
+#: Domains above 101 meet the ephemeral ports of Linux.
+DOMAINS = 100
 
 
-class Watcher(Node):
-    """Passes labels on without the hidden instance, and times what comes out."""
+class Bench:
+    """Runs of the graph, each in a domain of ROS of its own."""
 
-    def __init__(self) -> None:
-        super().__init__("bench_graph")
-        self.hidden = 0
-        self.instances: list[int] = []
-        self.shown_at: int | None = None
-        self.arrivals: list[tuple[int, int, int]] = []
-        self.stages: dict[str, str] = {}
-        sensor_data = qos_profile("sensor_data")
-        self._labels = self.create_publisher(Image, "labels", sensor_data)
-        self.create_subscription(Image, "all_labels", self._pass_on, sensor_data)
-        self.create_subscription(ObjectArray, "sam3d_objects/objects", self._note, qos_profile("reliable"))
-        self.create_subscription(DiagnosticArray, "/diagnostics", self._read_stages, 10)
+    def __init__(self, seconds: float, *, new_objects: bool) -> None:
+        self._seconds = seconds
+        self._new_objects = new_objects
+        self._runs = 0
 
-    @property
-    def count(self) -> int:
-        """Objects in the newest ObjectArray."""
-        return self.arrivals[-1][2] if self.arrivals else 0
-
-    def spin_until(self, condition: Callable[[], bool], patience: float) -> bool:
-        """Spin until something holds; whether it does."""
-        end = time.monotonic() + patience
-        while not condition() and time.monotonic() < end:
-            rclpy.spin_once(self, timeout_sec=0.05)
-        return condition()
-
-    def _pass_on(self, message: Image) -> None:
-        labels = np.frombuffer(message.data, dtype=np.uint16)
-        if not self.instances:
-            self.instances = [int(i) for i in np.unique(labels) if i]
-        if self.hidden:
-            shown = np.where(labels == self.hidden, 0, labels).astype(np.uint16)
-            message.data = array.array("B", shown.tobytes())
-        elif self.shown_at is None:
-            self.shown_at = Time.from_msg(message.header.stamp).nanoseconds
-        self._labels.publish(message)
-
-    def _note(self, message: ObjectArray) -> None:
-        stamp = Time.from_msg(message.header.stamp).nanoseconds
-        self.arrivals.append((self.get_clock().now().nanoseconds, stamp, len(message.objects)))
-
-    def _read_stages(self, message: DiagnosticArray) -> None:
-        for status in message.status:
-            if status.name.endswith(": latency"):
-                self.stages = {pair.key: pair.value for pair in status.values}
+    def run(self, load: Load, installation: Installation) -> Run:
+        """One run."""
+        self._runs += 1
+        domain = 1 + (os.getpid() + self._runs) % DOMAINS
+        return measured(load, installation, domain, self._seconds, new_objects=self._new_objects)
 
 
-def known_objects(watcher: Watcher, seconds: float) -> None:
-    """Print rate and latency while all objects are known."""
-    watcher.arrivals.clear()
-    watcher.spin_until(lambda: False, seconds)
-    # A frame that is looked at again when its meshes are ready has two answers: the first counts.
-    first: dict[int, int] = {}
-    for arrival, stamp, _ in watcher.arrivals:
-        first.setdefault(stamp, arrival)
-    latency = [(arrival - stamp) / 1e6 for stamp, arrival in first.items()]
-    times = sorted(first.values())
-    rate = (len(times) - 1) / ((times[-1] - times[0]) / 1e9)
-    show("tracked frames", f"{rate:8.1f} Hz   (target at least 10)")
-    show("stamp to ObjectArray, median", f"{statistics.median(latency):8.0f} ms   (target at most 150)")
-    show("stamp to ObjectArray, 95 %", f"{np.percentile(latency, 95):8.0f} ms")
+def alternate(bench: Bench, load: Load, installations: Sequence[Installation], repeats: int) -> None:
+    """Run the installations in turn, print every run, and compare them if there are two."""
+    runs: dict[str, list[Figures]] = {installation.name: [] for installation in installations}
+    for repeat in range(repeats):
+        for installation in installations:
+            title = f"run {repeat + 1}, {installation.name}" if len(installations) * repeats > 1 else "run"
+            print(f"\n{title}, load {os.getloadavg()[0]:.1f}", flush=True)
+            run = bench.run(load, installation)
+            for name, figure in run.figures.items():
+                show(name, figure)
+            for stage, text in run.stages.items():
+                show(f"  {stage}", f"  {text}")
+            runs[installation.name].append(run.figures)
+    if len(installations) == 2:
+        print()
+        show_comparison(*runs.values())
 
 
-def new_objects(watcher: Watcher, seconds: float) -> None:
-    """Hide and show one instance after the other, and print how long each new one takes."""
-    full, tries = watcher.count, 0
-    delays: list[float] = []
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        watcher.hidden = watcher.instances[tries % len(watcher.instances)]
-        tries += 1
-        if watcher.spin_until(lambda: watcher.count < full, OBJECT_PATIENCE):
-            watcher.arrivals.clear()
-            watcher.hidden, watcher.shown_at = 0, None
-            if watcher.spin_until(lambda: watcher.count >= full, OBJECT_PATIENCE) and watcher.shown_at:
-                delays.append((watcher.arrivals[-1][0] - watcher.shown_at) / 1e6)
-        watcher.spin_until(lambda: False, 0.5)
-    if delays:
-        median = statistics.median(delays)
-        show(f"new object, median of {len(delays)}", f"{median:8.0f} ms   (target at most 400)")
-        show("new object, slowest", f"{max(delays):8.0f} ms")
-    if len(delays) < tries:
-        show("new objects that did not come", f"{tries - len(delays):8d}")
+def overload(bench: Bench, load: Load, installations: Sequence[Installation]) -> None:
+    """Offer more and more images a second, and print what is held and how old it is."""
+    columns = ("offered Hz", "held Hz", "median ms", "in frames")
+    print(f"\n{'':<10}" + "".join(f"{column:>12}" for column in columns))
+    held: dict[str, list[float]] = {installation.name: [] for installation in installations}
+    age = dict.fromkeys(held, 0.0)
+    for rate in OVERLOAD_RATES:
+        for installation in installations:
+            figures = bench.run(replace(load, rate=rate), installation).figures
+            offered, tracked = figures["images offered"].value, figures["tracked frames"].value
+            latency = figures["stamp to ObjectArray, median"].value
+            held[installation.name].append(tracked)
+            age[installation.name] = latency * tracked / 1e3
+            row = (offered, tracked, latency, age[installation.name])
+            print(f"{installation.name:<10}" + "".join(f"{value:12.1f}" for value in row), flush=True)
+    print()
+    for name, rates in held.items():
+        share = rates[-1] / max(rates)
+        verdict = "holds" if share >= HELD_SHARE else "does NOT hold"
+        print(
+            f"{name}: {verdict} its rate, {rates[-1]:.1f} of at best {max(rates):.1f} Hz ({share:.0%}) at the highest "
+            f"offer; median latency there {age[name]:.1f} frames of the rate held"
+        )
 
 
-def show(what: str, figure: str) -> None:
-    """Print a line of the table."""
-    print(f"{what:<34}{figure}", flush=True)
+def size(text: str) -> tuple[int, int]:
+    """Width and height as in 640x480."""
+    width, _, height = text.partition("x")
+    return int(width), int(height)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=30.0, help="length of each of the two measurements")
+    parser.add_argument("--seconds", type=float, default=30.0, help="length of each measurement")
+    parser.add_argument("--size", type=size, default=(640, 480), metavar="WxH", help="of the images, pixels")
     parser.add_argument("--objects", type=int, default=5, help="objects in the scene")
     parser.add_argument("--seed", type=int, default=7, help="seed of the scene")
     parser.add_argument("--rate", type=float, default=15.0, help="images a second")
+    parser.add_argument("--sensor", choices=("depth", "all"), default="all", help="all: depth and LiDAR")
+    parser.add_argument("--viewers", action="store_true", help="subscribe to markers, meshes and detections")
     parser.add_argument("--cores", type=int, default=2, help="processor cores that all processes share")
+    parser.add_argument("--no-new", action="store_true", help="known objects only")
+    parser.add_argument("--against", type=Path, metavar="PREFIX", help="environment of another version")
+    parser.add_argument("--repeats", type=int, default=1, help="runs of each version")
+    parser.add_argument("--overload", action="store_true", help="offer more and more images a second")
     options = parser.parse_args()
+    if options.overload and options.repeats != 1:
+        parser.error("--overload makes one run at each rate: leave out --repeats")
+    # A benchmark that is ended ends its processes, too.
+    signal.signal(signal.SIGTERM, lambda number, _stack: sys.exit(128 + number))
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
-    use_domain(DOMAIN)
-    scene = {"object_count": options.objects, "seed": options.seed, "rate": options.rate}
-    with (
-        running("frame_player", scene, {"labels": "all_labels"}),
-        running("perception", {"tracker.lost_timeout": LOST_TIMEOUT}),
-    ):
-        rclpy.init()
-        watcher = Watcher()
-        if not watcher.spin_until(lambda: watcher.count > 0, START_PATIENCE):
-            print("no object was found", file=sys.stderr)
-            return 1
-        watcher.spin_until(lambda: watcher.count >= options.objects, 10.0)
-        watcher.spin_until(lambda: False, 3.0)
-        print(
-            f"640x480 at {options.rate:g} Hz, {watcher.count} objects; {machine()}, load {os.getloadavg()[0]:.1f}"
-        )
-        known_objects(watcher, options.seconds)
-        for stage, text in watcher.stages.items():
-            show(f"  {stage}", f"  {text}")
-        new_objects(watcher, options.seconds)
-        watcher.destroy_node()
-        rclpy.shutdown()
+    installations = [Installation.this()]
+    if options.against is not None:
+        installations.append(Installation.other(options.against))
+    width, height = options.size
+    load = Load(
+        width, height, options.objects, options.seed, options.rate, options.sensor, viewers=options.viewers
+    )
+    rates = "rising rates" if options.overload else f"{options.rate:g} Hz"
+    print(f"{load}, at {rates}; {machine()}")
+    try:
+        if options.overload:
+            overload(Bench(options.seconds, new_objects=False), load, installations)
+        else:
+            bench = Bench(options.seconds, new_objects=not options.no_new)
+            alternate(bench, load, installations, options.repeats)
+    except NothingTrackedError as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from pathlib import Path
 
 import rclpy
+from process_use import resident
 from rclpy.node import Node
 from running_graph import machine, running, use_domain
 
@@ -25,7 +25,6 @@ DOMAIN = 89
 #: How often the memory is read, seconds.
 PERIOD = 5.0
 MINUTE = 60.0
-MEBIBYTE = 2**20
 
 
 class Watcher(Node):
@@ -40,12 +39,6 @@ class Watcher(Node):
     def _count(self, message: ObjectArray) -> None:
         self.arrays += 1
         self.objects = len(message.objects)
-
-
-def resident(pid: int) -> float:
-    """Resident memory of a process, MiB, without the shared memory of the transport."""
-    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return (int(fields["RssAnon"].split()[0]) + int(fields["RssFile"].split()[0])) * 1024 / MEBIBYTE
 
 
 def main() -> int:

@@ -93,7 +93,7 @@ class FramePlayer(AutostartNode):
         self._reel: list[Shot] = []
         self._outputs: dict[str, LifecyclePublisher] = {}
         self._tickers: list[Timer] = []
-        self._late_labels: deque[tuple[int, Time, Image]] = deque()
+        self._late_labels: deque[tuple[int, Time, Image | StampedMessage]] = deque()
 
     def configure(self) -> None:
         p = self.parameters = read(self, PlayerParameters())
@@ -174,7 +174,9 @@ class FramePlayer(AutostartNode):
         for name, message in played.messages.items():
             if name != "labels":
                 self._publish(name, message, stamp)
-        labels = self._renumbered(played.capture.labels) if p.renumber else played.messages["labels"]
+        labels: Image | StampedMessage = played.messages["labels"]
+        if p.renumber:
+            labels = self._renumbered(played.capture.labels)
         if p.label_delay > 0:
             due = self.steady_clock.now().nanoseconds + round(p.label_delay * 1e9)
             self._late_labels.append((due, stamp, labels))
@@ -207,13 +209,16 @@ class Shot:
     """A capture and its messages by output, made once: playing only stamps them."""
 
     capture: Capture
-    messages: dict[str, Any]
+    messages: dict[str, StampedMessage]
 
 
 def shot(capture: Capture, parameters: PlayerParameters) -> Shot:
     """The messages of a capture by output, depth before image as a camera driver sends them."""
     header = Header(frame_id=parameters.camera_frame)
-    made: dict[str, Any] = {"camera_info": info_from_camera(capture.camera, header)}
+    made: dict[str, Any] = {
+        "camera_info": info_from_camera(capture.camera, header),
+        "truth": truth_message(capture.truth, header),
+    }
     if capture.depth is not None and parameters.sensor in ("all", "depth"):
         made["depth"] = depth_message(capture.depth, parameters.depth_encoding, header)
         if parameters.compressed:
@@ -224,9 +229,7 @@ def shot(capture: Capture, parameters: PlayerParameters) -> Shot:
     if parameters.compressed:
         made["jpeg"] = jpeg_message(capture.rgb, header)
     made["labels"] = labels_message(capture.labels, parameters.label_encoding, header)
-    # Every detection of the truth has a header of its own: one stamp is not all that differs.
-    truth = truth_message(capture.truth, header)
-    return Shot(capture, {"truth": truth, **{name: StampedMessage(m) for name, m in made.items()}})
+    return Shot(capture, {name: StampedMessage(message) for name, message in made.items()})
 
 
 def main() -> int:

@@ -25,6 +25,8 @@ HEARTBEAT_PERIOD = 0.2
 #: How long the executor waits at a time, seconds. Waiting without an end, the one of `rclpy.experimental` keeps the
 #: interpreter to itself (rclpy 7.1.6).
 SPIN_PERIOD = 0.5
+#: How often the main thread looks whether a signal came, seconds.
+SIGNAL_PERIOD = 0.2
 #: How long a thread may keep the interpreter while others wait, seconds. The tracking and the reconstructing thread
 #: make short numpy calls and would wait for each other at every one: with Python's five milliseconds a new object
 #: took twice as long.
@@ -195,7 +197,10 @@ def run_nodes(factories: Sequence[Callable[[], Node]], args: Sequence[str] | Non
     # Signals are for the main thread alone, so another one spins.
     spinner = threading.Thread(target=spin, name="executor", daemon=True)
     spinner.start()
-    stop.wait()
+    # The executor that is told of events has a signal action of its own, after which a wait without an end may sleep on:
+    # the handler runs when this thread comes back to the interpreter.
+    while not stop.wait(SIGNAL_PERIOD):
+        pass
     executor.create_task(close)
     spinner.join()
     if not closed.is_set():

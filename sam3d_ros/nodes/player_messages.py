@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import ctypes
+import re
 import struct
 from collections.abc import Mapping
 from typing import Any
@@ -32,10 +33,11 @@ LABEL_TYPES = {"mono8": np.uint8, "mono16": np.uint16, "32SC1": np.int32}
 JPEG_QUALITY = 95
 #: Zeroed header of a 16UC1 compressedDepth message: compression format and two quantisation parameters, 4 bytes each.
 COMPRESSED_DEPTH_HEADER = bytes(12)
-#: Where plain CDR holds the stamp of a message that begins with its header: behind the kind of encoding.
-STAMP_OFFSET = 4
-#: That kind -> int32 seconds and uint32 nanoseconds (OMG DDSI-RTPS 10.2: plain CDR, big and little endian).
+#: The first bytes of a serialised message, the kind of its encoding -> int32 seconds and uint32 nanoseconds in it (OMG
+#: DDSI-RTPS 10.2: plain CDR, big and little endian).
 STAMP_LAYOUTS = {b"\x00\x00": struct.Struct(">iI"), b"\x00\x01": struct.Struct("<iI")}
+#: A stamp whose bytes are not found anywhere else, neither in a picture nor in what fills the gaps between numbers.
+MARK = Time(sec=-0x2D5A6E1B, nanosec=0xD83C9F47)
 
 
 class StampedMessage:
@@ -44,13 +46,15 @@ class StampedMessage:
     A picture goes out with a copy less than as a message object, which would be serialised every time.
 
     Args:
-        message: begins with a std_msgs/Header; it is not needed any more.
+        message: with a header. Others inside it follow its stamp where they are the same object. It is not needed any
+            more.
 
     Raises:
         RuntimeError: the middleware serialises in another form than plain CDR.
     """
 
     def __init__(self, message: Any) -> None:
+        message.header.stamp = MARK
         self._content: bytes = serialize_message(message)
         layout = STAMP_LAYOUTS.get(self._content[:2])
         if layout is None:
@@ -59,14 +63,17 @@ class StampedMessage:
                 "rmw_fastrtps_cpp, rmw_cyclonedds_cpp or rmw_zenoh_cpp"
             )
         self._layout = layout
+        mark = re.escape(layout.pack(MARK.sec, MARK.nanosec))
+        self._places = [found.start() for found in re.finditer(mark, self._content)]
         # rclpy publishes nothing but bytes as they are, and new ones for every stamp would be the copy to save. Nobody
         # else has seen this object, so that nothing relies on its content.
-        head = ctypes.c_char * (STAMP_OFFSET + layout.size)
-        self._head = ctypes.cast(self._content, ctypes.POINTER(head)).contents
+        memory = ctypes.c_char * len(self._content)
+        self._memory = ctypes.cast(self._content, ctypes.POINTER(memory)).contents
 
     def at(self, stamp: Time) -> bytes:
         """The serialised message with a stamp: the same object every time, good until the next call."""
-        self._layout.pack_into(self._head, STAMP_OFFSET, stamp.sec, stamp.nanosec)
+        for place in self._places:
+            self._layout.pack_into(self._memory, place, stamp.sec, stamp.nanosec)
         return self._content
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection3DArray
 
@@ -58,6 +59,11 @@ def arguments(parameters: dict[str, Any]) -> list[str]:
     return ["--ros-args", *given] if given else []
 
 
+def stamp_of(message: Any) -> int:
+    """The stamp of a message, nanoseconds."""
+    return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+
+
 def centers(message: Detection3DArray) -> dict[str, np.ndarray]:
     """Class name -> centre of the box, in the frame of the message."""
     return {
@@ -78,6 +84,34 @@ def start(late_probe: Any, run: Any) -> Any:
     yield begin
     for graph in started:
         graph.stop()
+
+
+def test_pictures_of_another_size_come_with_labels_and_depth_of_their_moment(
+    late_probe: Any, run: Any, wait_for: Any
+) -> None:
+    sensor_data = qos_profile("sensor_data")
+    heard = {name: late_probe.hear(Image, f"/{name}", sensor_data) for name in ("image", "labels", "depth")}
+    infos = late_probe.hear(CameraInfo, "/camera_info", sensor_data)
+    player = {
+        "width": 320,
+        "height": 180,
+        "object_count": 2,
+        "rate": 20.0,
+        "sensor": "depth",
+        "label_delay": 0.1,
+    }
+    process = run("frame_player", *arguments(player))
+
+    def complete() -> set[int]:
+        """Stamps of which everything came, in nanoseconds."""
+        stamps = [{stamp_of(message) for message in list(kept)} for kept in (*heard.values(), infos)]
+        return set.intersection(*stamps)
+
+    assert wait_for(lambda: len(complete()) >= 20, PATIENCE), process.log.read_text()
+    assert process.stop() == 0, process.log.read_text()
+    for name, encoding in (("image", "rgb8"), ("labels", "mono16"), ("depth", "32FC1")):
+        assert {(m.width, m.height, m.encoding) for m in heard[name]} == {(320, 180, encoding)}
+    assert {(message.width, message.height) for message in infos} == {(320, 180)}
 
 
 def test_compressed_streams_and_a_slow_segmenter_that_renumbers(

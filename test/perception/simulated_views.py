@@ -10,6 +10,7 @@ import numpy as np
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.estimates import ObjectEstimate, Verdict
+from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.simulation.frames import frame_from_depth, frame_from_lidar
 from sam3d_ros.simulation.rendering import render
@@ -59,3 +60,13 @@ def assert_same_estimate(found: ObjectEstimate, expected: ObjectEstimate) -> Non
     np.testing.assert_array_equal(found.camera_from_object.matrix(), expected.camera_from_object.matrix())
     np.testing.assert_array_equal(found.covariance, expected.covariance)
     assert_same_verdict(found.verdict, expected.verdict)
+
+
+def assert_measured_alike(piece: Evidence, whole: Evidence) -> None:
+    for count in (50, 500):
+        part, all_of_it = piece.measured(count), whole.measured(count)
+        assert (part.count, part.window) == (all_of_it.count, all_of_it.window)
+        np.testing.assert_array_equal(part.noise, all_of_it.noise)
+        np.testing.assert_array_equal(part.points, all_of_it.points)
+        for name in ("seam", "rim", "rim_inward"):
+            np.testing.assert_array_equal(getattr(part.outline, name), getattr(all_of_it.outline, name))

@@ -180,7 +180,8 @@ class ObjectMarkers:
 
     def refresh(self) -> None:
         with self._lock:
-            if self._last is not None and not self._is_watched:
+            # Who watches may have gone since the last moment, and somebody else may have come.
+            if self._last is not None and not (self._is_watched and self._outlet.has_listener):
                 self._send(self._last)
 
     def clear(self, stamp: int, frame_id: str) -> None:
@@ -195,9 +196,9 @@ class ObjectMarkers:
         was_watched, self._is_watched = self._is_watched, self._outlet.has_listener
         if not self._is_watched:
             return
-        if not was_watched:
-            # Whoever watches now has nothing yet.
-            self._board = MarkerBoard()
+        if not was_watched and (latched := self._board.clear()).markers:
+            # Whoever watches now has what is latched, which may be long gone.
+            self._outlet.publish(latched)
         for message in self._board.update(moment.objects, header_message(moment.stamp, moment.frame_id)):
             self._outlet.publish(message)
 

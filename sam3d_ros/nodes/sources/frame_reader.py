@@ -82,6 +82,8 @@ class FrameReader:
             config = self.assembler.config
             self._settled_at = time.monotonic() + DISCOVERY_TIME
             self.assembler.config = replace(config, expect_depth=True, wait=max(config.wait, DISCOVERY_TIME))
+        # What was published when it was closed tells nothing of now.
+        self._reads_points = True
         self._is_open = True
         self._source.open(self)
 

@@ -40,7 +40,7 @@ class SourceKey:
     """What nodes must agree in to read one source.
 
     Attributes:
-        topics: the resolved names of all inputs.
+        topics: the resolved names of all inputs, and of the class names in them.
         settings: how they are received.
         frames: from messages to frames.
     """
@@ -206,7 +206,8 @@ class FrameSources:
 
     def source(self, node: Node, settings: InputSettings, frames: FrameBuilderConfig) -> FrameSource:
         """The source that a node reads."""
-        topics = tuple(node.resolve_topic_name(kind.value) for kind in Input)
+        names = (*(kind.value for kind in Input), *_NAMES.values())
+        topics = tuple(node.resolve_topic_name(name) for name in names)
         key = SourceKey(topics, settings, frames)
         if key not in self._sources:
             self._sources[key] = FrameSource(key)
