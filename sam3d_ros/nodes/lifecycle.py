@@ -197,8 +197,8 @@ def run_nodes(factories: Sequence[Callable[[], Node]], args: Sequence[str] | Non
     # Signals are for the main thread alone, so another one spins.
     spinner = threading.Thread(target=spin, name="executor", daemon=True)
     spinner.start()
-    # The executor that is told of events has a signal action of its own, after which a wait without an end may sleep on:
-    # the handler runs when this thread comes back to the interpreter.
+    # The executor that is told of events has a signal action of its own, after which a wait without an end may sleep
+    # on: the handler runs when this thread comes back to the interpreter.
     while not stop.wait(SIGNAL_PERIOD):
         pass
     executor.create_task(close)
