@@ -257,7 +257,11 @@ class ObjectPipeline:
         if track.estimate is None:
             return
         followed = self._follower.follow(
-            evidence, track.expected(evidence.overview), track.baseline, track.glance
+            evidence,
+            track.expected(evidence.overview),
+            track.baseline,
+            track.glance,
+            turn=track.track_id,
         )
         track.estimate, track.baseline, track.glance = followed.estimate, followed.baseline, followed.glance
         track.version_best = min(track.version_best, followed.estimate.verdict.state, key=_rank)

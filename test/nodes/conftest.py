@@ -1,4 +1,7 @@
-"""Real processes over real DDS, on a domain of their own."""
+"""Real processes over real DDS, on a domain of their own.
+
+Test modules share the benches that lie beside this file.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,17 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import rclpy
 from ament_index_python.packages import get_package_prefix
-from rclpy.executors import SingleThreadedExecutor
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from spinning import SpunNodes
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Discovery takes up to a few seconds, and importing the libraries of a node as long on a busy machine.
@@ -32,21 +36,17 @@ def own_domain() -> None:
 
 
 class Probe:
-    """A node of the test: publishes inputs and keeps what it hears, spun by a thread of its own."""
+    """A node of the test: publishes inputs and keeps what it hears, spun by a thread of its own.
+
+    Attributes:
+        context: of the node.
+        do: has something done by the thread that spins it; entities may be destroyed by that one alone.
+    """
 
     def __init__(self, name: str) -> None:
-        self.context = rclpy.Context()
-        rclpy.init(context=self.context)
-        self.node = rclpy.create_node(name, context=self.context)
-        self._executor = SingleThreadedExecutor(context=self.context)
-        self._executor.add_node(self.node)
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._spin, daemon=True)
-        self._thread.start()
-
-    def _spin(self) -> None:
-        while not self._closing.is_set():
-            self._executor.spin_once()
+        self._spun = SpunNodes("classic")
+        self.context, self.do = self._spun.context, self._spun.do
+        self.node = self._spun.create(name)
 
     def hear(self, message_type: Any, topic: str, qos: Any) -> list[Any]:
         """The list that messages of a topic are appended to."""
@@ -56,11 +56,7 @@ class Probe:
 
     def close(self) -> None:
         """End the node."""
-        self._executor.create_task(self._closing.set)
-        self._thread.join()
-        self._executor.shutdown()
-        self.node.destroy_node()
-        rclpy.shutdown(context=self.context)
+        self._spun.close()
 
 
 def wait_until(condition: Callable[[], Any], timeout: float = PATIENCE) -> Any:
@@ -128,7 +124,7 @@ def call(probe: Probe) -> Callable[..., Any]:
         assert client.wait_for_service(PATIENCE), f"no service {name}"
         answer = client.call_async(request)
         assert wait_until(answer.done), f"{name} did not answer"
-        probe.node.destroy_client(client)
+        probe.do(lambda: probe.node.destroy_client(client))
         return answer.result()
 
     return ask

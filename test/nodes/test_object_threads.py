@@ -10,15 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from thread_bench import FrameQueue, NotingReport, NotingSink
 
 from sam3d_ros.geometry.cameras import Camera
-from sam3d_ros.nodes.frame_threads import Cancelled
+from sam3d_ros.nodes.frame_threads import Cancelled, TrackingFrame
 from sam3d_ros.nodes.object_threads import ObjectThreads, Order
 from sam3d_ros.perception.estimates import ObjectEstimate
+from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.geometric.reconstructor import GeometricReconstructor
-from sam3d_ros.perception.pipeline import ObjectPipeline, Observation
+from sam3d_ros.perception.pipeline import ObjectPipeline
 from sam3d_ros.perception.reconstructor import Progress
+from sam3d_ros.perception.scenes.joint_scene import SeenObjects
 from sam3d_ros.simulation.frames import frame_from_depth
 from sam3d_ros.simulation.rendering import render
 from sam3d_ros.simulation.scenes import random_scene
@@ -39,46 +42,35 @@ class Reconstructor(GeometricReconstructor):
         self.batches: list[tuple[int, ...]] = []
 
     def reconstruct(
-        self, frame: Frame, instance_ids: Sequence[int], *, progress: Progress | None = None
+        self, evidence: Sequence[Evidence], *, progress: Progress | None = None
     ) -> list[ObjectEstimate]:
-        self.batches.append(tuple(instance_ids))
+        self.batches.append(tuple(piece.instance_id for piece in evidence))
         while not self.gate.wait(0.01):
             if progress is not None:
                 progress("waiting", 0.0)
         if self.failures:
             raise self.failures.pop()
-        return super().reconstruct(frame, instance_ids, progress=progress)
+        return super().reconstruct(evidence, progress=progress)
 
 
 class Desk:
-    """Hands frames to the threads and keeps what they report."""
+    """Hands frames to the threads and keeps what they show and report."""
 
     def __init__(self) -> None:
-        self.frames: queue.Queue[Frame] = queue.Queue()
-        self.observations: list[Observation] = []
-        self.failures: list[tuple[str, Exception]] = []
+        self.source, self.report = FrameQueue(), NotingReport()
+        self.sink, self.second_sink = NotingSink[SeenObjects](), NotingSink[SeenObjects]()
         self.reconstructor = Reconstructor()
-        self.threads = ObjectThreads(ObjectPipeline(self.reconstructor), self)
+        self.threads = ObjectThreads(
+            ObjectPipeline(self.reconstructor), self.source, [self.sink, self.second_sink], self.report
+        )
 
-    def next_frame(self, timeout: float) -> Frame | None:
-        try:
-            return self.frames.get(timeout=timeout)
-        except queue.Empty:
-            return None
-
-    def observed(self, frame: Frame, observation: Observation) -> None:
-        self.observations.append(observation)
-
-    def reconstructed(self, count: int, milliseconds: float) -> None:
-        pass
-
-    def failed(self, stage: str, error: Exception, details: str) -> None:
-        assert "Traceback" in details
-        self.failures.append((stage, error))
+    def put(self, frame: Frame) -> None:
+        """Let the source give a frame."""
+        self.source.frames.put(frame)
 
     def known(self) -> int:
-        """Objects in the newest observation."""
-        return len(self.observations[-1].objects) if self.observations else 0
+        """Objects in the newest moment."""
+        return len(self.sink.moments[-1].objects) if self.sink.moments else 0
 
     def order(self, *instance_ids: int, progress: Progress = lambda stage, share: None) -> queue.Queue[Order]:
         """Hand over an order; the queue that it comes back in."""
@@ -93,7 +85,7 @@ def picture() -> Frame:
     scene = random_scene(3, OBJECTS)
     camera = Camera.from_field_of_view(192, 144, np.deg2rad(60.0))
     seen = render(scene, camera, viewpoint(0.85, 0.0, np.deg2rad(35.0)))
-    return replace(frame_from_depth(scene, seen, seen.depth), fixed_from_camera=None)
+    return replace(frame_from_depth(scene, seen, seen.depth), fixed_from_camera=None, stamp=SECOND // 2)
 
 
 @pytest.fixture
@@ -109,12 +101,14 @@ def desk() -> Iterator[Desk]:
 def test_a_single_frame_gets_its_objects_in_one_batch(
     desk: Desk, picture: Frame, wait_for: Callable[..., Any]
 ) -> None:
-    desk.frames.put(picture)
+    desk.put(picture)
     assert wait_for(lambda: desk.known() == OBJECTS)
     assert len(desk.reconstructor.batches) == 1
     assert sorted(desk.reconstructor.batches[0]) == picture.instance_ids()
-    assert {thing.track_id for thing in desk.observations[-1].objects} == set(desk.threads.mesh_stamps)
-    assert set(desk.threads.mesh_stamps.values()) == {picture.stamp}
+    # A mesh is as old as the frame that it was made from, also when later ones show it.
+    desk.put(replace(picture, stamp=SECOND))
+    assert wait_for(lambda: desk.sink.moments[-1].stamp == SECOND)
+    assert [thing.mesh_stamp for thing in desk.sink.moments[-1].objects] == OBJECTS * [picture.stamp]
 
 
 def test_tracking_goes_on_while_meshes_are_made(
@@ -122,8 +116,8 @@ def test_tracking_goes_on_while_meshes_are_made(
 ) -> None:
     desk.reconstructor.gate.clear()
     for index in range(5):
-        desk.frames.put(replace(picture, stamp=index * SECOND // 10))
-    assert wait_for(lambda: len(desk.observations) == 5)
+        desk.put(replace(picture, stamp=index * SECOND // 10))
+    assert wait_for(lambda: len(desk.sink.moments) == 5)
     assert desk.known() == 0
     desk.reconstructor.gate.set()
     assert wait_for(lambda: desk.known() == OBJECTS)
@@ -134,10 +128,10 @@ def test_a_failed_batch_is_reported_and_tried_again(
     desk: Desk, picture: Frame, error: Exception, wait_for: Callable[..., Any]
 ) -> None:
     desk.reconstructor.failures.append(error)
-    desk.frames.put(picture)
-    assert wait_for(lambda: desk.failures)
-    assert desk.failures == [("reconstruction", error)]
-    desk.frames.put(replace(picture, stamp=SECOND))
+    desk.put(picture)
+    assert wait_for(lambda: desk.report.failures)
+    assert desk.report.failures == [("reconstruction", error)]
+    desk.put(replace(picture, stamp=SECOND))
     assert wait_for(lambda: desk.known() == OBJECTS)
 
 
@@ -147,15 +141,15 @@ def test_an_order_shows_its_objects_and_its_progress(
     early = desk.order().get(timeout=10)
     assert early.result is None
     assert "no frame" in early.error
-    desk.frames.put(picture)
+    desk.put(picture)
     assert wait_for(lambda: desk.known() == OBJECTS)
     shares: list[float] = []
     wanted = picture.instance_ids()[:2]
     order = desk.order(*wanted, progress=lambda stage, share: shares.append(share)).get(timeout=30)
     assert order.error == ""
     assert order.result is not None
-    instances = order.result[1].instances
-    assert sorted(instances[track] for track in order.track_ids) == wanted
+    evidence = order.result[1].evidence
+    assert sorted(evidence[track].instance_id for track in order.track_ids) == wanted
     assert shares == sorted(shares)
     assert "60000" in desk.order(60000).get(timeout=10).error
 
@@ -163,7 +157,7 @@ def test_an_order_shows_its_objects_and_its_progress(
 def test_an_order_can_be_cancelled_and_only_one_is_taken(
     desk: Desk, picture: Frame, wait_for: Callable[..., Any]
 ) -> None:
-    desk.frames.put(picture)
+    desk.put(picture)
     assert wait_for(lambda: desk.known() == OBJECTS)
     desk.reconstructor.gate.clear()
     cancelled = threading.Event()
@@ -182,9 +176,9 @@ def test_an_order_can_be_cancelled_and_only_one_is_taken(
 def test_stopping_ends_what_is_under_way_and_starting_again_goes_on(
     desk: Desk, picture: Frame, wait_for: Callable[..., Any]
 ) -> None:
-    desk.frames.put(picture)
+    desk.put(picture)
     assert wait_for(lambda: desk.known() == OBJECTS)
-    ids = [thing.track_id for thing in desk.observations[-1].objects]
+    ids = [thing.track_id for thing in desk.sink.moments[-1].objects]
     desk.reconstructor.gate.clear()
     answers = desk.order()
     desk.threads.stop()
@@ -192,6 +186,38 @@ def test_stopping_ends_what_is_under_way_and_starting_again_goes_on(
     assert not desk.threads.order(Order((), lambda stage, share: None, answers.put))
     desk.reconstructor.gate.set()
     desk.threads.start()
-    desk.frames.put(replace(picture, stamp=SECOND))
-    assert wait_for(lambda: desk.observations[-1].stamp == SECOND)
-    assert [thing.track_id for thing in desk.observations[-1].objects] == ids
+    desk.put(replace(picture, stamp=SECOND))
+    assert wait_for(lambda: desk.sink.moments[-1].stamp == SECOND)
+    assert [thing.track_id for thing in desk.sink.moments[-1].objects] == ids
+
+
+def test_every_sink_is_shown_every_moment_and_the_report_told_of_each_stage(
+    desk: Desk, picture: Frame, wait_for: Callable[..., Any]
+) -> None:
+    labels = picture.labels.copy()
+    labels[:2, :2] = 60
+    desk.put(replace(picture, labels=labels))
+    assert wait_for(lambda: desk.known() == OBJECTS)
+    assert wait_for(lambda: len(desk.report.seen) == len(desk.sink.moments) == 2)
+    assert desk.second_sink.moments == desk.sink.moments
+    for moment in desk.sink.moments:
+        assert (moment.stamp, moment.frame_id, moment.camera) == (picture.stamp, *2 * [picture.frame_id])
+        assert (moment.is_fixed, moment.is_metric) == (False, True)
+    assert desk.report.seen == 2 * [(picture.stamp, {"empty_mask": 1})]
+    assert desk.report.out == {"objects": 2 * [picture.stamp]}
+    assert desk.report.batches == [OBJECTS]
+    assert {"track", "publish", "associate", "follow"} <= set(desk.report.stages)
+
+
+def test_objects_are_shown_in_the_frame_that_they_are_tracked_in(
+    picture: Frame, wait_for: Callable[..., Any]
+) -> None:
+    source, sink = FrameQueue(), NotingSink[SeenObjects]()
+    pipeline = ObjectPipeline(GeometricReconstructor())
+    threads = ObjectThreads(pipeline, source, [sink], NotingReport(), TrackingFrame("map"))
+    threads.start()
+    source.frames.put(picture)
+    assert wait_for(lambda: sink.moments)
+    threads.stop()
+    moment = sink.moments[0]
+    assert (moment.frame_id, moment.is_fixed, moment.camera) == ("map", True, picture.frame_id)

@@ -278,7 +278,7 @@ def test_reconstruct_answers_with_progress(seen: ObjectArray, probe: Any, wait_f
     shares = [m.progress for m in feedback]
     assert shares == sorted(shares)
     assert {"refine"} <= {m.stage for m in feedback}
-    probe.node.destroy_subscription(listening)
+    probe.do(lambda: probe.node.destroy_subscription(listening))
     client.destroy()
 
 

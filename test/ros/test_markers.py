@@ -37,7 +37,7 @@ def tracked(
     pose = Similarity(translation=np.array([track_id, 0.0, 2.0]), scale=np.array(scale))
     verdict = Verdict(state, reasons, 0.9, 0.002, 0.95, 500, ScaleSource.DEPTH)
     estimate = ObjectEstimate(track_id, "mug", TETRAHEDRON, pose, np.eye(6), verdict)
-    return TrackedObject(track_id, version, estimate, pose, 0)
+    return TrackedObject(track_id, version, estimate, pose, 0, 0)
 
 
 class Viewer:

@@ -84,6 +84,7 @@ def tracked_objects(draw) -> TrackedObject:
         estimate=estimate,
         fixed_from_object=fixed_from_camera @ camera_from_object,
         last_seen=0,
+        mesh_stamp=0,
     )
 
 

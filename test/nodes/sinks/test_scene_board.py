@@ -10,7 +10,7 @@ from analytic_bodies import labelled_frame, standing_body
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
-from sam3d_ros.nodes.scene_board import LONGEST_MEMORY, SceneBoard
+from sam3d_ros.nodes.sinks.scene_board import LONGEST_MEMORY, SceneBoard
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.people.pipeline import TrackedBody
 from sam3d_ros.perception.scenes.joint_scene import SeenObjects, SeenPeople
@@ -25,7 +25,8 @@ def objects(stamp: int) -> SeenObjects:
     mesh = Mesh(np.eye(3, dtype=np.float32), np.array([[0, 1, 2]]), np.zeros((3, 3), np.uint8))
     pose = Similarity(translation=np.array([stamp / SECOND, 0.0, 2.0]))
     estimate = ObjectEstimate(1, "", mesh, pose, np.eye(6), verdict)
-    return SeenObjects(stamp, "camera", False, "camera", True, (TrackedObject(1, 1, estimate, pose, stamp),))
+    thing = TrackedObject(1, 1, estimate, pose, stamp, stamp)
+    return SeenObjects(stamp, "camera", False, "camera", True, (thing,))
 
 
 def people(stamp: int, count: int = 1) -> SeenPeople:
