@@ -13,7 +13,7 @@ from visualization_msgs.msg import MarkerArray
 from sam3d_ros.msg import BodyArray, BodyMesh
 from sam3d_ros.nodes.sinks.humans import HumansTopics
 from sam3d_ros.nodes.sinks.person_topics import PersonTopics
-from sam3d_ros.nodes.sinks.sink import Newest, Outlet, Sink
+from sam3d_ros.nodes.sinks.sink import LatchedSink, Outlet, Sink
 from sam3d_ros.perception.scenes.joint_scene import SeenPeople
 from sam3d_ros.ros.body_markers import BodyMarkerBoard
 from sam3d_ros.ros.body_messages import body_array, body_frame, body_mesh, body_transforms, joint_state
@@ -80,8 +80,8 @@ class BodyMessages:
         self._outlet.close()
 
 
-class BodyMeshes:
-    """`~/meshes`: the surface of everybody, latched.
+class BodyMeshes(LatchedSink[SeenPeople]):
+    """`~/meshes`: the surface of everybody.
 
     Args:
         node: carries the publisher.
@@ -89,29 +89,17 @@ class BodyMeshes:
     """
 
     def __init__(self, node: LifecycleNode, max_people: int) -> None:
-        self._outlet = Outlet(node, BodyMesh, "~/meshes", qos_profile("latched", depth=max_people))
-        self._unsent = Newest[SeenPeople]()
+        super().__init__(Outlet(node, BodyMesh, "~/meshes", qos_profile("latched", depth=max_people)))
 
-    def show(self, moment: SeenPeople) -> None:
-        self._unsent.put(moment)
-        self.refresh()
-
-    def refresh(self) -> None:
-        if self._outlet.has_listener and (moment := self._unsent.take()) is not None:
-            header = header_message(moment.frame.stamp, moment.frame_id)
-            for tracked in moment.bodies:
-                if (mesh := body_mesh(tracked, header)) is not None:
-                    self._outlet.publish(mesh)
-
-    def clear(self, stamp: int, frame_id: str) -> None:
-        self._unsent.take()
-
-    def close(self) -> None:
-        self._outlet.close()
+    def _send(self, moment: SeenPeople) -> None:
+        header = header_message(moment.frame.stamp, moment.frame_id)
+        for tracked in moment.bodies:
+            if (mesh := body_mesh(tracked, header)) is not None:
+                self._outlet.publish(mesh)
 
 
-class BodyMarkers:
-    """`~/markers` for RViz, latched.
+class BodyMarkers(LatchedSink[SeenPeople]):
+    """`~/markers` for RViz.
 
     Args:
         node: carries the publisher.
@@ -122,26 +110,16 @@ class BodyMarkers:
     def __init__(self, node: LifecycleNode, max_people: int, *, surfaces: bool) -> None:
         # Those of one image: the light ones of everybody, and a surface of each.
         latched = qos_profile("latched", depth=max_people + 1)
-        self._outlet = Outlet(node, MarkerArray, "~/markers", latched)
+        super().__init__(Outlet(node, MarkerArray, "~/markers", latched))
         self._board = BodyMarkerBoard(surfaces=surfaces)
-        self._unsent = Newest[SeenPeople]()
 
-    def show(self, moment: SeenPeople) -> None:
-        self._unsent.put(moment)
-        self.refresh()
+    def _send(self, moment: SeenPeople) -> None:
+        header = header_message(moment.frame.stamp, moment.frame_id)
+        for message in self._board.update(moment.bodies, header):
+            self._outlet.publish(message)
 
-    def refresh(self) -> None:
-        if self._outlet.has_listener and (moment := self._unsent.take()) is not None:
-            header = header_message(moment.frame.stamp, moment.frame_id)
-            for message in self._board.update(moment.bodies, header):
-                self._outlet.publish(message)
-
-    def clear(self, stamp: int, frame_id: str) -> None:
-        self._unsent.take()
+    def _take_back(self) -> None:
         self._outlet.publish(self._board.clear())
-
-    def close(self) -> None:
-        self._outlet.close()
 
 
 class BodyJointStates:

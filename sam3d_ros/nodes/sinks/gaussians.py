@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import PointCloud2
 
-from sam3d_ros.nodes.sinks.sink import Outlet
+from sam3d_ros.nodes.sinks.sink import LatchedSink, Outlet
 from sam3d_ros.perception.scenes.joint_scene import SeenObjects
 from sam3d_ros.ros.object_messages import object_frame
 from sam3d_ros.ros.qos import qos_profile
@@ -18,7 +16,7 @@ from sam3d_ros.ros.stamps import header_message
 CLOUDS_KEPT = 8
 
 
-class ObjectGaussians:
+class ObjectGaussians(LatchedSink[SeenObjects]):
     """Publishes a cloud for each version of each object, in the frame of the object; latched.
 
     Args:
@@ -27,33 +25,10 @@ class ObjectGaussians:
 
     def __init__(self, node: LifecycleNode) -> None:
         latched = qos_profile("latched", depth=CLOUDS_KEPT)
-        self._outlet = Outlet(node, PointCloud2, "~/gaussians", latched)
-        self._lock = threading.Lock()
-        self._last: SeenObjects | None = None
+        super().__init__(Outlet(node, PointCloud2, "~/gaussians", latched))
         self._sent: dict[int, int] = {}
 
-    def show(self, moment: SeenObjects) -> None:
-        with self._lock:
-            self._last = moment
-            self._send(moment)
-
-    def refresh(self) -> None:
-        with self._lock:
-            if self._last is not None:
-                self._send(self._last)
-
-    def clear(self, stamp: int, frame_id: str) -> None:
-        with self._lock:
-            self._last = None
-            self._sent.clear()
-
-    def close(self) -> None:
-        self._outlet.close()
-
     def _send(self, moment: SeenObjects) -> None:
-        if not self._outlet.has_listener:
-            self._sent.clear()
-            return
         for tracked in moment.objects:
             splats = tracked.estimate.splats
             if splats is not None and self._sent.get(tracked.track_id) != tracked.mesh_version:
@@ -61,3 +36,9 @@ class ObjectGaussians:
                 scale = float(tracked.estimate.camera_from_object.scale.mean())
                 self._outlet.publish(splat_cloud(splats, scale, header))
         self._sent = {tracked.track_id: tracked.mesh_version for tracked in moment.objects}
+
+    def _begin_anew(self) -> None:
+        self._sent.clear()
+
+    def _take_back(self) -> None:
+        self._sent.clear()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
 from sam3d_ros.msg import ObjectArray, ObjectMesh
-from sam3d_ros.nodes.sinks.sink import Outlet, Sink
+from sam3d_ros.nodes.sinks.sink import LatchedSink, Outlet, Sink
 from sam3d_ros.perception.scenes.joint_scene import SeenObjects
 from sam3d_ros.perception.tracking.tracks import TrackedObject
 from sam3d_ros.ros.markers import MarkerBoard
@@ -99,12 +98,11 @@ class _SentMesh:
     number: int
 
 
-class ObjectMeshes:
-    """`~/meshes`, latched: who joins late gets the meshes of all objects.
+class ObjectMeshes(LatchedSink[SeenObjects]):
+    """`~/meshes`: who joins late gets the meshes of all objects.
 
     A mesh is published once for every version, and again only when others are about to push it out of what late joiners
-    get, or when somebody begins to listen. Nothing is sent for a deleted object: its id is never used again, and it is
-    missing in every later ObjectArray.
+    get. Nothing is sent for a deleted object: its id is never used again, and it is missing in every later ObjectArray.
 
     Args:
         node: carries the publisher.
@@ -113,34 +111,11 @@ class ObjectMeshes:
 
     def __init__(self, node: LifecycleNode, max_objects: int) -> None:
         self._history = max_objects + SPARE_MESHES
-        self._outlet = Outlet(node, ObjectMesh, "~/meshes", qos_profile("latched", depth=self._history))
-        self._lock = threading.Lock()
-        self._last: SeenObjects | None = None
+        super().__init__(Outlet(node, ObjectMesh, "~/meshes", qos_profile("latched", depth=self._history)))
         self._sent: dict[int, _SentMesh] = {}
         self._sent_count = 0
 
-    def show(self, moment: SeenObjects) -> None:
-        with self._lock:
-            self._last = moment
-            self._send(moment)
-
-    def refresh(self) -> None:
-        with self._lock:
-            if self._last is not None:
-                self._send(self._last)
-
-    def clear(self, stamp: int, frame_id: str) -> None:
-        with self._lock:
-            self._last = None
-            self._sent.clear()
-
-    def close(self) -> None:
-        self._outlet.close()
-
     def _send(self, moment: SeenObjects) -> None:
-        if not self._outlet.has_listener:
-            self._sent.clear()
-            return
         for track_id in self._sent.keys() - {tracked.track_id for tracked in moment.objects}:
             del self._sent[track_id]
         for tracked in moment.objects:
@@ -153,54 +128,40 @@ class ObjectMeshes:
             if self._sent_count - sent.number >= self._history:
                 self._publish(track_id, sent.version, sent.message)
 
+    def _begin_anew(self) -> None:
+        self._sent.clear()
+
+    def _take_back(self) -> None:
+        self._sent.clear()
+
     def _publish(self, track_id: int, version: int, message: ObjectMesh) -> None:
         self._outlet.publish(message)
         self._sent[track_id] = _SentMesh(version, message, self._sent_count)
         self._sent_count += 1
 
 
-class ObjectMarkers:
-    """`~/markers` for RViz, latched.
+class ObjectMarkers(LatchedSink[SeenObjects]):
+    """`~/markers` for RViz.
 
     Args:
         node: carries the publisher.
     """
 
     def __init__(self, node: LifecycleNode) -> None:
-        self._outlet = Outlet(node, MarkerArray, "~/markers", qos_profile("latched", depth=MARKER_MESSAGES))
-        self._lock = threading.Lock()
+        latched = qos_profile("latched", depth=MARKER_MESSAGES)
+        super().__init__(Outlet(node, MarkerArray, "~/markers", latched))
         self._board = MarkerBoard()
-        self._last: SeenObjects | None = None
-        self._is_watched = False
-
-    def show(self, moment: SeenObjects) -> None:
-        with self._lock:
-            self._last = moment
-            self._send(moment)
-
-    def refresh(self) -> None:
-        with self._lock:
-            # Who watches may have gone since the last moment, and somebody else may have come.
-            if self._last is not None and not (self._is_watched and self._outlet.has_listener):
-                self._send(self._last)
-
-    def clear(self, stamp: int, frame_id: str) -> None:
-        with self._lock:
-            self._last = None
-            self._outlet.publish(self._board.clear())
-
-    def close(self) -> None:
-        self._outlet.close()
 
     def _send(self, moment: SeenObjects) -> None:
-        was_watched, self._is_watched = self._is_watched, self._outlet.has_listener
-        if not self._is_watched:
-            return
-        if not was_watched and (latched := self._board.clear()).markers:
-            # Whoever watches now has what is latched, which may be long gone.
-            self._outlet.publish(latched)
         for message in self._board.update(moment.objects, header_message(moment.stamp, moment.frame_id)):
             self._outlet.publish(message)
+
+    def _begin_anew(self) -> None:
+        if (latched := self._board.clear()).markers:
+            self._outlet.publish(latched)
+
+    def _take_back(self) -> None:
+        self._outlet.publish(self._board.clear())
 
 
 def object_topics(node: LifecycleNode, max_objects: int) -> list[Sink[SeenObjects]]:

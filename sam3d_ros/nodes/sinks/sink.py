@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+import threading
 from typing import Any, Generic, Protocol, TypeVar
 
 from rclpy.lifecycle import LifecycleNode
@@ -37,24 +37,6 @@ class Sink(Protocol[M_contra]):
         """Free what it holds; called once."""
 
 
-class Newest(Generic[M]):
-    """Holds the newest moment until one thread takes it, of several that may."""
-
-    def __init__(self) -> None:
-        self._held: deque[M] = deque(maxlen=1)
-
-    def put(self, moment: M) -> None:
-        """Hold this one in place of the one before."""
-        self._held.append(moment)
-
-    def take(self) -> M | None:
-        """The moment, which is held no longer; None where there is none."""
-        try:
-            return self._held.pop()
-        except IndexError:
-            return None
-
-
 class Outlet:
     """A publisher that knows whether somebody listens.
 
@@ -79,3 +61,56 @@ class Outlet:
     def close(self) -> None:
         """Destroy the publisher."""
         self._node.destroy_lifecycle_publisher(self._publisher)
+
+
+class LatchedSink(Generic[M]):
+    """A latched topic that begins when somebody listens, with the moment that was shown last.
+
+    Subclasses implement `_send`. Who joins others later is served by the middleware.
+
+    Args:
+        outlet: the topic.
+    """
+
+    def __init__(self, outlet: Outlet) -> None:
+        self._outlet = outlet
+        self._lock = threading.Lock()
+        self._last: M | None = None
+        self._is_heard = False
+
+    def show(self, moment: M) -> None:
+        with self._lock:
+            self._last = moment
+            self._update()
+
+    def refresh(self) -> None:
+        with self._lock:
+            # Who listens may have gone since the last moment, and somebody else may have come.
+            if not (self._is_heard and self._outlet.has_listener):
+                self._update()
+
+    def clear(self, stamp: int, frame_id: str) -> None:
+        with self._lock:
+            self._last = None
+            self._take_back()
+
+    def close(self) -> None:
+        self._outlet.close()
+
+    def _update(self) -> None:
+        was_heard, self._is_heard = self._is_heard, self._outlet.has_listener
+        if self._last is None or not self._is_heard:
+            return
+        if not was_heard:
+            self._begin_anew()
+        self._send(self._last)
+
+    def _send(self, moment: M) -> None:
+        """Publish what of a moment the listeners lack."""
+        raise NotImplementedError
+
+    def _begin_anew(self) -> None:
+        """Somebody listens after nobody did, and has what is latched, which may be long gone."""
+
+    def _take_back(self) -> None:
+        """Take back what viewers show."""

@@ -113,4 +113,4 @@ def test_they_may_come_and_go_while_the_node_is_spun(
             topics.publish(track_id, {"state": JointState})
         return len(heard) > before and any(people)
 
-    assert wait_for(goes_on)
+    assert wait_for(goes_on), (before, len(heard), [len(p) for p in people], topics.ids)
