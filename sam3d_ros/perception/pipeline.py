@@ -46,6 +46,9 @@ _MOVED_SHARE = 0.1
 _RECONSTRUCTION_SHARE = 0.9
 
 _IDENTITY = Similarity()
+_NANOSECONDS = 1e-9
+#: One in so many objects at rest is judged again in a frame, when its judgement is old.
+_JUDGED_SHARE = 8
 
 
 @dataclass(frozen=True)
@@ -158,9 +161,10 @@ class ObjectPipeline:
                 cut, update = self._cut(frame)
             evidence = {track.track_id: cut.evidence(track.view.instance_id) for track in update.seen}
             with clock.stage("follow"):
+                due = self._due(frame.stamp, update.seen)
                 for track in update.seen:
                     if not is_known or track.track_id in self._renewed:
-                        self._follow(evidence[track.track_id], track)
+                        self._follow(evidence[track.track_id], track, is_due=track.track_id in due)
             self._last = (frame, cut, update)
             self._renewed.clear()
             for track in update.seen:
@@ -252,21 +256,24 @@ class ObjectPipeline:
         cut = Cut(frame)
         return cut, self._tracker.update(cut)
 
-    def _follow(self, evidence: Evidence, track: Track) -> None:
+    def _follow(self, evidence: Evidence, track: Track, *, is_due: bool) -> None:
         """Find the pose of a track in a frame that shows it."""
         if track.estimate is None:
             return
         followed = self._follower.follow(
-            evidence,
-            track.expected(evidence.overview),
-            track.baseline,
-            track.glance,
-            turn=track.track_id,
+            evidence, track.expected(evidence.overview), track.baseline, None if is_due else track.glance
         )
         track.estimate, track.baseline, track.glance = followed.estimate, followed.baseline, followed.glance
         track.version_best = min(track.version_best, followed.estimate.verdict.state, key=_rank)
         if not followed.rested:
             track.place(followed.estimate, _fixed_from_camera(evidence))
+
+    def _due(self, stamp: int, seen: Sequence[Track]) -> frozenset[int]:
+        """The tracks to judge again though nothing may have changed: few in a frame, or it would come late."""
+        interval = self.config.following.judge_interval / _NANOSECONDS
+        ages = {track.track_id: abs(stamp - track.glance.stamp) for track in seen if track.glance is not None}
+        overdue = sorted((i for i in ages if ages[i] >= interval), key=lambda i: -ages[i])
+        return frozenset(overdue[: 1 + len(seen) // _JUDGED_SHARE])
 
     def _requests(
         self, evidence: Mapping[int, Evidence], seen: Sequence[Track]

@@ -23,9 +23,6 @@ from sam3d_ros.perception.tracking.stillness import Glance
 
 #: About so many vertices are projected to find the box of a mesh, and so many points give its distance.
 _SAMPLE_VERTICES, _SAMPLE_POINTS = 1500, 200
-_NANOSECONDS = 1e-9
-#: Judgements hold for this share less of the interval at most; multiples of the golden ratio spread best.
-_STAGGER, _GOLDEN = 0.5, 0.6180339887
 
 
 @dataclass(frozen=True)
@@ -38,8 +35,9 @@ class FollowingConfig:
         gain_overlap: a refined pose is clearly better when it gains this mask overlap.
         gain_residual: or when its residual is smaller by this many standard deviations of the sensor.
         max_rays: pixels looked at to judge a tracked object; fewer than for a new one, at frame rate.
-        judge_interval: seconds that a judgement holds at most while nothing changes: mask, depth and camera are as they
-            were when it was made. 0 = judge in every frame.
+        judge_interval: seconds after which an object is judged again though nothing changed: mask, depth and camera are
+            as they were when it was judged. One in eight objects a frame is, the longest unjudged first. 0 = judge all
+            in every frame.
     """
 
     rest_overlap: float = bounded(0.02, 0.0, 1.0)
@@ -92,8 +90,6 @@ class Follower:
         expected: ObjectEstimate,
         baseline: Verdict | None,
         glance: Glance | None = None,
-        *,
-        turn: int = 0,
     ) -> Followed:
         """Find an object again.
 
@@ -102,9 +98,8 @@ class Follower:
             expected: mesh, and the pose if the object did not move.
             baseline: the verdict when its pose was found; None = refine anyhow.
             glance: what was seen when `expected` was judged; None = judge anew.
-            turn: another number for each object: judgements of different ones end in different frames.
         """
-        if baseline is not None and glance is not None and self._holds(glance, evidence, turn):
+        if baseline is not None and glance is not None and self._holds(glance, evidence):
             return Followed(expected, baseline, rested=True, glance=glance)
         glance = Glance.at(evidence)
         kept = tuple(reason for reason in expected.verdict.reasons if reason not in REFINEMENT_REASONS)
@@ -122,12 +117,9 @@ class Follower:
             return Followed(best, best.verdict, rested=False, glance=glance)
         return Followed(stayed, stayed.verdict, rested=True, glance=glance)
 
-    def _holds(self, glance: Glance, evidence: Evidence, turn: int) -> bool:
+    def _holds(self, glance: Glance, evidence: Evidence) -> bool:
         """Whether the last judgement is that of this evidence, too."""
-        age = (evidence.stamp - glance.stamp) * _NANOSECONDS
-        # Objects that were judged in one frame would be judged in one again, which would come late.
-        share = 1.0 - _STAGGER * (turn * _GOLDEN % 1.0)
-        return 0.0 <= age < share * self._config.judge_interval and glance.is_like(
+        return self._config.judge_interval > 0.0 and glance.is_like(
             evidence, overlap=self._config.rest_overlap, residual=self._config.rest_residual
         )
 
