@@ -184,8 +184,8 @@ def answers(feed: Feed, wait_for: Any, shows: Callable[[int], bool]) -> bool:
 def test_every_image_is_taken_decoded_and_mapped_once_for_both_nodes(playing: Feed, wait_for: Any) -> None:
     playing.diagnostics.clear()
     assert wait_for(lambda: len(playing.diagnostics) >= 4)
+    assert wait_for(lambda: playing.counts(OBJECTS) and playing.counts(OBJECTS) == playing.counts(BODIES))
     before = playing.counts(OBJECTS)
-    assert before and playing.counts(BODIES) == before
     for _ in range(IMAGES):
         stamp = playing.send()
         assert wait_for(lambda stamp=stamp: playing.shows_all(stamp))

@@ -44,6 +44,7 @@ class Glance:
         own: (r, c) whether the instance covers it.
         depth: (r, c) float32 metres, NaN = unknown.
         pixels: of the whole mask.
+        source: the sensor behind the depth.
         fixed_from_camera: where the camera was; None = it is the frame of tracking.
     """
 
@@ -53,6 +54,7 @@ class Glance:
     own: NDArray[np.bool_]
     depth: NDArray[np.float32]
     pixels: int
+    source: PointsSource
     fixed_from_camera: Similarity | None
 
     @staticmethod
@@ -73,6 +75,7 @@ class Glance:
             # Copied, for a view would hold the whole frame.
             depth=depth.copy(),
             pixels=evidence.pixels,
+            source=evidence.overview.points_source,
             fixed_from_camera=evidence.overview.fixed_from_camera,
         )
 
@@ -84,14 +87,14 @@ class Glance:
             overlap: share of the mask that may change.
             residual: how far the depth may shift, in standard deviations of the sensor.
         """
-        if not evidence.window.holds(self.window):
+        source = evidence.overview.points_source
+        if source is not self.source or not evidence.window.holds(self.window):
             return False
         if abs(evidence.pixels - self.pixels) > overlap * self.pixels:
             return False
         own, depth = _grid(evidence, self.window, self.step)
         if np.count_nonzero(own != self.own) > overlap * np.count_nonzero(self.own):
             return False
-        source = evidence.overview.points_source
         if source is PointsSource.NONE:
             return self._camera_stood(evidence, 1.0)
         gap = (depth - self.depth)[own & self.own]

@@ -108,6 +108,14 @@ def test_without_a_sensor_the_mask_alone_tells() -> None:
     assert not glance.is_like(seen(world, 0.1, moved, source=PointsSource.NONE), **TOLERANCE)
 
 
+def test_a_sensor_that_goes_or_comes_shows_nothing_the_same() -> None:
+    world = World(noise=NOISE)
+    measured = seen(world, 0.0, thing())
+    blind = seen(world, 0.1, thing(), source=PointsSource.NONE)
+    assert not Glance.at(measured).is_like(blind, **TOLERANCE)
+    assert not Glance.at(blind).is_like(measured, **TOLERANCE)
+
+
 def test_depth_that_vanishes_or_is_too_sparse_is_not_the_same() -> None:
     world = World(noise=NOISE)
     evidence = seen(world, 0.0, thing())
