@@ -10,7 +10,7 @@ from analytic_bodies import labelled_frame, standing_body
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
-from sam3d_ros.nodes.sinks.scene_board import LONGEST_MEMORY, SceneBoard
+from sam3d_ros.nodes.sinks.scene_board import LONGEST_MEMORY, BoardedObjects, BoardedPeople, SceneBoard
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.people.pipeline import TrackedBody
 from sam3d_ros.perception.scenes.joint_scene import SeenObjects, SeenPeople
@@ -97,6 +97,25 @@ def test_a_clock_that_jumps_back_and_a_node_that_leaves_take_all_down() -> None:
     assert board.scene().objects == () and len(board.scene().bodies) == 1
     board.show_people(None)
     assert board.scene().bodies == ()
+
+
+def test_sinks_put_up_what_they_are_shown_and_take_down_their_own_alone() -> None:
+    board = SceneBoard()
+    things, persons = BoardedObjects(board), BoardedPeople(board)
+    board.await_people()
+    things.show(objects(SECOND))
+    persons.show(people(SECOND))
+    things.show(objects(2 * SECOND))
+    for sink in (things, persons):
+        sink.refresh()
+    assert place(board) == 1.0 and len(board.scene().bodies) == 1
+    persons.clear(SECOND, "camera")
+    assert place(board) == 2.0 and board.scene().bodies == ()
+    persons.show(people(2 * SECOND))
+    things.clear(2 * SECOND, "camera")
+    assert board.scene().objects == () and len(board.scene().bodies) == 1
+    for sink in (things, persons):
+        sink.close()
 
 
 def test_a_scene_is_of_one_moment_while_both_nodes_show() -> None:
