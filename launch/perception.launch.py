@@ -104,7 +104,11 @@ def _argument(topic: str) -> str:
 def _remappings() -> list[tuple[str, LaunchConfiguration]]:
     """Inputs for all nodes; the rest for one each, because both have meshes and markers."""
     outputs = [(f"sam3d_objects:{topic}", _argument(topic)) for topic in OUTPUTS]
-    outputs += [(f"sam3d_bodies:{topic}", argument) for argument, (topic, _) in BODY_TOPICS.items()]
+    # An input has one name in the whole process, whoever reads it: nodes that agree in their inputs share a source.
+    outputs += [
+        (f"sam3d_bodies:{topic}" if topic.startswith("~/") else topic, argument)
+        for argument, (topic, _) in BODY_TOPICS.items()
+    ]
     return [
         (topic, LaunchConfiguration(argument))
         for topic, argument in [*((topic, _argument(topic)) for topic in INPUTS), *outputs]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -102,17 +102,19 @@ class FrameBuilder:
         boxes: Mapping[int, NDArray[np.float32]] = {}
         if inputs.detections is not None:
             boxes, names = boxes_from_detections(inputs.detections, camera, names, self.faults)
-        labels = self.decoding.once(
+        labels, faults = self.decoding.once(
             LABELS, (inputs.image, inputs.labels), lambda: self._labels(inputs.labels, size)
         )
+        self._report(faults)
         fixed_from_camera = None
         if self.config.target_frame and self.config.target_frame != frame_id:
             fixed_from_camera = self.lookup(self.config.target_frame, frame_id, inputs.stamp)
-        points, source = self.decoding.once(
+        points, source, faults = self.decoding.once(
             POINT_MAP,
             (inputs.image, inputs.depth, inputs.points),
             lambda: self._points(inputs, camera, frame_id),
         )
+        self._report(faults)
         return Frame(
             stamp=inputs.stamp,
             frame_id=frame_id,
@@ -137,33 +139,45 @@ class FrameBuilder:
             self.faults.report_error(error)
             return ()
 
-    def _labels(self, message: Image | None, size: tuple[int, int]) -> NDArray[np.uint16]:
+    def _report(self, faults: Sequence[FaultError]) -> None:
+        """Report what was wrong with what this builder or another one decoded: each tells its node."""
+        for fault in faults:
+            self.faults.report_error(fault)
+
+    def _labels(
+        self, message: Image | None, size: tuple[int, int]
+    ) -> tuple[NDArray[np.uint16], tuple[FaultError, ...]]:
         if message is None:
-            return np.zeros((size[1], size[0]), dtype=np.uint16)
+            return np.zeros((size[1], size[0]), dtype=np.uint16), ()
         labels = labels_from_image(message)
         given = (labels.shape[1], labels.shape[0])
         if given == size:
-            return labels
+            return labels, ()
         text = f"labels are {given[0]}x{given[1]} but the image is {size[0]}x{size[1]}"
         if not self.config.resize_labels:
             raise FaultError(Fault.SIZE_MISMATCH, f"{text}: publish both at one size or set resize_labels")
-        self.faults.report(Fault.LABELS_RESIZED, f"{text}: resized by the nearest pixel")
+        fault = FaultError(Fault.LABELS_RESIZED, f"{text}: resized by the nearest pixel")
         # NEAREST_EXACT samples pixel centres; plain NEAREST is half a pixel off.
-        return np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT), dtype=np.uint16)
+        resized = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT)
+        return np.asarray(resized, dtype=np.uint16), (fault,)
 
-    def _points(self, inputs: InputSet, camera: Camera, frame_id: str) -> tuple[PointMap, PointsSource]:
+    def _points(
+        self, inputs: InputSet, camera: Camera, frame_id: str
+    ) -> tuple[PointMap, PointsSource, tuple[FaultError, ...]]:
+        faults: tuple[FaultError, ...] = ()
         if inputs.depth is not None:
             try:
-                return self._points_of_depth(inputs, camera, frame_id), PointsSource.DEPTH
+                return self._points_of_depth(inputs, camera, frame_id), PointsSource.DEPTH, faults
             except FaultError as error:
                 self.decoding.depth_failed_at = time.monotonic()
-                self.faults.report_error(error)
+                faults = (error.with_traceback(None),)
         if inputs.points is not None:
             try:
-                return self._points_of_lidar(inputs, camera, frame_id), PointsSource.LIDAR
+                return self._points_of_lidar(inputs, camera, frame_id), PointsSource.LIDAR, faults
             except FaultError as error:
-                self.faults.report_error(error)
-        return np.full((camera.height, camera.width, 3), np.nan, dtype=np.float32), PointsSource.NONE
+                faults = (*faults, error.with_traceback(None))
+        unknown = np.full((camera.height, camera.width, 3), np.nan, dtype=np.float32)
+        return unknown, PointsSource.NONE, faults
 
     def _points_of_depth(self, inputs: InputSet, camera: Camera, frame_id: str) -> PointMap:
         assert inputs.depth is not None

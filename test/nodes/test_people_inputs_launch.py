@@ -236,3 +236,6 @@ def test_only_the_node_of_people_reads_them_and_no_labels(feed: Feed, probe: Any
     for topic in ("boxes", "keypoints", "classes"):
         assert wait_for(lambda topic=topic: readers(f"/detector/{topic}")) == [NODE[1:]]
     assert wait_for(lambda: readers("/labels")) == ["sam3d_objects"]
+    # Everything else is read once for both, though one of them looks for boxes.
+    for topic in ("/image", "/depth", "/camera_info"):
+        assert wait_for(lambda topic=topic: len(readers(topic)) == 1), readers(topic)

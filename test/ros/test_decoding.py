@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -77,6 +78,32 @@ def test_with_one_reader_nothing_is_kept() -> None:
     assert decoding.once(IMAGE, (image,), object) is not decoding.once(IMAGE, (image,), object)
 
 
+def test_what_was_kept_goes_with_the_last_who_shared_it() -> None:
+    decoding, image = shared(), Image()
+    first = weakref.ref(decoding.once(IMAGE, (image,), threading.Event))
+    assert first() is not None
+    decoding.readers = 1
+    assert first() is None
+
+
+def test_counts_are_told_while_something_is_made() -> None:
+    decoding, made, goes_on = shared(), threading.Event(), threading.Event()
+
+    def make() -> None:
+        made.set()
+        assert goes_on.wait(30)
+
+    with ThreadPoolExecutor(2) as pool:
+        making = pool.submit(decoding.once, POINT_MAP, (Image(),), make)
+        assert made.wait(30)
+        # Who takes in the transform that it waits for asks, too.
+        try:
+            assert pool.submit(decoding.counts).result(10) == {POINT_MAP: 1}
+        finally:
+            goes_on.set()
+        making.result(30)
+
+
 def test_what_fails_fails_for_everybody_and_what_comes_next_works() -> None:
     decoding, bad = shared(), Image()
 
@@ -113,6 +140,21 @@ def test_builders_that_share_it_make_frames_of_the_same_arrays() -> None:
         assert one.rgb is other.rgb and one.labels is other.labels and one.points is other.points
         assert one.points_source is other.points_source is PointsSource.DEPTH
     assert decoding.counts() == {IMAGE: 3, LABELS: 3, POINT_MAP: 3}
+
+
+def test_what_is_wrong_with_a_message_is_named_by_everybody_who_uses_it() -> None:
+    decoding = shared()
+    header = header_message(1, "camera")
+    depth = image_message(np.full(SIZE, 2.0, np.float32), "32FC1", header)
+    depth.encoding = "no_such_encoding"
+    labels = image_message(np.ones((SIZE[0] // 2, SIZE[1] // 2), np.uint8), "mono8", header)
+    given = inputs(1, depth=depth, labels=labels)
+    builders = builder(decoding), builder(decoding)
+    frames = [made.build(given) for made in builders]
+    assert frames[0].points is frames[1].points and frames[0].labels is frames[1].labels
+    for made in builders:
+        named = {record.fault for record in made.faults.records()}
+        assert named == {Fault.LABELS_RESIZED, Fault.UNKNOWN_ENCODING}
 
 
 @pytest.mark.parametrize(
