@@ -7,6 +7,7 @@ import numpy as np
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.geometry.rig_parameters import RigParameters
 from sam3d_ros.perception.estimates import ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.frame import Frame, PointsSource
@@ -76,4 +77,6 @@ def labelled_frame(stamp: int, labels: np.ndarray, names: dict[int, str]) -> Fra
     camera = Camera(width=width, height=height, fx=200.0, fy=200.0, cx=width / 2, cy=height / 2)
     points = (2.0 * camera.rays()).astype(np.float32)
     rgb = np.zeros((height, width, 3), np.uint8)
-    return Frame(stamp, "camera", rgb, labels.astype(np.uint16), points, PointsSource.DEPTH, camera, names)
+    return Frame(
+        stamp, "camera", rgb, labels.astype(np.uint16), PointMap(points), PointsSource.DEPTH, camera, names
+    )

@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity, mapped
-
-Depth = NDArray[np.float32]
-PointMap = NDArray[np.float32]
+from sam3d_ros.geometry.point_map import Depth, PointMap, Points
 
 #: Depth samples this close behind the nearest one of a pixel are on its surface: metres, share of depth.
 _SURFACE_TOLERANCE = (0.005, 0.01)
@@ -22,7 +20,7 @@ _OCCLUSION_GAP = (0.15, 0.03)
 _OCCLUSION_WINDOW = (2, 30)
 
 
-def points_from_depth(depth: NDArray[np.floating], camera: Camera) -> PointMap:
+def points_from_depth(depth: NDArray[np.floating], camera: Camera) -> Points:
     """Back-project a depth image to a point map.
 
     Args:
@@ -36,12 +34,15 @@ def points_from_depth(depth: NDArray[np.floating], camera: Camera) -> PointMap:
         ValueError: the depth has another size than the camera.
     """
     _check_size(depth, camera)
-    z = np.where((depth > 0) & (depth < np.inf), depth, np.nan).astype(np.float32, copy=False)
-    # Plane by plane: numpy is several times slower where the last axis is as short as three.
-    return cv2.merge([plane * z for plane in camera.ray_planes()])
+    return PointMap.from_depth(known_depth(depth), camera).points
 
 
-def depth_of(points: PointMap) -> Depth:
+def known_depth(depth: NDArray[np.floating]) -> Depth:
+    """(H, W) float32 metres, NaN where a depth image says unknown: 0, negative, NaN and Inf (REP-117, REP-118)."""
+    return np.where((depth > 0) & (depth < np.inf), depth, np.nan).astype(np.float32, copy=False)
+
+
+def depth_of(points: Points) -> Depth:
     """(H, W) depth along the optical axis of an (H, W, 3) point map, metres, NaN where unknown."""
     return points[..., 2]
 
@@ -87,7 +88,7 @@ def pointmap_from_lidar(
     camera: Camera,
     *,
     window: tuple[int, int] | None = None,
-) -> PointMap:
+) -> Points:
     """Project a LiDAR sweep into an image as a sparse point map.
 
     The nearest return of a pixel wins. Seen from the camera, returns of the background lie between those of
@@ -123,7 +124,7 @@ def pointmap_from_lidar(
     return pointmap
 
 
-def normals_from_pointmap(points: PointMap, *, reach: int = 1) -> NDArray[np.float32]:
+def normals_from_pointmap(points: Points, *, reach: int = 1) -> NDArray[np.float32]:
     """Unit normals of the measured surface, towards the camera, from differences of neighbours.
 
     Args:
@@ -186,7 +187,7 @@ def _check_size(depth: NDArray[np.floating], camera: Camera) -> None:
         )
 
 
-def _splat(points: PointMap, camera: Camera) -> Depth:
+def _splat(points: Points, camera: Camera) -> Depth:
     """Z-buffer of an organised (H, W, 3) point map in the frame of the camera; NaN where no sample falls."""
     pixels = camera.project(points)
     u, v = np.ascontiguousarray(pixels[..., 0]), np.ascontiguousarray(pixels[..., 1])

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.perception.estimates import ScaleSource
 from sam3d_ros.perception.frame import Frame, PointsSource, scale_source
 from sam3d_ros.perception.instance_table import InstanceTable, instance_table
@@ -78,7 +79,7 @@ class Overview:
             fixed_from_camera=frame.fixed_from_camera,
             stride=stride,
             labels=np.ascontiguousarray(frame.labels[cells]),
-            points=np.ascontiguousarray(frame.points[cells]),
+            points=np.ascontiguousarray(frame.point_map.at(cells)),
             frame=frame,
         )
 
@@ -102,13 +103,13 @@ class Overview:
         """(N, 3) measured points of no instance, in the order of the pixels; a sample where there are many."""
         if self.kept_background is not None or self.frame is None:
             return np.zeros((0, 3), np.float32) if self.kept_background is None else self.kept_background
-        labels, points = self.frame.labels, self.frame.points
+        labels, point_map = self.frame.labels, self.frame.point_map
         for rows in (slice(None, None, _BACKGROUND_ROWS), slice(None)):
-            unlabelled = np.flatnonzero((labels[rows] == 0) & np.isfinite(points[rows][..., 2]))
+            unlabelled = np.flatnonzero((labels[rows] == 0) & np.isfinite(point_map.depth[rows]))
             if len(unlabelled) >= _BACKGROUND_POINTS:
                 unlabelled = unlabelled[np.linspace(0, len(unlabelled) - 1, _BACKGROUND_POINTS).astype(int)]
                 break
-        return points[rows].reshape(-1, 3)[unlabelled]
+        return point_map.cropped(rows, slice(None)).at(np.divmod(unlabelled, labels.shape[1]))
 
     def kept(self) -> Overview:
         """The same without the full images."""
@@ -135,7 +136,7 @@ class Evidence:
         window: the part of the image that was cut out, with room around the box.
         rgb: (h, w, 3) uint8 colours in the window.
         labels: (h, w) uint16 instances in it.
-        points: (h, w, 3) float32 metres in the optical frame, NaN = unknown.
+        point_map: what is measured in it.
 
     Raises:
         ValueError: the arrays disagree with the window, or the window with the image.
@@ -150,7 +151,7 @@ class Evidence:
     window: Window
     rgb: NDArray[np.uint8]
     labels: NDArray[np.uint16]
-    points: NDArray[np.float32]
+    point_map: PointMap
     # Not of the constructor: changed evidence is measured anew.
     _measurements: dict[int, Measurement] = field(default_factory=dict, init=False, repr=False)
 
@@ -164,7 +165,7 @@ class Evidence:
         for name, shape, dtype in (
             ("rgb", (*size, 3), np.uint8),
             ("labels", size, np.uint16),
-            ("points", (*size, 3), np.float32),
+            ("depth", size, np.float32),
         ):
             array = getattr(self, name)
             if array.shape != shape or array.dtype != dtype:
@@ -201,7 +202,12 @@ class Evidence:
     @property
     def depth(self) -> NDArray[np.float32]:
         """(h, w) metres along the optical axis in the window, NaN = unknown."""
-        return self.points[..., 2]
+        return self.point_map.depth
+
+    @property
+    def points(self) -> NDArray[np.float32]:
+        """(h, w, 3) float32 metres in the optical frame, NaN = unknown; made at the first question."""
+        return self.point_map.points
 
     @property
     def rays(self) -> NDArray[np.float32]:
@@ -215,7 +221,7 @@ class Evidence:
             known = self._measurements[count] = measured(
                 mask=self.mask,
                 labels=self.labels,
-                points=self.points,
+                point_map=self.point_map,
                 rays=self.rays,
                 box=self.box,
                 window=self.window,
@@ -263,7 +269,7 @@ class Evidence:
             overview=self.overview.kept(),
             rgb=self.rgb.copy(),
             labels=self.labels.copy(),
-            points=self.points.copy(),
+            point_map=PointMap(self.points.copy()),
         )
 
 
@@ -325,7 +331,7 @@ class Cut:
             window=window,
             rgb=frame.rgb[cells],
             labels=frame.labels[cells],
-            points=frame.points[cells],
+            point_map=frame.point_map.cropped(*cells),
         )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.perception.estimates import ScaleSource
 from sam3d_ros.perception.instance_table import instance_table
 from sam3d_ros.perception.prompts import KeypointPrompt
@@ -42,13 +43,13 @@ class Frame:
         frame_id: the optical frame (x right, y down, z forward).
         rgb: (H, W, 3) uint8.
         labels: (H, W) uint16 instance of each pixel, 0 = none.
-        points: (H, W, 3) float32 metres in the optical frame, NaN = unknown; all NaN without a sensor.
-        points_source: the sensor behind `points`.
+        point_map: what is measured at each pixel; nothing without a sensor.
+        points_source: the sensor behind it.
         camera: intrinsics of `rgb`.
         label_names: instance id -> class name, as far as known.
         fixed_from_camera: pose of the camera in the fixed frame that objects are tracked in; None = the camera
             itself is that frame.
-        is_metric: whether `points` are in metres; otherwise in a unit that nobody knows, which may be another one in
+        is_metric: whether the points are in metres; otherwise in a unit that nobody knows, which may be another one in
             the next frame.
         boxes: instance id -> (4,) float32 x1, y1, x2, y2, pixels within the image, of instances that are told by
             boxes in place of labels; then all labels are 0.
@@ -63,7 +64,7 @@ class Frame:
     frame_id: str
     rgb: NDArray[np.uint8]
     labels: NDArray[np.uint16]
-    points: NDArray[np.float32]
+    point_map: PointMap
     points_source: PointsSource
     camera: Camera
     label_names: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -77,8 +78,11 @@ class Frame:
         expected = {
             "rgb": ((*size, 3), np.uint8),
             "labels": (size, np.uint16),
-            "points": ((*size, 3), np.float32),
         }
+        if self.point_map.shape != size:
+            raise ValueError(
+                f"the point map is {self.point_map.shape} but the camera is {size[1]}x{size[0]}: give {size}"
+            )
         for name, (shape, dtype) in expected.items():
             array = getattr(self, name)
             if array.shape != shape or array.dtype != dtype:
@@ -93,13 +97,19 @@ class Frame:
                 raise ValueError(f"box {instance_id} is {box}: give x1 < x2 and y1 < y2")
 
     @property
+    def points(self) -> NDArray[np.float32]:
+        """(H, W, 3) float32 metres in the optical frame, NaN = unknown; made at the first question."""
+        return self.point_map.points
+
+    @property
     def scale_source(self) -> ScaleSource:
         """What the size of something rests on that is measured by the points of this frame."""
         return scale_source(self.points_source, is_metric=self.is_metric)
 
     def without_points(self) -> Frame:
         """The same as seen by the camera alone."""
-        return replace(self, points=np.full_like(self.points, np.nan), points_source=PointsSource.NONE)
+        unknown = PointMap.unknown(*self.point_map.shape)
+        return replace(self, point_map=unknown, points_source=PointsSource.NONE)
 
     def instance_ids(self) -> list[int]:
         """The instances that have a box or at least one pixel, ascending."""

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.perception.frame import PointsSource
 from sam3d_ros.perception.window import Window
 
@@ -144,7 +145,7 @@ def measured(
     *,
     mask: NDArray[np.bool_],
     labels: NDArray[np.uint16],
-    points: NDArray[np.float32],
+    point_map: PointMap,
     rays: NDArray[np.float32],
     box: Window,
     window: Window,
@@ -157,7 +158,7 @@ def measured(
     Args:
         mask: (h, w) pixels of the instance in the window.
         labels: (h, w) instances.
-        points: (h, w, 3) metres in the optical frame, NaN = unknown.
+        point_map: what is measured of them.
         rays: (h, w, 3) directions with z = 1.
         box: around the mask, in the image.
         window: the part of the image that the arrays show.
@@ -170,13 +171,12 @@ def measured(
         window
     )
     cells = looked_at.slices_in(window)
-    mask, labels, points, rays = mask[cells], labels[cells], points[cells], rays[cells]
+    mask, labels, point_map, rays = mask[cells], labels[cells], point_map.cropped(*cells), rays[cells]
     # A plane of its own: the filters below pass over it several times.
-    depth = np.ascontiguousarray(points[..., 2])
+    depth = np.ascontiguousarray(point_map.depth)
     chosen = _trusted(mask, depth, source, focal)
     at = np.flatnonzero(chosen)
-    row, column = np.divmod(_spread(at, count), chosen.shape[1])
-    sample = points[row, column].astype(np.float64)
+    sample = point_map.at(np.divmod(_spread(at, count), chosen.shape[1])).astype(np.float64)
     noise = sensor_noise(source, float(np.median(sample[:, 2]))) if len(sample) else np.nan
     # The outline is looked at more coarsely where it is large; sparse points would be lost.
     step = max(1, looked_at.longest // _OUTLINE_PIXELS) if len(at) > 0.25 * np.count_nonzero(mask) else 1

@@ -21,13 +21,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity
-from sam3d_ros.perception.estimates import ObjectEstimate, VerdictState
+from sam3d_ros.perception.estimates import ObjectEstimate, Verdict, VerdictState
 from sam3d_ros.perception.evidence import Cut, Evidence
 from sam3d_ros.perception.fitting.canonical_axes import with_axes_near
 from sam3d_ros.perception.fitting.refinement import RefinementConfig, refine
 from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.geometric.reconstructor import unmeasured
 from sam3d_ros.perception.judging.verdict import VerdictThresholds, judge
-from sam3d_ros.perception.reconstructor import Progress, Reconstructor
+from sam3d_ros.perception.reconstructor import (
+    RECONSTRUCTION_FAILED,
+    Failed,
+    Progress,
+    Reconstructor,
+    made_apart,
+)
 from sam3d_ros.perception.tracking.following import Follower, FollowingConfig
 from sam3d_ros.perception.tracking.instances import InstanceView
 from sam3d_ros.perception.tracking.tracker import Tracker, TrackerConfig, TrackUpdate
@@ -44,6 +51,8 @@ STAGES = ("associate", "follow", "total")
 #: A centre that moved by less than this share of the diameter may be another part of the same surface.
 _MOVED_SHARE = 0.1
 _RECONSTRUCTION_SHARE = 0.9
+#: So many measured points tell where something is that could not be reconstructed, in a box of at least this edge, metres.
+_BOX_POINTS, _SMALLEST_BOX = 500, 0.01
 
 _IDENTITY = Similarity()
 _NANOSECONDS = 1e-9
@@ -198,33 +207,41 @@ class ObjectPipeline:
         )
 
     def reconstruct(
-        self, evidence: Sequence[Evidence], *, progress: Progress | None = None
+        self, evidence: Sequence[Evidence], *, progress: Progress | None = None, failed: Failed | None = None
     ) -> list[ObjectEstimate]:
         """Reconstruct, refine and judge instances as one batch; for the worker thread.
 
         Args:
             evidence: of instances of one frame, possibly older than the last one observed.
             progress: told the stage and the share of the work done.
+            failed: told of each instance that an error was raised for. It is answered with a REJECTED box, for the
+                reason `reconstruction_failed`, and the others as if it had not been there. None = errors are raised.
 
         Returns:
             One estimate for each, in the same order.
+
+        Raises:
+            MemoryError: there is no room for a single one.
         """
+        furthest = 0.0
 
-        def reconstructing(stage: str, share: float) -> None:
+        def report(stage: str, share: float) -> None:
+            nonlocal furthest
+            # What is done again in parts does not go back.
+            furthest = max(furthest, share)
             if progress is not None:
-                progress(stage, share * _RECONSTRUCTION_SHARE)
+                progress(stage, furthest)
 
-        estimates = self.reconstructor.reconstruct(evidence, progress=reconstructing)
-        judged = []
-        for index, (piece, estimate) in enumerate(zip(evidence, estimates, strict=True)):
-            if progress is not None:
-                done = index / len(estimates)
-                progress("refine", _RECONSTRUCTION_SHARE + (1.0 - _RECONSTRUCTION_SHARE) * done)
-            refined = refine(piece, estimate, self.config.refinement, metric=self.reconstructor.is_metric)
-            judged.append(replace(refined, verdict=judge(piece, refined, self.config.verdict)))
-        if progress is not None:
-            progress("done", 1.0)
-        return judged
+        made: Sequence[ObjectEstimate | None]
+        if failed is None:
+            made = self._made(evidence, report)
+        else:
+            made = made_apart(evidence, lambda part: self._made(part, report), failed)
+        report("done", 1.0)
+        return [
+            _unmade(piece) if estimate is None else estimate
+            for piece, estimate in zip(evidence, made, strict=True)
+        ]
 
     def integrate(self, evidence: Sequence[Evidence], estimates: Sequence[ObjectEstimate]) -> tuple[int, ...]:
         """Give reconstructions to their tracks; from any thread.
@@ -247,6 +264,21 @@ class ObjectPipeline:
                     changed.append(track.track_id)
             self._renewed.update(changed)
         return tuple(changed)
+
+    def _made(self, evidence: Sequence[Evidence], progress: Progress) -> list[ObjectEstimate]:
+        """Reconstruct, refine and judge; errors are raised."""
+
+        def reconstructing(stage: str, share: float) -> None:
+            progress(stage, share * _RECONSTRUCTION_SHARE)
+
+        estimates = self.reconstructor.reconstruct(evidence, progress=reconstructing)
+        judged = []
+        for index, (piece, estimate) in enumerate(zip(evidence, estimates, strict=True)):
+            done = index / len(estimates)
+            progress("refine", _RECONSTRUCTION_SHARE + (1.0 - _RECONSTRUCTION_SHARE) * done)
+            refined = refine(piece, estimate, self.config.refinement, metric=self.reconstructor.is_metric)
+            judged.append(replace(refined, verdict=judge(piece, refined, self.config.verdict)))
+        return judged
 
     def _cut(self, frame: Frame) -> tuple[Cut, TrackUpdate]:
         """The evidence of a frame, and what it did to the tracks; nothing where it did it before."""
@@ -310,6 +342,20 @@ def _fixed_from_camera(evidence: Evidence) -> Similarity:
 
 def _rank(state: VerdictState) -> int:
     return state.value
+
+
+def _unmade(evidence: Evidence) -> ObjectEstimate:
+    """The answer for what no reconstruction was made of: a box about its measured points, as far as there are some."""
+    box, points = unmeasured(evidence), evidence.measured(_BOX_POINTS).points
+    pose, source = box.camera_from_object, box.verdict.scale_source
+    if len(points):
+        low, high = points.min(axis=0), points.max(axis=0)
+        edge = max(float((high - low).max()), _SMALLEST_BOX)
+        pose, source = Similarity(pose.rotation, (low + high) / 2, np.full(3, edge)), evidence.scale_source
+    verdict = Verdict(
+        VerdictState.REJECTED, (RECONSTRUCTION_FAILED,), np.nan, np.nan, np.nan, len(points), source
+    )
+    return replace(box, camera_from_object=pose, verdict=verdict)
 
 
 def _adopt(track: Track, origin: _Origin, evidence: Evidence, estimate: ObjectEstimate) -> bool:

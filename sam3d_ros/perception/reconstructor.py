@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from sam3d_ros.perception.estimates import ObjectEstimate
 from sam3d_ros.perception.evidence import Evidence
 
 #: Called with the name of a stage and the share of the work done, 0 to 1.
 Progress = Callable[[str, float], None]
+#: Told of an error that a reconstructor raised for one instance, with its traceback.
+Failed = Callable[[Exception, str], None]
+#: Reason of the verdict on an instance that a reconstructor raised an error for.
+RECONSTRUCTION_FAILED = "reconstruction_failed"
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Reconstructor(Protocol):
@@ -39,3 +47,45 @@ class Reconstructor(Protocol):
             REJECTED verdict with the reason, and the best box there is for a mesh.
         """
         ...
+
+
+def made_apart(
+    instances: Sequence[T], make: Callable[[Sequence[T]], Sequence[R]], failed: Failed
+) -> list[R | None]:
+    """Have a batch made so that an instance which raises an error costs nobody else the answer.
+
+    A batch that fails is halved until who fails stands alone.
+
+    Args:
+        instances: what to make.
+        make: makes a batch; it gives one answer for each.
+        failed: told of each instance that fails alone; or once, where a batch failed and its parts did not.
+
+    Returns:
+        One answer for each, in the same order; None for who fails alone.
+
+    Raises:
+        MemoryError: there is no room for a single one. That is not the fault of an instance.
+    """
+    alone: list[Exception] = []
+    together: list[Exception] = []
+
+    def attempt(part: Sequence[T]) -> list[R | None]:
+        try:
+            answers = make(part)
+            if len(answers) != len(part):
+                raise ValueError(f"{len(answers)} answers for {len(part)} instances: give one for each")
+            return list(answers)
+        except Exception as error:  # noqa: BLE001 - whatever a reconstructor raises
+            (together if len(part) > 1 else alone).append(error)
+        if len(part) == 1:
+            return [None]
+        middle = len(part) // 2
+        return attempt(part[:middle]) + attempt(part[middle:])
+
+    made = attempt(instances) if instances else []
+    if alone and len(alone) == len(instances) and all(isinstance(error, MemoryError) for error in alone):
+        raise alone[-1]
+    for error in alone or together[:1]:
+        failed(error, "".join(traceback.format_exception(error)))
+    return made

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam3d_ros.geometry.cameras import Camera
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.perception.evidence import Evidence, straightened_window
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.instance_table import instance_table
@@ -46,7 +47,7 @@ def rectified(frame: Frame) -> Frame:
         frame,
         rgb=moved(frame.rgb, 0),
         labels=moved(frame.labels, 0),
-        points=moved(frame.points, np.nan),
+        point_map=PointMap(moved(frame.points, np.nan)),
         camera=pinhole,
         boxes={i: box for i, box in boxes.items() if (box[:2] < box[2:]).all()},
         prompts=tuple(prompt for prompt in prompts if prompt is not None),
@@ -81,7 +82,7 @@ def rectified_evidence(evidence: Evidence) -> Evidence | None:
         window=window,
         rgb=moved(evidence.rgb, 0),
         labels=labels,
-        points=moved(evidence.points, np.nan),
+        point_map=PointMap(moved(evidence.points, np.nan)),
     )
 
 

@@ -13,7 +13,8 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
-from sam3d_ros.geometry.pointmaps import PointMap, pointmap_from_lidar, points_from_depth, reproject_depth
+from sam3d_ros.geometry.point_map import PointMap
+from sam3d_ros.geometry.pointmaps import pointmap_from_lidar, reproject_depth
 from sam3d_ros.msg import BodyKeypoints2DArray
 from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.prompts import KeypointPrompt
@@ -109,7 +110,7 @@ class FrameBuilder:
         fixed_from_camera = None
         if self.config.target_frame and self.config.target_frame != frame_id:
             fixed_from_camera = self.lookup(self.config.target_frame, frame_id, inputs.stamp)
-        points, source, faults = self.decoding.once(
+        point_map, source, faults = self.decoding.once(
             POINT_MAP,
             (inputs.image, inputs.depth, inputs.points),
             lambda: self._points(inputs, camera, frame_id),
@@ -120,7 +121,7 @@ class FrameBuilder:
             frame_id=frame_id,
             rgb=rgb,
             labels=labels,
-            points=points,
+            point_map=point_map,
             points_source=source,
             camera=camera,
             label_names=names,
@@ -176,8 +177,7 @@ class FrameBuilder:
                 return self._points_of_lidar(inputs, camera, frame_id), PointsSource.LIDAR, faults
             except FaultError as error:
                 faults = (*faults, error.with_traceback(None))
-        unknown = np.full((camera.height, camera.width, 3), np.nan, dtype=np.float32)
-        return unknown, PointsSource.NONE, faults
+        return PointMap.unknown(camera.height, camera.width), PointsSource.NONE, faults
 
     def _points_of_depth(self, inputs: InputSet, camera: Camera, frame_id: str) -> PointMap:
         assert inputs.depth is not None
@@ -194,8 +194,8 @@ class FrameBuilder:
                 fixed=self.config.target_frame,
             )
         elif depth_camera == camera:
-            return points_from_depth(depth, camera)
-        return points_from_depth(reproject_depth(depth, depth_camera, camera, rgb_from_depth), camera)
+            return PointMap.from_depth(depth, camera)
+        return PointMap.from_depth(reproject_depth(depth, depth_camera, camera, rgb_from_depth), camera)
 
     def _depth_camera(
         self, inputs: InputSet, depth: NDArray[np.float32], camera: Camera, *, registered: bool
@@ -237,7 +237,7 @@ class FrameBuilder:
             source_stamp=nanoseconds(inputs.points.header.stamp),
             fixed=self.config.target_frame,
         )
-        return pointmap_from_lidar(points, camera_from_lidar, camera)
+        return PointMap(pointmap_from_lidar(points, camera_from_lidar, camera))
 
 
 def rgb_from(message: Image | CompressedImage) -> NDArray[np.uint8]:

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity
-from sam3d_ros.geometry.pointmaps import pointmap_from_lidar, points_from_depth
+from sam3d_ros.geometry.point_map import PointMap
+from sam3d_ros.geometry.pointmaps import known_depth, pointmap_from_lidar
 from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.simulation.rendering import Rendering
 from sam3d_ros.simulation.scenes import Scene, SceneObject
@@ -31,8 +32,8 @@ def frame_from_depth(
         stamp: nanoseconds.
         frame_id: optical frame.
     """
-    points = points_from_depth(depth, rendering.camera)
-    return _frame(scene, rendering, points, PointsSource.DEPTH, stamp, frame_id)
+    point_map = PointMap.from_depth(known_depth(depth), rendering.camera)
+    return _frame(scene, rendering, point_map, PointsSource.DEPTH, stamp, frame_id)
 
 
 def frame_from_lidar(
@@ -45,8 +46,8 @@ def frame_from_lidar(
     frame_id: str = FRAME_ID,
 ) -> Frame:
     """A frame with the points of a LiDAR sweep, (N, 4) as `Lidar.scan` gives it."""
-    points = pointmap_from_lidar(sweep, camera_from_lidar, rendering.camera)
-    return _frame(scene, rendering, points, PointsSource.LIDAR, stamp, frame_id)
+    point_map = PointMap(pointmap_from_lidar(sweep, camera_from_lidar, rendering.camera))
+    return _frame(scene, rendering, point_map, PointsSource.LIDAR, stamp, frame_id)
 
 
 def camera_from_object(rendering: Rendering, thing: SceneObject) -> Similarity:
@@ -57,7 +58,7 @@ def camera_from_object(rendering: Rendering, thing: SceneObject) -> Similarity:
 def _frame(
     scene: Scene,
     rendering: Rendering,
-    points: NDArray[np.float32],
+    point_map: PointMap,
     source: PointsSource,
     stamp: int,
     frame_id: str,
@@ -67,7 +68,7 @@ def _frame(
         frame_id=frame_id,
         rgb=rendering.rgb,
         labels=rendering.labels,
-        points=points,
+        point_map=point_map,
         points_source=source,
         camera=rendering.camera,
         label_names=scene.label_names,

@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.geometry.raycasting import RayScene
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.frame import Frame, PointsSource
@@ -82,7 +83,7 @@ def look(
     points = np.where(hits.hit[..., None], rays * np.where(hits.hit, hits.distance, 0)[..., None], np.nan)
     shade = (255 * np.clip(np.abs(hits.normal[..., 2]), 0, 1)).astype(np.uint8)
     rgb = np.repeat(shade[..., None], 3, axis=2)
-    return Frame(0, "camera", rgb, labels, points.astype(np.float32), source, camera)
+    return Frame(0, "camera", rgb, labels, PointMap(points.astype(np.float32)), source, camera)
 
 
 def exact_estimate(instance_id: int, mesh: Mesh, camera_from_mesh: Similarity) -> ObjectEstimate:

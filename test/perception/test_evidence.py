@@ -22,6 +22,7 @@ from standing_solids import box, camera_above, look, placed
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.perception.estimates import ScaleSource
 from sam3d_ros.perception.evidence import (
     GRID_WIDTH,
@@ -60,7 +61,7 @@ def random_frame(seed: int, width: int, height: int, camera: Camera | None = Non
     points[random.random(labels.shape) < 0.3] = np.nan
     rgb = random.integers(0, 256, (height, width, 3), np.uint8)
     camera = camera or Camera(width, height, 1.2 * width, 1.2 * width, width / 2, height / 2)
-    return Frame(5, "camera", rgb, labels, points, PointsSource.DEPTH, camera, {3: "cup"})
+    return Frame(5, "camera", rgb, labels, PointMap(points), PointsSource.DEPTH, camera, {3: "cup"})
 
 
 frames = st.builds(random_frame, st.integers(0, 2**31), st.integers(1, 500), st.integers(1, 120))
@@ -166,9 +167,9 @@ def test_what_a_size_rests_on_is_that_of_the_frame(
 
 
 def arrays_of(piece: Evidence) -> dict[str, np.ndarray]:
-    """All arrays that a piece of evidence and its overview hold."""
+    """All arrays that a piece of evidence, its point map and its overview hold."""
     held = {}
-    for owner in (piece, piece.overview):
+    for owner in (piece, piece.point_map, piece.overview):
         for name, value in vars(owner).items():
             if isinstance(value, np.ndarray):
                 held[f"{type(owner).__name__}.{name}"] = value
@@ -181,7 +182,7 @@ def test_kept_evidence_has_memory_of_its_own(width: int) -> None:
     frame = random_frame(3, width, 90)
     for piece in cut(frame):
         held = arrays_of(piece.kept())
-        assert {"Evidence.rgb", "Evidence.labels", "Evidence.points", "Overview.labels"} <= set(held)
+        assert {"Evidence.rgb", "Evidence.labels", "PointMap.depth", "Overview.labels"} <= set(held)
         for name, array in held.items():
             for source in (frame.rgb, frame.labels, frame.points):
                 assert not np.shares_memory(array, source), name
@@ -248,7 +249,7 @@ def piece() -> Evidence:
     return cut(look({4: (box(0.1, 0.1, 0.1), placed(0, 0))}, camera_above()))[0]
 
 
-@pytest.mark.parametrize("name", ["rgb", "labels", "points"])
+@pytest.mark.parametrize("name", ["rgb", "labels"])
 @pytest.mark.parametrize("spoil", ["fewer rows", "fewer columns", "another type"])
 def test_arrays_that_are_not_of_the_window_are_refused_by_name(
     piece: Evidence, name: str, spoil: str
@@ -262,6 +263,15 @@ def test_arrays_that_are_not_of_the_window_are_refused_by_name(
     size = f"{array.shape[1]}x{array.shape[0]}"
     with pytest.raises(ValueError, match=rf"^{name} is .* but the window is {size}: give .* {array.dtype}"):
         replace(piece, **{name: wrong})  # type: ignore[arg-type]
+
+
+def test_a_point_map_that_is_not_of_the_window_is_refused_by_name(piece: Evidence) -> None:
+    height, width = piece.point_map.shape
+    for rows, columns in ((slice(1, None), slice(None)), (slice(None), slice(1, None))):
+        with pytest.raises(
+            ValueError, match=rf"^depth is .* but the window is {width}x{height}: give .* float32"
+        ):
+            replace(piece, point_map=piece.point_map.cropped(rows, columns))
 
 
 def test_windows_that_do_not_lie_in_each_other_are_refused(piece: Evidence) -> None:
@@ -317,5 +327,6 @@ def test_a_lens_that_bends_nothing_needs_no_more_room() -> None:
 def test_everything_that_evidence_holds_is_named_above() -> None:
     """A new field has to be thought of where evidence is kept."""
     assert {field.name for field in fields(Evidence)} - {"_measurements"} == {
-        *("overview", "camera", "instance_id", "label", "pixels", "box", "window", "rgb", "labels", "points")
+        *("overview", "camera", "instance_id", "label", "pixels", "box", "window", "rgb", "labels"),
+        "point_map",
     }

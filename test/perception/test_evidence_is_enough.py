@@ -21,6 +21,7 @@ from simulated_views import (
 from sam3d_ros.geometry.boxes import OrientedBox
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.geometry.surfaces import diameter, surface_distance, transformed
 from sam3d_ros.perception.estimates import ObjectEstimate
 from sam3d_ros.perception.evidence import (
@@ -154,7 +155,9 @@ def test_a_mesh_that_leaves_the_window_is_judged_by_the_overview(camera: Camera)
 def test_nothing_outside_the_window_is_looked_at(camera: Camera) -> None:
     """Once a frame is cut, everything around a window may be overwritten: the answers stay the same."""
     seen = simulated(3, camera)
-    frame = replace(seen, rgb=seen.rgb.copy(), labels=seen.labels.copy(), points=seen.points.copy())
+    frame = replace(
+        seen, rgb=seen.rgb.copy(), labels=seen.labels.copy(), point_map=PointMap(seen.points.copy())
+    )
     random = np.random.default_rng(0)
     for original in cut(seen):
         (expected,) = RECONSTRUCTOR.reconstruct([original])

@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sam3d_ros.geometry.cameras import Camera
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.instance_table import InstanceTable, instance_table
 from sam3d_ros.perception.window import Window
@@ -109,5 +110,5 @@ def test_a_frame_tells_the_ids_of_its_table() -> None:
     labels = drawn(5, 30, 40, 0.1)
     camera = Camera(40, 30, 50.0, 50.0, 20.0, 15.0)
     rgb, points = np.zeros((30, 40, 3), np.uint8), np.zeros((30, 40, 3), np.float32)
-    frame = Frame(0, "camera", rgb, labels, points, PointsSource.DEPTH, camera)
+    frame = Frame(0, "camera", rgb, labels, PointMap(points), PointsSource.DEPTH, camera)
     assert frame.instance_ids() == sorted(naive(labels))

@@ -22,6 +22,7 @@ from tracking_world import (
 )
 
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.perception.estimates import VerdictState
 from sam3d_ros.perception.evidence import Evidence, cut
 from sam3d_ros.perception.frame import Frame, PointsSource
@@ -267,7 +268,7 @@ def test_faults_are_counted_by_frame_and_in_total() -> None:
     frame = world.frame(0.0, [*THREE_APART, box(7, 0.0, -0.3, 1.9, size=0.02)])
     points = frame.points.copy()
     points[frame.mask(2)] = np.nan
-    faults = pipeline.observe(replace(frame, points=points)).faults
+    faults = pipeline.observe(replace(frame, point_map=PointMap(points))).faults
     assert dict(faults) == {"empty_mask": 1, "too_many_objects": 1, "no_depth_in_mask": 1}
     assert dict(pipeline.observe(world.frame(0.1, THREE_APART[:2])).faults) == {}
     assert dict(pipeline.counters) == dict(faults)

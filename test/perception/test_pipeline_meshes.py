@@ -26,7 +26,6 @@ from sam3d_ros.geometry.mesh_files import read_mesh
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import ObjectEstimate, VerdictState
 from sam3d_ros.perception.evidence import Evidence
-from sam3d_ros.perception.frame import PointsSource
 from sam3d_ros.perception.pipeline import ObjectPipeline, PipelineConfig
 from sam3d_ros.perception.reconstructor import Progress
 from sam3d_ros.perception.recorded.frame_folder import read_frame_folder
@@ -153,7 +152,7 @@ def test_real_objects_are_followed_through_the_true_poses(data_dir: Path) -> Non
 
 def test_depth_that_comes_late_corrects_the_objects_at_once(data_dir: Path) -> None:
     whole = read_frame_folder(data_dir / "ycbv_a" / "000001").frame(stamp=0)
-    blind = replace(whole, points=np.full_like(whole.points, np.nan), points_source=PointsSource.NONE)
+    blind = whole.without_points()
     pipeline = ObjectPipeline(make_reconstructor("geometric"))
     for number in range(3):
         frame = replace(blind, stamp=number * SECOND // 10)

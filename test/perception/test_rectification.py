@@ -10,6 +10,7 @@ from simulated_views import BARREL, FISHEYE, simulated
 from standing_solids import CAMERA, box, camera_above, look, placed
 
 from sam3d_ros.geometry.cameras import Camera
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.perception.evidence import Cut, cut
 from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.rectification import rectified, rectified_evidence
@@ -70,7 +71,7 @@ def test_a_mask_that_no_pinhole_sees_is_left_out() -> None:
     labels[:6, :6], labels[70:90, 90:120] = 1, 2
     points = np.full((160, 200, 3), np.nan, np.float32)
     rgb = np.zeros((160, 200, 3), np.uint8)
-    frame = Frame(0, "camera", rgb, labels, points, PointsSource.DEPTH, lens)
+    frame = Frame(0, "camera", rgb, labels, PointMap(points), PointsSource.DEPTH, lens)
     corner, middle = cut(frame)
     assert rectified_evidence(corner) is None
     assert rectified_evidence(middle) is not None

@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.geometry.raycasting import RayScene
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.evidence import Evidence
@@ -102,7 +103,7 @@ class World:
             frame_id="camera_optical_frame",
             rgb=np.full((self.camera.height, self.camera.width, 3), 90, np.uint8),
             labels=ids[hits.mesh],
-            points=points,
+            point_map=PointMap(points),
             points_source=source,
             camera=self.camera,
             label_names={thing.instance_id: thing.label for thing in things if thing.label},

@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch", reason="requirements/models.txt is not inst
 from safetensors.numpy import load_file  # noqa: E402
 
 from sam3d_ros.geometry.cameras import Camera  # noqa: E402
+from sam3d_ros.geometry.point_map import PointMap  # noqa: E402
 from sam3d_ros.models.body.predictor import SAM3DBody  # noqa: E402
 from sam3d_ros.perception.estimates import ScaleSource, VerdictState  # noqa: E402
 from sam3d_ros.perception.frame import Frame, PointsSource  # noqa: E402
@@ -45,7 +46,9 @@ def frame_of(given: dict[str, np.ndarray], depth: np.ndarray | float, source=Poi
     labels[given["mask1"] > 0], labels[given["mask2"] > 0] = 5, 9
     points = CAMERA.rays() * np.broadcast_to(depth, labels.shape)[..., None]
     names = {5: "person", 9: "person"}
-    return Frame(0, "camera", given["image"], labels, points.astype(np.float32), source, CAMERA, names)
+    return Frame(
+        0, "camera", given["image"], labels, PointMap(points.astype(np.float32)), source, CAMERA, names
+    )
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch", reason="requirements/models.txt is not inst
 from safetensors.numpy import load_file  # noqa: E402
 
 from sam3d_ros.geometry.cameras import Camera  # noqa: E402
+from sam3d_ros.geometry.point_map import PointMap  # noqa: E402
 from sam3d_ros.models.body.keypoints import NAMES  # noqa: E402
 from sam3d_ros.models.body.predictor import SAM3DBody  # noqa: E402
 from sam3d_ros.perception.estimates import ScaleSource, VerdictState  # noqa: E402
@@ -55,7 +56,9 @@ def frame_of(image: np.ndarray, depth: float = np.nan, prompts: tuple[KeypointPr
     source = PointsSource.NONE if np.isnan(depth) else PointsSource.DEPTH
     boxes = {i: np.array(box, np.float32) for i, box in BOXES.items()}
     labels, names = np.zeros((240, 320), np.uint16), dict.fromkeys(BOXES, "person")
-    return Frame(0, "camera", image, labels, points, source, CAMERA, names, boxes=boxes, prompts=prompts)
+    return Frame(
+        0, "camera", image, labels, PointMap(points), source, CAMERA, names, boxes=boxes, prompts=prompts
+    )
 
 
 @pytest.mark.parametrize("depth", [np.nan, 2.5])

@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch", reason="requirements/models.txt is not inst
 
 from sam3d_ros.geometry.cameras import Camera  # noqa: E402
 from sam3d_ros.geometry.frames import Similarity  # noqa: E402
+from sam3d_ros.geometry.point_map import PointMap  # noqa: E402
 from sam3d_ros.models.objects.hypotheses import Hypothesis, spread  # noqa: E402
 from sam3d_ros.models.objects.prediction import ObjectPrediction  # noqa: E402
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, VerdictState  # noqa: E402
@@ -49,7 +50,9 @@ def frame() -> Frame:
     depth = 1.0 + 0.005 * u
     points = np.stack([(u - 40) / 70 * depth, (v - 30) / 70 * depth, depth], axis=-1).astype(np.float32)
     rgb = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
-    return Frame(1, "camera", rgb, labels, points, PointsSource.DEPTH, CAMERA, {5: "cup", 11: "tin"})
+    return Frame(
+        1, "camera", rgb, labels, PointMap(points), PointsSource.DEPTH, CAMERA, {5: "cup", 11: "tin"}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +75,7 @@ def answers(reconstructor: Sam3dReconstructor, frame: Frame) -> list[ObjectEstim
 
 
 def without_points(frame: Frame) -> Frame:
-    return replace(frame, points=np.full_like(frame.points, np.nan), points_source=PointsSource.NONE)
+    return frame.without_points()
 
 
 def same(left: ObjectEstimate, right: ObjectEstimate) -> None:
@@ -169,7 +172,9 @@ def test_depth_elsewhere_does_not_make_an_object_metric(
 ) -> None:
     points = frame.points.copy()
     points[frame.mask(5)] = np.nan
-    cup, other = ObjectPipeline(reconstructor).reconstruct(cut(replace(frame, points=points), [5, 9]))
+    cup, other = ObjectPipeline(reconstructor).reconstruct(
+        cut(replace(frame, point_map=PointMap(points)), [5, 9])
+    )
     assert cup.verdict.scale_source is ScaleSource.PRIOR
     assert other.verdict.scale_source is ScaleSource.DEPTH
 

@@ -37,6 +37,7 @@ if "without" in sys.argv:
     sys.meta_path.insert(0, Nowhere())
 import numpy as np
 from sam3d_ros.geometry.cameras import Camera
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.perception.evidence import cut
 from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.pipeline import ObjectPipeline
@@ -48,7 +49,8 @@ v, u = np.mgrid[:60, :80]
 depth = np.where(labels > 0, 0.9, 1.0)
 points = np.stack([(u - 40) / 70 * depth, (v - 30) / 70 * depth, depth], axis=-1).astype(np.float32)
 rgb = np.full((60, 80, 3), 90, np.uint8)
-frame = Frame(1, "camera", rgb, labels, points, PointsSource.DEPTH, Camera(80, 60, 70.0, 70.0, 40.0, 30.0))
+camera = Camera(80, 60, 70.0, 70.0, 40.0, 30.0)
+frame = Frame(1, "camera", rgb, labels, PointMap(points), PointsSource.DEPTH, camera)
 selection = select(sys.argv[1])
 (estimate,) = ObjectPipeline(selection.reconstructor).reconstruct(cut(frame))
 assert estimate.verdict.point_count > 0 and len(estimate.mesh.triangles) > 0

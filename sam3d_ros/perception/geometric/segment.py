@@ -104,7 +104,7 @@ def segment_instance(evidence: Evidence) -> Segment | None:
     rows, columns = (slice(side.start, side.stop, step) for side in window.slices_in(evidence.window))
     camera = _camera_of(evidence.camera.cropped(*_corner_and_size(window)), step)
     mask = _without_crumbs(evidence.mask[rows, columns])
-    points = evidence.points[rows, columns]
+    points = evidence.point_map.at((rows, columns))
     rays = np.ascontiguousarray(evidence.rays[rows, columns])
     source, image = evidence.overview.points_source, evidence.camera
     # Nothing is to be found on the wide margin around the mask: it is filled in at the end.

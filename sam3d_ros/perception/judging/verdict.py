@@ -13,6 +13,7 @@ from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.fitting.refinement import distances
 from sam3d_ros.perception.fitting.visible_surface import SurfaceHits, VisibleSurface
 from sam3d_ros.perception.measurement import Measurement, hiding_pixels
+from sam3d_ros.perception.reconstructor import RECONSTRUCTION_FAILED
 
 #: Reasons that the figures of a frame give; they are found anew at each judgement.
 FIGURE_REASONS = (
@@ -26,8 +27,8 @@ FIGURE_REASONS = (
     "touches_border",
     "occluded",
 )
-#: Reasons that reject at once, whoever found them; the last two mean that the mesh is a mere box.
-_FATAL = frozenset({"no_mesh", "no_points", "mask_too_small", "empty_shape"})
+#: Reasons that reject at once, whoever found them; the last three mean that the mesh is a mere box.
+_FATAL = frozenset({"no_mesh", "no_points", "mask_too_small", "empty_shape", RECONSTRUCTION_FAILED})
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.perception.bounded_fields import bounded, check_bounds
 from sam3d_ros.perception.evidence import Cut
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.people.estimates import BodyEstimate, BodyReconstructor
 from sam3d_ros.perception.people.prompting import matched_prompts
-from sam3d_ros.perception.reconstructor import Progress
+from sam3d_ros.perception.reconstructor import Failed, Progress, made_apart
 from sam3d_ros.perception.tracking.association import AssociationConfig
 from sam3d_ros.perception.tracking.tracker import Tracker, TrackerConfig
 
@@ -179,11 +180,21 @@ class BodyPipeline:
             faults=MappingProxyType({name: count for name, count in faults.items() if count}),
         )
 
-    def reconstruct(self, sighting: Sighting, *, progress: Progress | None = None) -> tuple[TrackedBody, ...]:
+    def reconstruct(
+        self, sighting: Sighting, *, progress: Progress | None = None, failed: Failed | None = None
+    ) -> tuple[TrackedBody, ...]:
         """Pose everybody of a sighting in one call; for the reconstruction thread.
+
+        Args:
+            sighting: who is there.
+            progress: told the stage and the share of the work done.
+            failed: told of each person that an error was raised for, who is left out. None = errors are raised.
 
         Returns:
             The people in the order of their ids.
+
+        Raises:
+            MemoryError: there is no room for a single one.
         """
         frame = sighting.frame
         self._memories = {i: memory for i, memory in self._memories.items() if i in sighting.alive}
@@ -191,14 +202,17 @@ class BodyPipeline:
             return ()
         ids = sorted(sighting.instances)
         wanted = [sighting.instances[track_id] for track_id in ids]
-        estimates = {
-            estimate.instance_id: estimate
-            for estimate in self.reconstructor.reconstruct(frame, wanted, progress=progress)
-        }
+
+        def make(part: Sequence[int]) -> list[BodyEstimate | None]:
+            posed = self.reconstructor.reconstruct(frame, part, progress=progress)
+            found = {estimate.instance_id: estimate for estimate in posed}
+            return [found.get(instance_id) for instance_id in part]
+
+        estimates = make(wanted) if failed is None else made_apart(wanted, make, failed)
         fixed_from_camera = _IDENTITY if frame.fixed_from_camera is None else frame.fixed_from_camera
         bodies = []
-        for track_id, instance_id in zip(ids, wanted, strict=True):
-            if (estimate := estimates.get(instance_id)) is None:
+        for track_id, estimate in zip(ids, estimates, strict=True):
+            if estimate is None:
                 continue
             keypoints = fixed_from_camera.apply(estimate.keypoints).astype(np.float32)
             memory = self._remember(track_id, frame.stamp, keypoints)
@@ -225,14 +239,15 @@ def _of_people(frame: Frame, people: Sequence[int]) -> Frame:
     """The frame with the labels of people alone, as the tracker looks at them."""
     if not frame.boxes:
         return replace(frame, labels=np.where(np.isin(frame.labels, people), frame.labels, np.uint16(0)))
-    labels, points = np.zeros_like(frame.labels), np.full_like(frame.points, np.nan)
+    labels = np.zeros_like(frame.labels)
+    points = np.full((*labels.shape, 3), np.nan, np.float32)
     # Somebody in a smaller box stands in front, or would not be seen.
     for instance in sorted(people, key=lambda i: -_area(frame.boxes[i])):
         labels[frame.box_pixels(instance)] = instance
         # The corners of a box see past the person: how far away that is must not move the track.
         middle = tuple(_middle(pixels) for pixels in frame.box_pixels(instance))
-        points[middle] = frame.points[middle]
-    return replace(frame, labels=labels, points=points, boxes={})
+        points[middle] = frame.point_map.at(middle)
+    return replace(frame, labels=labels, point_map=PointMap(points), boxes={})
 
 
 def _area(box: NDArray[np.float32]) -> float:

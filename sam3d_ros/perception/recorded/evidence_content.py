@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.geometry.splats import Splats
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.evidence import Evidence, Overview
@@ -128,7 +129,7 @@ def unpacked(header: object, arrays: Arrays) -> RecordedEvidence:
         window=window,
         rgb=arrays.take("rgb", np.uint8, (*size, 3)),
         labels=arrays.take("labels", np.uint16, size),
-        points=arrays.take("points", np.float32, (*size, 3)),
+        point_map=PointMap(arrays.take("points", np.float32, (*size, 3))),
     )
     found = fields.optional_section("estimate")
     estimate = None if found is None else _estimate(found, arrays)
@@ -224,7 +225,7 @@ def _frame(fields: Fields, arrays: Arrays) -> Frame:
         label_names=MappingProxyType(names),
         rgb=arrays.take("frame.rgb", np.uint8, (*size, 3)),
         labels=arrays.take("frame.labels", np.uint16, size),
-        points=arrays.take("frame.points", np.float32, (*size, 3)),
+        point_map=PointMap(arrays.take("frame.points", np.float32, (*size, 3))),
     )
 
 

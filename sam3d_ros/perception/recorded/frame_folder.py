@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
-from sam3d_ros.geometry.pointmaps import pointmap_from_lidar, points_from_depth
+from sam3d_ros.geometry.point_map import PointMap
+from sam3d_ros.geometry.pointmaps import known_depth, pointmap_from_lidar
 from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.recorded.frame_files import (
     FrameFolderError,
@@ -91,18 +92,18 @@ class FrameFolder:
             fixed_from_camera: pose of the camera in the fixed frame; None = the camera is that frame.
         """
         if self.depth is not None:
-            points, source = points_from_depth(self.depth, self.camera), PointsSource.DEPTH
+            point_map, source = PointMap.from_depth(known_depth(self.depth), self.camera), PointsSource.DEPTH
         elif self.lidar is not None and self.camera_from_lidar is not None:
-            points = pointmap_from_lidar(self.lidar, self.camera_from_lidar, self.camera)
+            point_map = PointMap(pointmap_from_lidar(self.lidar, self.camera_from_lidar, self.camera))
             source = PointsSource.LIDAR
         else:
-            points, source = np.full((*self.labels.shape, 3), np.nan, dtype=np.float32), PointsSource.NONE
+            point_map, source = PointMap.unknown(*self.labels.shape), PointsSource.NONE
         return Frame(
             stamp=stamp,
             frame_id=frame_id,
             rgb=self.rgb,
             labels=self.labels,
-            points=points,
+            point_map=point_map,
             points_source=source,
             camera=self.camera,
             label_names=self.label_names,

@@ -165,7 +165,7 @@ def _moved_into_box(evidence: Evidence, expected: ObjectEstimate) -> ObjectEstim
     depth = float(pose.translation[2])
     lateral = np.array([gap[0] * depth / camera.fx, gap[1] * depth / camera.fy, 0.0])
     pose = Similarity(pose.rotation, pose.translation + lateral, pose.scale)
-    points = evidence.points[evidence.mask]
+    points = evidence.point_map.at(evidence.mask)
     points = points[np.isfinite(points[:, 2])]
     points = points[:: max(1, len(points) // _SAMPLE_POINTS)].astype(np.float64)
     if len(points):

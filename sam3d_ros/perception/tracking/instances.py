@@ -115,13 +115,13 @@ def view_instances(
 def _view(evidence: Evidence, cells: NDArray[np.int64], hidden: float) -> InstanceView:
     """Measure one instance."""
     inner = evidence.box.slices_in(evidence.window)
-    mask, points = evidence.mask[inner], evidence.points[inner]
-    depth = points[..., 2]
+    mask, point_map = evidence.mask[inner], evidence.point_map.cropped(*inner)
+    depth = point_map.depth
     measured = np.flatnonzero(mask & (depth == depth))  # NaN, an unknown depth, equals nothing
     center, extent = np.full(3, np.nan), float("nan")
     if len(measured):
-        row, column = np.divmod(measured[:: max(1, len(measured) // _SAMPLE_POINTS)], mask.shape[1])
-        sample = points[row, column].astype(np.float64)
+        chosen = measured[:: max(1, len(measured) // _SAMPLE_POINTS)]
+        sample = point_map.at(np.divmod(chosen, mask.shape[1])).astype(np.float64)
         center = _middle(sample)
         reach = np.square(sample - center).sum(axis=1)
         tenth = len(reach) - 1 - len(reach) // 10

@@ -13,10 +13,11 @@ from standing_solids import box, camera_above, cylinder, exact_estimate, look, p
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.perception.estimates import ObjectEstimate
 from sam3d_ros.perception.evidence import Cut
 from sam3d_ros.perception.fitting.refinement import Refinement, RefinementConfig, refine, refine_pose
-from sam3d_ros.perception.frame import Frame, PointsSource
+from sam3d_ros.perception.frame import Frame
 
 SEEN_FROM = camera_above()
 BRICK, PLACE = box(0.16, 0.10, 0.12), placed(0.02, 0.01, 25)
@@ -83,7 +84,7 @@ def test_what_cannot_be_seen_stays_put(mesh: Mesh) -> None:
     estimate = truth
     for _ in range(30):
         depth = 1.0 + 0.001 * rng.standard_normal(frame.labels.shape)
-        noisy = replace(frame, points=(frame.points * depth[..., None]).astype(np.float32))
+        noisy = replace(frame, point_map=PointMap((frame.points * depth[..., None]).astype(np.float32)))
         estimate = refined(noisy, estimate)
     metres, degrees = errors(estimate.camera_from_object, truth.camera_from_object)
     assert metres < 0.0015
@@ -109,7 +110,9 @@ def test_more_noise_means_more_covariance() -> None:
     traces = []
     for sigma in (0.0, 0.005, 0.015):
         depth = 1.0 + sigma * rng.standard_normal(BRICK_FRAME.labels.shape)
-        noisy = replace(BRICK_FRAME, points=(BRICK_FRAME.points * depth[..., None]).astype(np.float32))
+        noisy = replace(
+            BRICK_FRAME, point_map=PointMap((BRICK_FRAME.points * depth[..., None]).astype(np.float32))
+        )
         traces.append(np.trace(refined(noisy, BRICK_TRUTH).covariance[:3, :3]))
     assert traces[0] < traces[1] < traces[2]
 
@@ -123,7 +126,7 @@ def test_outliers_do_not_pull() -> None:
     start = disturbed(
         BRICK_TRUTH.camera_from_object, np.deg2rad([2.0, 2.0, -2.0]), np.array([0.004, 0.004, 0.004])
     )
-    found = refined_from(replace(BRICK_FRAME, points=points), BRICK_TRUTH, start)
+    found = refined_from(replace(BRICK_FRAME, point_map=PointMap(points)), BRICK_TRUTH, start)
     metres, degrees = errors(found.camera_from_object, BRICK_TRUTH.camera_from_object)
     assert metres < 0.003 and degrees < 1.5
 
@@ -153,9 +156,7 @@ def test_a_moved_object_is_followed() -> None:
 
 
 def test_without_points_the_pose_stays_and_the_verdict_says_so() -> None:
-    blind = replace(
-        BRICK_FRAME, points=np.full_like(BRICK_FRAME.points, np.nan), points_source=PointsSource.NONE
-    )
+    blind = BRICK_FRAME.without_points()
     estimate = refined(blind, BRICK_TRUTH)
     assert estimate.verdict.reasons == ("refinement_no_points",)
     assert estimate.camera_from_object is BRICK_TRUTH.camera_from_object

@@ -14,6 +14,7 @@ from sam3d_ros.geometry.boxes import OrientedBox, box_iou
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.geometry.surfaces import diameter, surface_distance, transformed
 from sam3d_ros.perception.estimates import ObjectEstimate, Verdict, VerdictState
 from sam3d_ros.perception.evidence import Cut, cut
@@ -127,7 +128,7 @@ def test_without_a_table_the_verdict_says_that_up_is_guessed() -> None:
 
 def test_a_frame_without_a_sensor_is_rejected_by_name() -> None:
     seen = look({1: (box(0.16, 0.1, 0.12), placed(0, 0))}, SEEN_FROM)
-    frame = replace(seen, points=np.full_like(seen.points, np.nan), points_source=PointsSource.NONE)
+    frame = seen.without_points()
     (estimate,) = RECONSTRUCTOR.reconstruct(cut(frame))
     assert_sound(estimate)
     assert estimate.verdict.state is VerdictState.REJECTED
@@ -143,7 +144,7 @@ def test_few_points_still_give_the_place() -> None:
     inside = np.argwhere(seen.labels == 1)
     dropped = inside[rng.permutation(len(inside))[20:]]
     points[dropped[:, 0], dropped[:, 1]] = np.nan
-    frame = replace(seen, points=points, points_source=PointsSource.LIDAR)
+    frame = replace(seen, point_map=PointMap(points), points_source=PointsSource.LIDAR)
     (estimate,) = RECONSTRUCTOR.reconstruct(cut(frame))
     assert_sound(estimate)
     assert np.linalg.norm(estimate.center - true_box(mesh, place).center) < 0.04
@@ -157,7 +158,7 @@ def test_what_bled_into_the_mask_is_not_part_of_the_object() -> None:
     top = slice(rows.min() - 8, rows.min()), slice(columns.min(), columns.max())
     labels[top] = 1
     points[top] = seen.camera.rays()[top] * 2.5
-    frame = replace(seen, labels=labels, points=points)
+    frame = replace(seen, labels=labels, point_map=PointMap(points))
     (estimate,) = RECONSTRUCTOR.reconstruct(cut(frame))
     assert estimate.size.max() < 0.2
 
@@ -234,7 +235,7 @@ def test_every_mask_is_answered(seed: int, known: float, blobs: int) -> None:
     points = (TINY.rays() * depth[..., None]).astype(np.float32)
     source = rng.choice([PointsSource.DEPTH, PointsSource.LIDAR])
     rgb = rng.integers(0, 256, (*size, 3), np.uint8)
-    frame = Frame(0, "camera", rgb, labels, points, source, TINY)
+    frame = Frame(0, "camera", rgb, labels, PointMap(points), source, TINY)
     ids = frame.instance_ids()
     answers = SMALL.reconstruct(cut(frame, ids))
     assert [answer.instance_id for answer in answers] == ids

@@ -10,9 +10,10 @@ from standing_solids import CAMERA, box, camera_above, exact_estimate, look, pla
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.evidence import Cut
-from sam3d_ros.perception.frame import Frame, PointsSource
+from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.judging.verdict import VerdictThresholds, judge
 
 SEEN_FROM = camera_above()
@@ -72,7 +73,7 @@ def test_inliers_are_counted() -> None:
     rows, columns = np.nonzero(frame.labels == 4)
     third = columns < columns.min() + np.ptp(columns) / 3
     points[rows[third], columns[third]] *= 1.1
-    verdict = judged(replace(frame, points=points), estimate, FINE)
+    verdict = judged(replace(frame, point_map=PointMap(points)), estimate, FINE)
     assert verdict.inlier_ratio == pytest.approx(2 / 3, abs=0.05)
     assert "low_inlier_ratio" in verdict.reasons
     assert verdict.state is VerdictState.UNCERTAIN
@@ -102,7 +103,7 @@ def test_what_others_cannot_hide_counts() -> None:
     right = (labels == 1) & (np.arange(labels.shape[1]) > np.median(columns))
     labels[right] = 2
     points[right] = CAMERA.rays()[right] * 3.0
-    verdict = judged(replace(BRICK_FRAME, labels=labels, points=points), BRICK_TRUTH, FINE)
+    verdict = judged(replace(BRICK_FRAME, labels=labels, point_map=PointMap(points)), BRICK_TRUTH, FINE)
     assert verdict.mask_iou == pytest.approx(0.5, abs=0.05)
     assert "free_space_violation" in verdict.reasons
 
@@ -123,9 +124,7 @@ def test_a_wrong_pose_is_rejected() -> None:
 
 
 def test_no_points_reject_but_the_silhouette_is_judged() -> None:
-    blind = replace(
-        BRICK_FRAME, points=np.full_like(BRICK_FRAME.points, np.nan), points_source=PointsSource.NONE
-    )
+    blind = BRICK_FRAME.without_points()
     verdict = judged(blind, BRICK_TRUTH)
     assert verdict.state is VerdictState.REJECTED and "no_points" in verdict.reasons
     assert verdict.mask_iou > 0.97

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.people.estimates import BodyEstimate
 from sam3d_ros.perception.people.pipeline import BodyPipeline, PeopleConfig
@@ -62,7 +63,7 @@ def frame_of(
     frame = labelled_frame(round(stamp * SECOND), np.zeros((HEIGHT, WIDTH)), names)
     points = frame.camera.rays() * np.broadcast_to(depth, (HEIGHT, WIDTH))[..., None]
     told = {i: np.array(box, np.float32) for i, box in enumerate(boxes, start=1)}
-    return replace(frame, points=points.astype(np.float32), boxes=told, prompts=tuple(prompts))
+    return replace(frame, point_map=PointMap(points.astype(np.float32)), boxes=told, prompts=tuple(prompts))
 
 
 def prompt_in(box: Box, instance: int = 0, shares: Sequence[tuple[float, float]] = ()) -> KeypointPrompt:

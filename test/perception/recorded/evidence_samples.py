@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.geometry.splats import Splats
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.evidence import Evidence, cut
@@ -59,7 +60,7 @@ def random_piece(seed: int, width: int = 60, height: int = 40) -> Evidence:
         frame_id="caméra \u2603",
         rgb=random.integers(0, 256, (height, width, 3), np.uint8),
         labels=labels,
-        points=any_floats(random, height, width, 3),
+        point_map=PointMap(any_floats(random, height, width, 3)),
         points_source=list(PointsSource)[seed % 3],
         camera=camera,
         label_names=MappingProxyType({65535: "cup", 900: "\x1b[2J", -3: "nobody"}),
@@ -104,6 +105,8 @@ def assert_same(found: Any, expected: Any, name: str = "it") -> None:
     if isinstance(expected, np.ndarray):
         assert (found.dtype, found.shape) == (expected.dtype, expected.shape), name
         assert found.tobytes() == expected.tobytes(), name
+    elif isinstance(expected, PointMap):
+        assert_same(found.points, expected.points, f"{name}.points")
     elif hasattr(expected, "__dataclass_fields__") and not isinstance(expected, Enum):
         assert type(found) is type(expected), name
         for field in fields(expected):

@@ -20,6 +20,7 @@ from simulated_views import BARREL, assert_same_estimate, assert_same_verdict, s
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.perception.estimates import ObjectEstimate
 from sam3d_ros.perception.evidence import Evidence, cut
 from sam3d_ros.perception.fitting.refinement import refine
@@ -130,7 +131,9 @@ def test_boxes_and_prompts_of_people_stay_behind(tmp_path: Path) -> None:
 
 def test_arrays_of_any_order_in_memory_come_back_in_that_of_c(tmp_path: Path) -> None:
     piece = random_piece(5)
-    turned = replace(piece, points=np.asfortranarray(piece.points), labels=piece.labels.copy(order="F"))
+    turned = replace(
+        piece, point_map=PointMap(np.asfortranarray(piece.points)), labels=piece.labels.copy(order="F")
+    )
     assert_same(there_and_back(tmp_path, turned)[0], piece)
 
 
@@ -295,7 +298,7 @@ def test_nothing_to_reconstruct_is_evidence_too(tmp_path: Path) -> None:
         frame_id="",
         rgb=np.zeros((20, 30, 3), np.uint8),
         labels=labels,
-        points=np.full((20, 30, 3), np.nan, np.float32),
+        point_map=PointMap.unknown(20, 30),
         points_source=PointsSource.NONE,
         camera=Camera(30, 20, 30.0, 30.0, 15.0, 10.0),
         label_names=MappingProxyType({}),

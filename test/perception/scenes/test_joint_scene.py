@@ -17,6 +17,7 @@ from person_and_box import parts_of
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.geometry.raycasting import RayScene
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.frame import Frame, PointsSource
@@ -79,7 +80,7 @@ def people(stamp: int, *, scale: float = 1.0, fixed: bool = False, shift: float 
         frame_id="camera",
         rgb=np.zeros((240, 320, 3), np.uint8),
         labels=np.where(hits.mesh == 0, PERSON, 0).astype(np.uint16),
-        points=points.astype(np.float32),
+        point_map=PointMap(points.astype(np.float32)),
         points_source=PointsSource.DEPTH,
         camera=CAMERA,
         is_metric=scale == 1.0,

@@ -10,6 +10,7 @@ from tracking_world import CAMERA, THREE_APART, World, box
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.perception.evidence import Cut, grid_stride
 from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.tracking.instances import view_instances
@@ -21,7 +22,13 @@ def frame_of(labels: np.ndarray, depth: np.ndarray) -> Frame:
     camera = Camera(width, height, 50.0, 50.0, width / 2, height / 2)
     points = camera.rays() * depth[..., None].astype(np.float32)
     return Frame(
-        0, "camera", np.zeros((height, width, 3), np.uint8), labels, points, PointsSource.DEPTH, camera
+        0,
+        "camera",
+        np.zeros((height, width, 3), np.uint8),
+        labels,
+        PointMap(points),
+        PointsSource.DEPTH,
+        camera,
     )
 
 

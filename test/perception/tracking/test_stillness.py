@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from tracking_world import CAMERA, Thing, TrueReconstructor, World, box, serve
 
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.perception.evidence import Evidence, cut
 from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.measurement import sensor_noise
@@ -122,10 +123,10 @@ def test_depth_that_vanishes_or_is_too_sparse_is_not_the_same() -> None:
     glance = Glance.at(evidence)
     gone = evidence.points.copy()
     gone[:, : gone.shape[1] // 2] = np.nan
-    assert not glance.is_like(replace(evidence, points=gone), **TOLERANCE)
+    assert not glance.is_like(replace(evidence, point_map=PointMap(gone)), **TOLERANCE)
     sparse = np.full_like(evidence.points, np.nan)
     sparse[::16, ::16] = evidence.points[::16, ::16]
-    few = replace(evidence, points=sparse)
+    few = replace(evidence, point_map=PointMap(sparse))
     assert not Glance.at(few).is_like(few, **TOLERANCE)
 
 

@@ -13,6 +13,7 @@ from tracking_world import CAMERA, SECOND, THREE_APART, Thing, World, box
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.perception.evidence import Cut
 from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.tracking.tracker import Tracker, TrackerConfig, TrackUpdate
@@ -34,7 +35,7 @@ def mask_frame(
         labels[y : y + h, x : x + w] = instance_id
     points = camera.rays() * np.float32(1.0)
     rgb = np.zeros((*size, 3), np.uint8)
-    return Frame(round(seconds * SECOND), "camera", rgb, labels, points, PointsSource.DEPTH, camera)
+    return Frame(round(seconds * SECOND), "camera", rgb, labels, PointMap(points), PointsSource.DEPTH, camera)
 
 
 def test_ids_survive_a_renumbering_segmenter() -> None:
@@ -241,7 +242,7 @@ def test_masks_without_a_point_are_counted() -> None:
     frame = world.frame(0.0, THREE_APART)
     points = frame.points.copy()
     points[frame.mask(2)] = np.nan
-    assert tracker.update(Cut(replace(frame, points=points))).without_points == 1
+    assert tracker.update(Cut(replace(frame, point_map=PointMap(points)))).without_points == 1
 
 
 def test_the_largest_objects_come_first_and_the_rest_is_counted() -> None:
