@@ -83,7 +83,7 @@ class PointMap:
         if self._points is None:
             assert self._rays is not None
             # Plane by plane: numpy is several times slower where the last axis is as short as three.
-            planes = [plane * self.depth for plane in self._rays]
+            planes = [self._rays[0] * self.depth, self._rays[1] * self.depth, self.depth]
             self._points = np.asarray(cv2.merge(planes), np.float32).reshape(*self.shape, 3)
         return self._points
 
@@ -98,8 +98,9 @@ class PointMap:
         assert self._rays is not None
         depth = self.depth[pixels]
         points = np.empty((*depth.shape, 3), np.float32)
-        for axis, plane in enumerate(self._rays):
-            np.multiply(plane[pixels], depth, out=points[..., axis])
+        for axis in (0, 1):
+            np.multiply(self._rays[axis][pixels], depth, out=points[..., axis])
+        points[..., 2] = depth
         return points
 
     def cropped(self, rows: slice, columns: slice) -> PointMap:

@@ -40,11 +40,13 @@ def instance_table(labels: NDArray[np.uint16]) -> InstanceTable:
     Labels come in runs, a few in each row: looking at the runs takes a tenth of the time of looking at the pixels, and
     no second look for each instance.
     """
-    height, width = labels.shape
+    width = labels.shape[1]
     flat = labels.ravel()
-    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    begins = np.empty(flat.size, np.bool_)
+    np.not_equal(flat[1:], flat[:-1], out=begins[1:])
     # A run ends with its row.
-    starts = np.unique(np.concatenate([changes, np.arange(height) * width]))
+    begins[::width] = True
+    starts = np.flatnonzero(begins)
     lengths = np.diff(starts, append=flat.size)
     values = flat[starts]
     marked = np.flatnonzero(values)

@@ -115,7 +115,8 @@ def view_instances(
 def _view(evidence: Evidence, cells: NDArray[np.int64], hidden: float) -> InstanceView:
     """Measure one instance."""
     inner = evidence.box.slices_in(evidence.window)
-    mask, point_map = evidence.mask[inner], evidence.point_map.cropped(*inner)
+    # Of the box alone: the mask of the whole window is not needed while the object rests.
+    mask, point_map = evidence.labels[inner] == evidence.instance_id, evidence.point_map.cropped(*inner)
     depth = point_map.depth
     measured = np.flatnonzero(mask & (depth == depth))  # NaN, an unknown depth, equals nothing
     center, extent = np.full(3, np.nan), float("nan")
