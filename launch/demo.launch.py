@@ -57,7 +57,7 @@ def generate_launch_description() -> LaunchDescription:
     ]
     perception = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(PathJoinSubstitution([share, "launch", "perception.launch.py"])),
-        launch_arguments={"rviz": LaunchConfiguration("rviz")}.items(),
+        launch_arguments={"sam3d_rviz": LaunchConfiguration("rviz")}.items(),
     )
     player = Node(
         package="sam3d_ros",

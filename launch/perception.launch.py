@@ -1,23 +1,36 @@
 """Objects and people with metric poses from a camera: `ros2 launch sam3d_ros perception.launch.py`.
 
 `--show-args` lists every argument. Inputs and outputs are topics of the node; give another name to remap one.
-A setting that is left empty keeps its value in `params_file`.
+A setting that is left empty keeps its value in `sam3d_params_file`.
+
+All names begin with sam3d_, because an included file sees the arguments of the files around it, whose `depth:=true` is
+not meant for it. `use_sim_time` alone is shared, as everywhere. What it leaves behind for the files around is the Fast
+DDS profile, which is of use to the processes after.
 """
 
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
-from launch.conditions import IfCondition
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.actions import DeclareLaunchArgument, GroupAction, OpaqueFunction, SetEnvironmentVariable
+from launch.substitutions import LaunchConfiguration, LaunchLogDir, PathJoinSubstitution
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from sam3d_ros.nodes.launch_arguments import existing_file, parameter_value, topic_name
+from sam3d_ros.nodes.parameter_yaml import overriding_parameters
 from sam3d_ros.nodes.process_environment import PROCESS_ENVIRONMENT
 from sam3d_ros.reconstruction.body_config import BODY_MODES
 from sam3d_ros.reconstruction.network_config import DTYPES, MEMORY, RECONSTRUCTORS
 
+#: Nodes of the process.
+NODES = ("perception", "sam3d_objects", "sam3d_bodies")
+#: Topics of all nodes.
 INPUTS = {
-    "image": "In: colour image (sensor_msgs/Image); with image_transport:=compressed its /compressed sibling is read.",
+    "image": "In: colour image (sensor_msgs/Image); with sam3d_image_transport:=compressed its /compressed sibling is "
+    "read.",
     "camera_info": "In: calibration of the colour image (sensor_msgs/CameraInfo).",
     "labels": "In: instance segmentation (sensor_msgs/Image): the value of a pixel is its instance, 0 = none.",
     "label_info": "In: class names of the instances (vision_msgs/LabelInfo, latched); optional.",
@@ -25,6 +38,7 @@ INPUTS = {
     "depth/camera_info": "In: calibration of a depth image that is not registered to the colour image; optional.",
     "points": "In: LiDAR sweep (sensor_msgs/PointCloud2), used where there is no depth; optional.",
 }
+#: Topics of sam3d_objects.
 OUTPUTS = {
     "~/objects": "Out: pose, size and verdict of every object at every image (sam3d_ros/ObjectArray).",
     "~/meshes": "Out: every version of every mesh, once (sam3d_ros/ObjectMesh, latched).",
@@ -32,11 +46,12 @@ OUTPUTS = {
     "~/gaussians": "Out: objects as Gaussian splats, if outputs asks for them (sensor_msgs/PointCloud2, latched).",
     "~/markers": "Out: the same objects for RViz (visualization_msgs/MarkerArray, latched).",
 }
-#: Launch argument -> topic of the node sam3d_bodies, and what it is.
+#: Topics of sam3d_bodies, by the names that tell them from those of the objects.
 BODY_TOPICS = {
     "body_detections": (
         "detections",
-        "In: boxes of people (vision_msgs/Detection2DArray), read in place of labels with people_from:=detections.",
+        "In: boxes of people (vision_msgs/Detection2DArray), read in place of labels with "
+        "sam3d_people_from:=detections.",
     ),
     "body_detections_label_info": (
         "detections/label_info",
@@ -46,7 +61,7 @@ BODY_TOPICS = {
         "keypoints",
         "In: keypoints of people that are known (sam3d_ros/BodyKeypoints2DArray); optional.",
     ),
-    "body_array": ("~/bodies", "Out: keypoints, joints and verdict of everybody (sam3d_ros/BodyArray)."),
+    "bodies": ("~/bodies", "Out: keypoints, joints and verdict of everybody (sam3d_ros/BodyArray)."),
     "body_meshes": (
         "~/meshes",
         "Out: the surface of everybody at every image (sam3d_ros/BodyMesh, latched).",
@@ -57,6 +72,7 @@ BODY_TOPICS = {
     ),
 }
 
+#: Parameters of the nodes, for all that have them.
 SETTINGS = {
     "reconstructor": "What turns a mask into a mesh. geometric: no weights, runs anywhere; sam3d: the networks; auto: "
     "sam3d where its weights are.",
@@ -72,18 +88,14 @@ SETTINGS = {
     "image_transport": "Transport of the colour image.",
     "depth_transport": "Transport of the depth image.",
     "relative_depth": "The depth image has no metric scale: save_scene takes that of the people.",
-}
-#: Launch argument -> what it sets for the people.
-BODY_SETTINGS = {
-    "body_checkpoint": "Folder of the weights of SAM 3D Body.",
-    "body_mode": "full looks at hands from near, body does not and takes a third of the time.",
+    "body.checkpoint": "Folder of the weights of SAM 3D Body.",
+    "body.mode": "full looks at hands from near, body does not and takes a third of the time.",
     "people_from": "What says where people are: labels, or detections (boxes) in their place.",
 }
 #: Settings of the objects that hold for the people, too, where they have another name.
 SHARED = {"device": "body.device", "dtype": "body.dtype"}
 #: Settings that are no text.
-TYPES = {"steps": int, "refinement_steps": int, "hypotheses": int, "relative_depth": bool}
-LISTS = {"outputs"}
+KINDS = {"steps": int, "refinement_steps": int, "hypotheses": int, "relative_depth": bool, "outputs": list}
 CHOICES = {
     "reconstructor": ["", *RECONSTRUCTORS],
     "dtype": ["", *DTYPES],
@@ -91,135 +103,158 @@ CHOICES = {
     "image_transport": ["", "raw", "compressed"],
     "depth_transport": ["", "raw", "compressedDepth"],
     "relative_depth": ["", "true", "false"],
-    "body_mode": ["", *BODY_MODES],
+    "body.mode": ["", *BODY_MODES],
     "people_from": ["", "labels", "detections"],
 }
 
 
-def _argument(topic: str) -> str:
+def _topic_argument(name: str) -> str:
     """Name of the launch argument that remaps a topic."""
-    return topic.removeprefix("~/").replace("/", "_")
+    return f"sam3d_{name.removeprefix('~/').replace('/', '_')}_topic"
 
 
-def _remappings() -> list[tuple[str, LaunchConfiguration]]:
-    """Inputs for all nodes; the rest for one each, because both have meshes and markers."""
-    outputs = [(f"sam3d_objects:{topic}", _argument(topic)) for topic in OUTPUTS]
-    # An input has one name in the whole process, whoever reads it: nodes that agree in their inputs share a source.
-    outputs += [
-        (f"sam3d_bodies:{topic}" if topic.startswith("~/") else topic, argument)
-        for argument, (topic, _) in BODY_TOPICS.items()
-    ]
-    return [
-        (topic, LaunchConfiguration(argument))
-        for topic, argument in [*((topic, _argument(topic)) for topic in INPUTS), *outputs]
-    ]
+def _setting_argument(parameter: str) -> str:
+    """Name of the launch argument that sets a parameter."""
+    return f"sam3d_{parameter.replace('.', '_')}"
 
 
-def _perception(context: LaunchContext) -> list[Node]:
-    """The process of the graph, with the settings that were given: an empty one must not override the file."""
-    given = {name: LaunchConfiguration(name).perform(context) for name in SETTINGS}
+#: What is remapped -> the launch argument that names the topic in its place. An input has one name in the whole
+#: process, whoever reads it: nodes that agree in their inputs share a source.
+REMAPPED = {
+    **{topic: _topic_argument(topic) for topic in INPUTS},
+    **{f"sam3d_objects:{topic}": _topic_argument(topic) for topic in OUTPUTS},
+    **{
+        f"sam3d_bodies:{topic}" if topic.startswith("~/") else topic: _topic_argument(name)
+        for name, (topic, _) in BODY_TOPICS.items()
+    },
+}
+
+
+def _given(context: LaunchContext, argument: str) -> str:
+    return LaunchConfiguration(argument).perform(context)
+
+
+def _parameters(context: LaunchContext) -> dict[str, Any]:
+    """The parameters that are given: one that is left empty must not override the file."""
     parameters = {
-        name: value.split(",") if name in LISTS else ParameterValue(value, value_type=TYPES.get(name, str))
-        for name, value in given.items()
-        if value
+        name: parameter_value(argument, value, KINDS.get(name, str))
+        for name, argument in ((name, _setting_argument(name)) for name in SETTINGS)
+        if (value := _given(context, argument))
     }
     parameters |= {SHARED[name]: parameters[name] for name in SHARED.keys() & parameters.keys()}
-    for name in BODY_SETTINGS:
-        if value := LaunchConfiguration(name).perform(context):
-            parameters[name.replace("body_", "body.")] = value
-    if LaunchConfiguration("bodies").perform(context) == "true":
+    if _given(context, "sam3d_bodies") == "true":
         parameters["nodes"] = ["sam3d_objects", "sam3d_bodies"]
-    use_sim_time = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
-    return [
-        Node(
-            package="sam3d_ros",
-            executable="perception",
-            namespace=LaunchConfiguration("namespace"),
-            additional_env=dict(PROCESS_ENVIRONMENT),
-            output="screen",
-            parameters=[LaunchConfiguration("params_file"), {"use_sim_time": use_sim_time, **parameters}],
-            remappings=_remappings(),
-            arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
-        )
-    ]
+    if use_sim_time := _given(context, "use_sim_time"):
+        parameters["use_sim_time"] = use_sim_time.lower() == "true"
+    return parameters
+
+
+def _overriding_file(folder: Path, parameters: Mapping[str, Any]) -> Path:
+    """A file for the nodes, beside the logs: it tells what these were made with."""
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=folder, prefix="sam3d_", suffix=".yaml", delete=False
+    ) as file:
+        file.write(overriding_parameters(NODES, parameters))
+    return Path(file.name)
+
+
+def _nodes(context: LaunchContext) -> list[Node]:
+    """The process of the graph, and RViz where it is wanted."""
+    parameters = _parameters(context)
+    remapped = {name: topic_name(argument, _given(context, argument)) for name, argument in REMAPPED.items()}
+    files = [existing_file("sam3d_params_file", _given(context, "sam3d_params_file"))]
+    if parameters:
+        files.append(_overriding_file(Path(LaunchLogDir().perform(context)), parameters))
+    perception = Node(
+        package="sam3d_ros",
+        executable="perception",
+        namespace=LaunchConfiguration("sam3d_namespace"),
+        additional_env=dict(PROCESS_ENVIRONMENT),
+        output="screen",
+        parameters=files,
+        remappings=list(remapped.items()),
+        arguments=["--ros-args", "--log-level", LaunchConfiguration("sam3d_log_level")],
+    )
+    rviz = Node(
+        package="rviz2",
+        executable="rviz2",
+        name="rviz",
+        namespace=LaunchConfiguration("sam3d_namespace"),
+        output="log",
+        arguments=["-d", LaunchConfiguration("sam3d_rviz_config")],
+        remappings=[(topic, remapped[topic]) for topic in INPUTS],
+        parameters=[{"use_sim_time": parameters["use_sim_time"]}] if "use_sim_time" in parameters else [],
+    )
+    return [perception, rviz] if _given(context, "sam3d_rviz") == "true" else [perception]
 
 
 def generate_launch_description() -> LaunchDescription:
     share = FindPackageShare("sam3d_ros")
     topics = [
-        DeclareLaunchArgument(_argument(topic), default_value=topic, description=text)
-        for topic, text in (INPUTS | OUTPUTS).items()
-    ]
-    topics += [
-        DeclareLaunchArgument(argument, default_value=topic, description=text)
-        for argument, (topic, text) in BODY_TOPICS.items()
+        DeclareLaunchArgument(_topic_argument(name), default_value=topic, description=text)
+        for name, (topic, text) in [
+            *((topic, (topic, text)) for topic, text in (INPUTS | OUTPUTS).items()),
+            *BODY_TOPICS.items(),
+        ]
     ]
     settings = [
         DeclareLaunchArgument(
-            n, default_value="", choices=CHOICES.get(n), description=f"{d} Empty: as in params_file."
+            _setting_argument(name),
+            default_value="",
+            choices=CHOICES.get(name),
+            description=f"{text} Empty: as in sam3d_params_file.",
         )
-        for n, d in (SETTINGS | BODY_SETTINGS).items()
+        for name, text in SETTINGS.items()
     ]
     process = [
         DeclareLaunchArgument(
-            "bodies",
+            "sam3d_bodies",
             default_value="false",
             choices=["true", "false"],
             description="Run sam3d_bodies, too: skeletons and meshes of the instances called person. Needs the weights "
-            "of SAM 3D Body. False: the nodes that params_file names.",
+            "of SAM 3D Body. False: the nodes that sam3d_params_file names.",
         ),
         DeclareLaunchArgument(
-            "params_file",
+            "sam3d_params_file",
             default_value=PathJoinSubstitution([share, "config", "perception.yaml"]),
             description="Parameters of the nodes.",
         ),
         DeclareLaunchArgument(
             "use_sim_time",
-            default_value="false",
-            choices=["true", "false"],
-            description="Take the time from /clock, as with a played bag or a simulator.",
+            default_value="",
+            choices=["", "true", "false", "True", "False"],
+            description="Take the time from /clock, as with a played bag or a simulator. Empty: as in "
+            "sam3d_params_file, or as SetParameter around says; else false.",
         ),
         DeclareLaunchArgument(
-            "namespace", default_value="", description="Namespace of the nodes and their topics."
+            "sam3d_namespace", default_value="", description="Namespace of the nodes and their topics."
         ),
         DeclareLaunchArgument(
-            "log_level",
+            "sam3d_log_level",
             default_value="info",
             choices=["debug", "info", "warn", "error", "fatal"],
             description="Least severity that is logged.",
         ),
         DeclareLaunchArgument(
-            "fastdds_profile",
-            default_value=PathJoinSubstitution([share, "config", "fastdds.xml"]),
-            description="Fast DDS profile; the default one keeps whole images in shared memory.",
-        ),
-        DeclareLaunchArgument(
-            "rviz",
+            "sam3d_rviz",
             default_value="false",
             choices=["true", "false"],
             description="Start RViz with this package's view.",
         ),
         DeclareLaunchArgument(
-            "rviz_config",
+            "sam3d_rviz_config",
             default_value=PathJoinSubstitution([share, "config", "perception.rviz"]),
             description="RViz configuration.",
         ),
     ]
+    profile = DeclareLaunchArgument(
+        "sam3d_fastdds_profile",
+        default_value=PathJoinSubstitution([share, "config", "fastdds.xml"]),
+        description="Fast DDS profile; the default one keeps whole images in shared memory.",
+    )
     environment = [
-        SetEnvironmentVariable(name, LaunchConfiguration("fastdds_profile"))
+        SetEnvironmentVariable(name, LaunchConfiguration("sam3d_fastdds_profile"))
         for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
     ]
-    rviz = Node(
-        package="rviz2",
-        executable="rviz2",
-        name="rviz",
-        namespace=LaunchConfiguration("namespace"),
-        output="log",
-        arguments=["-d", LaunchConfiguration("rviz_config")],
-        remappings=[(topic, LaunchConfiguration(_argument(topic))) for topic in INPUTS],
-        parameters=[{"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}],
-        condition=IfCondition(LaunchConfiguration("rviz")),
-    )
-    return LaunchDescription(
-        [*topics, *settings, *process, *environment, OpaqueFunction(function=_perception), rviz]
-    )
+    scope = GroupAction([*topics, *settings, *process, OpaqueFunction(function=_nodes)])
+    return LaunchDescription([profile, *environment, scope])

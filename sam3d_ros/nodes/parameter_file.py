@@ -5,8 +5,6 @@ Descriptions, ranges and defaults live in the dataclasses alone; the file follow
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 import textwrap
 from pathlib import Path
@@ -18,6 +16,7 @@ from rclpy.node import Node
 
 from sam3d_ros.nodes.body_settings import BodySettings
 from sam3d_ros.nodes.object_settings import Settings
+from sam3d_ros.nodes.parameter_yaml import yaml_value
 from sam3d_ros.nodes.perception import DEFAULT_NODES, HOSTED
 from sam3d_ros.nodes.setting_groups import declare_groups, groups_of
 from sam3d_ros.ros.parameters import descriptions
@@ -26,7 +25,7 @@ _WIDTH = 110
 _INDENT = "  "
 _HEAD = """\
 # Parameters of the processes that perception.launch.py starts, each with its default.
-# Change a copy and give it as params_file:=FILE; what is left out keeps its default.
+# Change a copy and give it as sam3d_params_file:=FILE; what is left out keeps its default.
 
 /**/perception:
   ros__parameters:
@@ -67,7 +66,7 @@ def _section(node: Node, settings: Any) -> str:
         lines += textwrap.wrap(
             f"{sentence}", _WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "
         )
-        lines.append(f"{indent}{leaf}: {_yaml(node.get_parameter(name).value)}")
+        lines.append(f"{indent}{leaf}: {yaml_value(node.get_parameter(name).value)}")
     return "\n".join(lines) + "\n"
 
 
@@ -85,19 +84,6 @@ def _opened(left: list[str], entered: list[str]) -> list[str]:
         shared += 1
     lines = [""] if shared == 0 else []
     return lines + [f"{_INDENT * (2 + depth)}{entered[depth]}:" for depth in range(shared, len(entered))]
-
-
-def _yaml(value: Any) -> str:
-    """A parameter value as YAML that rcl reads: a float keeps its point."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return repr(value) if math.isfinite(value) else (".inf" if value > 0 else "-.inf")
-    if isinstance(value, str):
-        return json.dumps(value)
-    if isinstance(value, int):
-        return str(value)
-    return "[" + ", ".join(_yaml(item) for item in value) + "]"
 
 
 def main() -> int:

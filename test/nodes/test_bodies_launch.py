@@ -1,4 +1,4 @@
-"""People in the graph: perception.launch.py with bodies:=true on weights of the official layout, seen from outside."""
+"""People in the graph: perception.launch.py with people, on weights of the official layout, seen from outside."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def expected(tiny_body_checkpoint: Path, frame_folder: Path) -> list[BodyEstimat
 def graph(own_domain: None, tiny_body_checkpoint: Path, frame_folder: Path) -> LaunchDescription:
     """The launch file as a user includes it, and a camera that plays one frame."""
     arguments = {
-        "bodies": "true",
-        "body_checkpoint": str(tiny_body_checkpoint),
-        "body_mode": "full",
-        "device": "cpu",
-        "dtype": "float32",
-        "reconstructor": "geometric",
-        "body_markers": "/people_markers",
+        "sam3d_bodies": "true",
+        "sam3d_body_checkpoint": str(tiny_body_checkpoint),
+        "sam3d_body_mode": "full",
+        "sam3d_device": "cpu",
+        "sam3d_dtype": "float32",
+        "sam3d_reconstructor": "geometric",
+        "sam3d_body_markers_topic": "/people_markers",
     }
     return perception_graph(frame_folder, 4.0, arguments)
 

@@ -41,32 +41,32 @@ def test_the_parameter_file_says_what_each_parameter_is_for() -> None:
     assert silent == []
 
 
+def launch_arguments(name: str) -> list[Any]:
+    """What a launch file of the package declares."""
+    path = str(ROOT / "launch" / name)
+    return get_launch_description_from_python_launch_file(path).get_launch_arguments()
+
+
 @pytest.mark.parametrize("name", ["perception.launch.py", "demo.launch.py"])
 def test_every_launch_argument_is_described(name: str) -> None:
-    description = get_launch_description_from_python_launch_file(str(ROOT / "launch" / name))
-    arguments = [entity for entity in description.entities if hasattr(entity, "default_value")]
+    arguments = launch_arguments(name)
     assert arguments
     silent = [a.name for a in arguments if not a.description or a.description == "no description given"]
     assert silent == []
 
 
 def test_perception_launch_has_an_argument_for_every_topic_and_the_main_settings() -> None:
-    description = get_launch_description_from_python_launch_file(
-        str(ROOT / "launch" / "perception.launch.py")
-    )
-    names = {entity.name for entity in description.entities if hasattr(entity, "default_value")}
+    names = {argument.name for argument in launch_arguments("perception.launch.py")}
     inputs = {"image", "camera_info", "labels", "label_info", "depth", "depth_camera_info", "points"}
     outputs = {"objects", "meshes", "detections", "markers"}
-    settings = {
-        "reconstructor",
-        "target_frame",
-        "rviz",
-        "params_file",
-        "use_sim_time",
-        "log_level",
-        "namespace",
-    }
-    assert inputs | outputs | settings <= names
+    settings = {"reconstructor", "target_frame", "rviz", "params_file", "log_level", "namespace"}
+    assert {f"sam3d_{name}_topic" for name in inputs | outputs} <= names
+    assert {f"sam3d_{name}" for name in settings} <= names
+
+
+def test_perception_launch_shares_no_argument_with_launch_files_around_but_the_clock() -> None:
+    names = {argument.name for argument in launch_arguments("perception.launch.py")}
+    assert {name for name in names if not name.startswith("sam3d_")} == {"use_sim_time"}
 
 
 def test_rviz_shows_what_the_nodes_publish() -> None:

@@ -45,7 +45,9 @@ def test_the_demo_finds_everything_and_writes_table_and_pictures(tmp_path: Path)
 @pytest.mark.usefixtures("own_domain")
 def test_the_demo_fails_when_objects_are_missing(tmp_path: Path) -> None:
     # Without labels there is nothing to find, however quick the graph is.
-    answer = demo("object_count:=3", f"output:={tmp_path}", "timeout:=4.0", "labels:=/nobody_publishes")
+    answer = demo(
+        "object_count:=3", f"output:={tmp_path}", "timeout:=4.0", "sam3d_labels_topic:=/nobody_publishes"
+    )
     assert answer.returncode != 0
     assert "FAILED" in answer.stdout + answer.stderr
     assert json.loads((tmp_path / "report.json").read_text())["complete"] is False

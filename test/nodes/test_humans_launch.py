@@ -78,11 +78,11 @@ def graph(
         )
     )
     arguments = {
-        "params_file": str(settings),
-        "body_checkpoint": str(tiny_body_checkpoint),
-        "body_mode": "body",
-        "device": "cpu",
-        "dtype": "float32",
+        "sam3d_params_file": str(settings),
+        "sam3d_body_checkpoint": str(tiny_body_checkpoint),
+        "sam3d_body_mode": "body",
+        "sam3d_device": "cpu",
+        "sam3d_dtype": "float32",
     }
     environment = [SetEnvironmentVariable(name, value) for name, value in hri_msgs.items()]
     return LaunchDescription([*environment, *perception_graph(frames, 4.0, arguments).entities])

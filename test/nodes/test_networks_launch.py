@@ -39,14 +39,14 @@ def frame_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def graph(own_domain: None, tiny_checkpoint: Path, frame_folder: Path) -> LaunchDescription:
     """The launch file as a user includes it; its `auto` has to find the weights that `checkpoint` names."""
     arguments = {
-        "checkpoint": str(tiny_checkpoint),
-        "device": "cpu",
-        "dtype": "float32",
-        "memory": "high",
-        "steps": "2",
-        "refinement_steps": "2",
-        "hypotheses": "3",
-        "outputs": "mesh,gaussians_4",
+        "sam3d_checkpoint": str(tiny_checkpoint),
+        "sam3d_device": "cpu",
+        "sam3d_dtype": "float32",
+        "sam3d_memory": "high",
+        "sam3d_steps": "2",
+        "sam3d_refinement_steps": "2",
+        "sam3d_hypotheses": "3",
+        "sam3d_outputs": "mesh,gaussians_4",
     }
     return perception_graph(frame_folder, 5.0, arguments)
 

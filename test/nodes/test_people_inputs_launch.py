@@ -78,15 +78,15 @@ def graph(own_domain: None, tiny_body_checkpoint: Path) -> LaunchDescription:
     """The launch file as a user without a segmenter includes it."""
     launch_file = Path(get_package_share_directory("sam3d_ros")) / "launch" / "perception.launch.py"
     arguments = {
-        "bodies": "true",
-        "people_from": "detections",
-        "body_detections": "/detector/boxes",
-        "body_detections_label_info": "/detector/classes",
-        "body_keypoints": "/detector/keypoints",
-        "body_checkpoint": str(tiny_body_checkpoint),
-        "device": "cpu",
-        "dtype": "float32",
-        "reconstructor": "geometric",
+        "sam3d_bodies": "true",
+        "sam3d_people_from": "detections",
+        "sam3d_body_detections_topic": "/detector/boxes",
+        "sam3d_body_detections_label_info_topic": "/detector/classes",
+        "sam3d_body_keypoints_topic": "/detector/keypoints",
+        "sam3d_body_checkpoint": str(tiny_body_checkpoint),
+        "sam3d_device": "cpu",
+        "sam3d_dtype": "float32",
+        "sam3d_reconstructor": "geometric",
     }
     source = PythonLaunchDescriptionSource(str(launch_file))
     return LaunchDescription(

@@ -45,14 +45,14 @@ def graph(
     frame = write_frame(root / "frame", UNITS * depth)
     (frame / "people.json").write_text(json.dumps({"people": [{"id": PERSON}]}))
     arguments = {
-        "bodies": "true",
-        "body_checkpoint": str(tiny_body_checkpoint),
-        "body_mode": "body",
-        "device": "cpu",
-        "dtype": "float32",
-        "reconstructor": "geometric",
-        "relative_depth": "true",
-        "body_markers": "/people_markers",
+        "sam3d_bodies": "true",
+        "sam3d_body_checkpoint": str(tiny_body_checkpoint),
+        "sam3d_body_mode": "body",
+        "sam3d_device": "cpu",
+        "sam3d_dtype": "float32",
+        "sam3d_reconstructor": "geometric",
+        "sam3d_relative_depth": "true",
+        "sam3d_body_markers_topic": "/people_markers",
     }
     return perception_graph(frame, 4.0, arguments)
 

@@ -1,4 +1,4 @@
-"""Objects and people of one process read one source: perception.launch.py with bodies:=true, seen from outside."""
+"""Objects and people of one process read one source: perception.launch.py with people, seen from outside."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def graph(own_domain: None, tiny_body_checkpoint: Path) -> LaunchDescription:
     """The launch file as a user with a camera of their own includes it."""
     launch_file = Path(get_package_share_directory("sam3d_ros")) / "launch" / "perception.launch.py"
     arguments = {
-        "bodies": "true",
-        "body_checkpoint": str(tiny_body_checkpoint),
-        "body_mode": "body",
-        "device": "cpu",
-        "dtype": "float32",
-        "reconstructor": "geometric",
+        "sam3d_bodies": "true",
+        "sam3d_body_checkpoint": str(tiny_body_checkpoint),
+        "sam3d_body_mode": "body",
+        "sam3d_device": "cpu",
+        "sam3d_dtype": "float32",
+        "sam3d_reconstructor": "geometric",
     }
     source = PythonLaunchDescriptionSource(str(launch_file))
     return LaunchDescription(
