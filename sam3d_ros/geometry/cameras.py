@@ -23,7 +23,8 @@ class Camera:
         fx, fy: focal lengths, pixels.
         cx, cy: principal point, pixels; the centre of the first pixel is (0, 0).
         distortion_model: one of `DISTORTION_MODELS`.
-        distortion: its coefficients in the order of sensor_msgs/CameraInfo (k1 k2 p1 p2 k3 ...).
+        distortion: its coefficients in the order of sensor_msgs/CameraInfo (k1 k2 p1 p2 k3 ...), as many as
+            `geometry.distortion.COEFFICIENT_COUNTS` says.
 
     Raises:
         ValueError: a size or focal length is not positive, a number is not finite, the model is unknown, or

@@ -3,17 +3,19 @@
 The models and the order of their coefficients are those of sensor_msgs/CameraInfo, which are OpenCV's:
 
 - `plumb_bob`: k1 k2 p1 p2 [k3], Brown's radial polynomial with decentring;
-- `rational_polynomial`: k1 k2 p1 p2 k3 k4 k5 k6, the same with a quotient of polynomials;
-- `equidistant`: k1 k2 k3 k4, Kannala and Brandt's polynomial in the angle from the optical axis.
+- `rational_polynomial`: k1 k2 p1 p2 k3 k4 k5 k6 [s1 s2 s3 s4 [tauX tauY]], the same with a quotient of polynomials,
+  and with a thin prism and a tilted sensor where those are given;
+- `equidistant`: k1 k2 k3 k4, Kannala and Brandt's polynomial in the angle from the optical axis. Without any
+  coefficient it is still no pinhole: its image grows with the angle, not with the tangent.
 
 A polynomial fitted inside an image says nothing outside it: at some angle it turns back, and far points would
-be folded into the picture. Each model is therefore used up to the angle where its radial profile stops
-growing; everything beyond is NaN, in both directions.
+be folded into the picture. Each model is therefore used up to the angle where its image stops growing, in
+whichever direction it does so first; everything beyond is NaN, in both directions.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -25,16 +27,20 @@ Array = NDArray[np.float64]
 COEFFICIENT_COUNTS: dict[str, tuple[int, ...]] = {
     "none": (0,),
     "plumb_bob": (4, 5),
-    "rational_polynomial": (8,),
+    "rational_polynomial": (8, 12, 14),
     "equidistant": (4,),
 }
 DISTORTION_MODELS = tuple(COEFFICIENT_COUNTS)
 
 _LARGEST_ANGLE = np.deg2rad(89.0)
 _PROFILE_SAMPLES = 4096
+#: Directions around the axis in which a lens is tried that is not the same in all of them.
+_DIRECTIONS = 16
 _NEWTON_STEPS = 8
 #: Largest residual of an inverted point on the normalised plane: a thousandth of a pixel at f = 1000.
 _RESIDUAL = 1e-6
+#: A sensor that is tilted farther than this is seen edge-on; Scheimpflug cameras stay below 45 degrees.
+_LARGEST_TILT = np.deg2rad(80.0)
 
 
 def check_coefficients(model: str, coefficients: tuple[float, ...]) -> None:
@@ -58,6 +64,18 @@ def check_coefficients(model: str, coefficients: tuple[float, ...]) -> None:
     )
 
 
+def holds_to_the_horizon(model: str, coefficients: tuple[float, ...]) -> bool:
+    """Whether the image of a lens grows up to a right angle from its axis (89 degrees), as a pinhole's does.
+
+    Pixels without a ray then see what lies behind the lens; otherwise the polynomial has turned back.
+
+    Raises:
+        ValueError: as `check_coefficients`, or the image is bent back at its centre already.
+    """
+    lens = _lens(model, tuple(coefficients))
+    return lens is None or len(lens.radii) == _PROFILE_SAMPLES
+
+
 def distort(xy: ArrayLike, model: str, coefficients: tuple[float, ...]) -> NDArray[np.floating]:
     """Where a lens images points of the normalised plane.
 
@@ -74,9 +92,9 @@ def distort(xy: ArrayLike, model: str, coefficients: tuple[float, ...]) -> NDArr
     if lens is None:
         return np.asarray(xy)
     xy = np.asarray(xy, dtype=np.float64)
-    distorted = lens.distort(xy)
-    distorted[~(_radius(xy) <= lens.largest_radius)] = np.nan
-    return distorted
+    bent = lens.bend(xy)
+    bent[~(_radius(xy) <= lens.largest_radius)] = np.nan
+    return bent if lens.tilt is None else _mapped(lens.tilt, bent)
 
 
 def undistort(xy: ArrayLike, model: str, coefficients: tuple[float, ...]) -> Array:
@@ -91,15 +109,17 @@ def undistort(xy: ArrayLike, model: str, coefficients: tuple[float, ...]) -> Arr
         (..., 2) float64 coordinates on the plane z = 1, NaN where nothing inside the model's angle is imaged.
     """
     lens = _lens(model, tuple(coefficients))
-    target = np.asarray(xy, dtype=np.float64)
+    target: Array = np.asarray(xy, dtype=np.float64)
     if lens is None:
         return target
+    if lens.tilt is not None:
+        target = _mapped(np.linalg.inv(lens.tilt), target)
     radius = _radius(target)
     start = np.interp(radius, lens.profile, lens.radii)
     estimate = target * np.divide(start, radius, out=np.ones_like(radius), where=radius > 0)[..., None]
     with np.errstate(all="ignore"):
         for _ in range(_NEWTON_STEPS):
-            error = lens.distort(estimate) - target
+            error = lens.bend(estimate) - target
             if not np.nanmax(np.abs(error), initial=0.0) > _RESIDUAL * 1e-3:
                 break
             (a, b), (c, d) = lens.jacobian(estimate)
@@ -107,7 +127,7 @@ def undistort(xy: ArrayLike, model: str, coefficients: tuple[float, ...]) -> Arr
                 [d * error[..., 0] - b * error[..., 1], a * error[..., 1] - c * error[..., 0]], axis=-1
             )
             estimate -= step / (a * d - b * c)[..., None]
-        residual = np.abs(lens.distort(estimate) - target).max(axis=-1)
+        residual = np.abs(lens.bend(estimate) - target).max(axis=-1)
         estimate[~((residual <= _RESIDUAL) & (_radius(estimate) <= lens.largest_radius))] = np.nan
     return estimate
 
@@ -116,55 +136,83 @@ def _radius(xy: Array) -> Array:
     return np.hypot(xy[..., 0], xy[..., 1])
 
 
+def _mapped(homography: Array, xy: Array) -> Array:
+    """(..., 2) points of the plane under a (3, 3) homography; NaN where it turns them to the other side."""
+    x, y, w = (row[0] * xy[..., 0] + row[1] * xy[..., 1] + row[2] for row in homography)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = np.where(w > 0, 1.0 / w, np.nan)
+    return np.stack([x * scale, y * scale], axis=-1)
+
+
 @dataclass(frozen=True, eq=False)
 class _Lens:
-    """A model with its coefficients, and its radial profile: distorted `profile` over undistorted `radii`."""
+    """A model with its coefficients, and its radial profile: distorted `profile` over undistorted `radii`.
+
+    Attributes:
+        model: its name.
+        coefficients: all that the model may have: (4,) of an equidistant lens, (14,) of a polynomial.
+        radii, profile: (N,) on the normalised plane, growing.
+        tilt: (3, 3) homography of a tilted sensor, which follows `bend`; None where the sensor is not tilted.
+    """
 
     model: str
     coefficients: Array
     radii: Array
     profile: Array
+    tilt: Array | None
 
     @property
     def largest_radius(self) -> float:
         return float(self.radii[-1])
 
-    def distort(self, xy: Array) -> Array:
+    @property
+    def is_radial(self) -> bool:
+        """Whether it is the same in all directions from the axis."""
+        return self.model == "equidistant" or not self.coefficients[[2, 3, 8, 9, 10, 11]].any()
+
+    def bend(self, xy: Array) -> Array:
+        """Where it images points, the tilt of the sensor left out."""
         x, y = xy[..., 0], xy[..., 1]
         squared = x * x + y * y
         factor, _ = self.radial(squared)
-        if self.model == "equidistant":
+        if self.is_radial:
             return np.stack([x * factor, y * factor], axis=-1)
-        _, _, p1, p2 = self.coefficients[:4]
+        p1, p2 = self.coefficients[2:4]
+        s1, s2, s3, s4 = self.coefficients[8:12]
         return np.stack(
             [
-                x * factor + 2 * p1 * x * y + p2 * (squared + 2 * x * x),
-                y * factor + p1 * (squared + 2 * y * y) + 2 * p2 * x * y,
+                x * factor + 2 * p1 * x * y + p2 * (squared + 2 * x * x) + squared * (s1 + s2 * squared),
+                y * factor + p1 * (squared + 2 * y * y) + 2 * p2 * x * y + squared * (s3 + s4 * squared),
             ],
             axis=-1,
         )
 
     def jacobian(self, xy: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-        """Partial derivatives of `distort`: ((xx, xy), (yx, yy))."""
+        """Partial derivatives of `bend`: ((xx, xy), (yx, yy))."""
         x, y = xy[..., 0], xy[..., 1]
-        factor, slope = self.radial(x * x + y * y)
+        squared = x * x + y * y
+        factor, slope = self.radial(squared)
         xx, mixed, yy = factor + 2 * x * x * slope, 2 * x * y * slope, factor + 2 * y * y * slope
-        if self.model == "equidistant":
+        if self.is_radial:
             return (xx, mixed), (mixed, yy)
-        _, _, p1, p2 = self.coefficients[:4]
+        p1, p2 = self.coefficients[2:4]
+        s1, s2, s3, s4 = self.coefficients[8:12]
         mixed = mixed + 2 * (p1 * x + p2 * y)
-        return (xx + 2 * p1 * y + 6 * p2 * x, mixed), (mixed, yy + 6 * p1 * y + 2 * p2 * x)
+        across, down = 2 * (s1 + 2 * s2 * squared), 2 * (s3 + 2 * s4 * squared)
+        return (
+            (xx + 2 * p1 * y + 6 * p2 * x + across * x, mixed + across * y),
+            (mixed + down * x, yy + 6 * p1 * y + 2 * p2 * x + down * y),
+        )
 
     def radial(self, squared: Array) -> tuple[Array, Array]:
         """The factor that a point at this squared radius is moved by, and its derivative by the square."""
         if self.model == "equidistant":
             return _equidistant_factor(squared, self.coefficients)
-        k1, k2, _, _, k3, *denominator = self.coefficients
+        k1, k2, _, _, k3, k4, k5, k6 = self.coefficients[:8]
         above = 1 + squared * (k1 + squared * (k2 + squared * k3))
         above_slope = k1 + squared * (2 * k2 + squared * 3 * k3)
-        if not denominator:
+        if not (k4 or k5 or k6):
             return above, above_slope
-        k4, k5, k6 = denominator
         below = 1 + squared * (k4 + squared * (k5 + squared * k6))
         below_slope = k4 + squared * (2 * k5 + squared * 3 * k6)
         return above / below, (above_slope - above / below * below_slope) / below
@@ -182,22 +230,53 @@ def _equidistant_factor(squared: Array, coefficients: Array) -> tuple[Array, Arr
     return bent / radius, (bent_slope / (1 + squared) - bent / radius) / (2 * squared)
 
 
+def _tilt(tau_x: float, tau_y: float) -> Array | None:
+    """The homography onto a sensor that is tilted about x, then y, radians; None if it is not.
+
+    Raises:
+        ValueError: the sensor would be seen edge-on or from behind.
+    """
+    if not (tau_x or tau_y):
+        return None
+    if max(abs(tau_x), abs(tau_y)) > _LARGEST_TILT:
+        raise ValueError(f"the sensor is tilted by tauX, tauY = {tau_x}, {tau_y} radians: recalibrate")
+    (sx, cx), (sy, cy) = (np.sin(tau_x), np.cos(tau_x)), (np.sin(tau_y), np.cos(tau_y))
+    rotation = np.array([[cy, sy * sx, -sy * cx], [0.0, cx, sx], [sy, -cy * sx, cy * cx]])
+    # Along the axis onto the turned plane, so that the principal point stays where it is.
+    onto = np.array(
+        [[rotation[2, 2], 0.0, -rotation[0, 2]], [0.0, rotation[2, 2], -rotation[1, 2]], [0.0, 0.0, 1.0]]
+    )
+    return onto @ rotation
+
+
 @lru_cache(maxsize=32)
 def _lens(model: str, coefficients: tuple[float, ...]) -> _Lens | None:
     """The lens with its profile up to where it stops growing; None for a pinhole."""
     check_coefficients(model, coefficients)
     if not any(coefficients) and model != "equidistant":
         return None
-    full = np.zeros({"plumb_bob": 5, "rational_polynomial": 8, "equidistant": 4}[model])
-    count = min(len(full), len(coefficients))
+    full = np.zeros(4 if model == "equidistant" else 14)
+    count = min(COEFFICIENT_COUNTS[model][-1], len(coefficients))
     full[:count] = coefficients[:count]
+    tilt = None if model == "equidistant" else _tilt(*full[12:])
     radii = np.tan(np.linspace(0.0, _LARGEST_ANGLE, _PROFILE_SAMPLES))
-    unbounded = _Lens(model, full, radii, radii)
-    factor, slope = unbounded.radial(radii * radii)
-    growing = (factor > 0) & (factor + 2 * radii * radii * slope > 0)
+    lens = _Lens(model, full, radii, radii, tilt)
+    with np.errstate(all="ignore"):
+        factor, slope = lens.radial(radii * radii)
+        growing = (factor > 0) & (factor + 2 * radii * radii * slope > 0)
+        if not lens.is_radial:
+            growing &= _is_unfolded(lens)
     end = len(radii) if growing.all() else int(np.argmin(growing))
     if end < 2:
         raise ValueError(
             f"{model} coefficients {coefficients} bend the image back at its centre: recalibrate"
         )
-    return _Lens(model, full, radii[:end], (radii * factor)[:end])
+    return replace(lens, radii=radii[:end], profile=(radii * factor)[:end])
+
+
+def _is_unfolded(lens: _Lens) -> NDArray[np.bool_]:
+    """(N,) radii at which the image is the right way round in every direction."""
+    angles = np.linspace(0.0, 2 * np.pi, _DIRECTIONS, endpoint=False)
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    (a, b), (c, d) = lens.jacobian(lens.radii[:, None, None] * circle)
+    return np.asarray((a * d - b * c > 0).all(axis=1))
