@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import trimesh
 from body_release import parity_folder
-from safetensors.numpy import load_file
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.raycasting import RayScene
@@ -22,6 +21,8 @@ PERSON, BOX = 5, 12
 
 def write_frame(folder: Path, depth: np.ndarray) -> Path:
     """A person and a box of 30 x 36 pixels beside, with (H, W) metres."""
+    from safetensors.numpy import load_file
+
     given = load_file(parity_folder() / "e2e_tiny" / "inputs.safetensors")
     folder.mkdir()
     labels = np.where(given["mask1"] > 0, PERSON, 0).astype(np.uint8)

@@ -11,6 +11,7 @@ import pytest
 from body_release import parity_folder
 
 torch = pytest.importorskip("torch", reason="requirements/models.txt is not installed")
+pytest.importorskip("safetensors", reason="requirements/models.txt is not installed")
 
 from safetensors.numpy import load_file  # noqa: E402
 

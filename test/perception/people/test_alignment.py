@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
-from safetensors.numpy import load_file
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity, optical_from_pytorch3d
@@ -35,8 +34,10 @@ def published() -> Path:
 
 
 def test_the_published_alignment_is_reproduced() -> None:
+    safetensors = pytest.importorskip("safetensors.numpy", reason="requirements/models.txt is not installed")
     folder = published()
-    config, data = json.loads((folder / "config.json").read_text()), load_file(folder / "data.safetensors")
+    config = json.loads((folder / "config.json").read_text())
+    data = safetensors.load_file(folder / "data.safetensors")
     assert data["pointmap_cam"].shape == (config["H"], config["W"], 3)
     measured = data["pointmap_cam"][data["visible_mask"]].astype(np.float64)
     measured = measured[np.isfinite(measured).all(axis=1)]
