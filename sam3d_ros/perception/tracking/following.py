@@ -36,8 +36,8 @@ class FollowingConfig:
         gain_residual: or when its residual is smaller by this many standard deviations of the sensor.
         max_rays: pixels looked at to judge a tracked object; fewer than for a new one, at frame rate.
         judge_interval: seconds after which an object is judged again though nothing changed: mask, depth and camera are
-            as they were when it was judged. One in eight objects a frame is, the longest unjudged first. 0 = judge all
-            in every frame.
+            as they were when it was judged. One in sixteen objects a frame is, the longest unjudged first. 0 = judge
+            all in every frame.
     """
 
     rest_overlap: float = bounded(0.02, 0.0, 1.0)
@@ -45,7 +45,7 @@ class FollowingConfig:
     gain_overlap: float = bounded(0.03, 0.0, 1.0)
     gain_residual: float = bounded(0.3, 0.0)
     max_rays: int = bounded(1600, 500, 100_000)
-    judge_interval: float = bounded(0.5, 0.0, 10.0)
+    judge_interval: float = bounded(1.0, 0.0, 10.0)
 
     def __post_init__(self) -> None:
         check_bounds(self)
