@@ -200,7 +200,7 @@ class Fuzzer:
             message.k[int(rng.choice([0, 2, 4, 5]))] = float(rng.choice([np.nan, np.inf, -np.inf]))
             ends = frozenset({Fault.UNCALIBRATED_CAMERA})
         elif defect == "model":
-            message.distortion_model = str(rng.choice(["thin_prism", "é", "PLUMB_BOB"]))
+            message.distortion_model = str(rng.choice(["thin_prism", "é", "ftheta"]))
             ends = frozenset({Fault.UNKNOWN_DISTORTION})
         elif defect == "region":
             offset = int(rng.integers(1, 2**32))

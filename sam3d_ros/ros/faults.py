@@ -25,7 +25,16 @@ class Fault(Enum):
     SIZE_MISMATCH = ("size_mismatch", Level.ERROR, "publish images and camera_info of one size")
     MISSING_FIELDS = ("missing_fields", Level.ERROR, "publish a cloud with float x, y and z")
     LABEL_OUT_OF_RANGE = ("label_out_of_range", Level.ERROR, "number the instances from 1 to 65535, 0 = none")
-    UNCALIBRATED_CAMERA = ("uncalibrated_camera", Level.ERROR, "calibrate the camera: K[0] must not be 0")
+    UNCALIBRATED_CAMERA = (
+        "uncalibrated_camera",
+        Level.ERROR,
+        "calibrate the camera at the size it runs at, and let its camera_info hold K (and P) in pixels",
+    )
+    UNSUPPORTED_CAMERA = (
+        "unsupported_camera",
+        Level.ERROR,
+        "use the first (left) camera of a rectified stereo pair, and pixels without skew: P[3], P[7] and K[1] are 0",
+    )
     UNKNOWN_DISTORTION = (
         "unknown_distortion",
         Level.ERROR,

@@ -92,13 +92,7 @@ class FrameBuilder:
             raise FaultError(Fault.MISSING_FRAME_ID, "neither the image nor its camera_info has a frame_id")
         rgb = self.decoding.once(IMAGE, (inputs.image,), lambda: rgb_from(inputs.image))
         size = (rgb.shape[1], rgb.shape[0])
-        camera = camera_from_info(inputs.camera_info, rectified=self.config.rectified)
-        if size != (camera.width, camera.height):
-            raise FaultError(
-                Fault.SIZE_MISMATCH,
-                f"image is {size[0]}x{size[1]} but its camera_info is {camera.width}x{camera.height} "
-                "(region of interest and binning applied): publish both at one size",
-            )
+        camera = camera_from_info(inputs.camera_info, size, rectified=self.config.rectified)
         names = {} if label_names is None else label_names
         boxes: Mapping[int, NDArray[np.float32]] = {}
         if inputs.detections is not None:
@@ -205,13 +199,7 @@ class FrameBuilder:
         if inputs.depth_info is not None and not (
             registered and (width, height) == (camera.width, camera.height)
         ):
-            depth_camera = camera_from_info(inputs.depth_info, rectified=self.config.rectified)
-            if (depth_camera.width, depth_camera.height) != (width, height):
-                raise FaultError(
-                    Fault.SIZE_MISMATCH,
-                    f"depth is {width}x{height} but its camera_info is {depth_camera.width}x{depth_camera.height}",
-                )
-            return depth_camera
+            return camera_from_info(inputs.depth_info, (width, height), rectified=self.config.rectified)
         if not registered:
             assert inputs.depth is not None
             raise FaultError(
