@@ -246,7 +246,7 @@ def _differences(then: Verdict, now: Verdict) -> list[str]:
 def _text(record: dict[str, Any]) -> str:
     """The record for people."""
     camera, window, box, noise = record["camera"], record["window"], record["box"], record["noise"]
-    lens = camera["distortion_model"] if any(camera["distortion"]) else "no distortion"
+    lens = "no distortion" if camera["distortion_model"] == "none" else camera["distortion_model"]
     seconds, rest = divmod(record["stamp"], 10**9)
     when = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds)
     pose = record["fixed_from_camera"]

@@ -263,7 +263,7 @@ def _camera(image: NDArray[np.uint8], camera: Camera | None) -> Camera:
         raise ValueError(
             f"the image is {height}x{width} and the camera {camera.height}x{camera.width}: give one size"
         )
-    if any(camera.distortion):
+    if camera.is_distorted:
         raise ValueError(
             f"the camera has {camera.distortion_model} distortion: rectify the image, and give the camera of "
             "the rectified one"

@@ -225,6 +225,10 @@ def test_what_cannot_be_used_is_named(predictor, given, camera, masks):
             "boxes": given["boxes1"],
             "camera": Camera(320, 240, 300.0, 300.0, 160.0, 120.0, "plumb_bob", (0.1, 0, 0, 0, 0)),
         },
+        "equidistant": {
+            "boxes": given["boxes1"],
+            "camera": Camera(320, 240, 300.0, 300.0, 160.0, 120.0, "equidistant", (0.0, 0, 0, 0)),
+        },
         "one size": {"boxes": given["boxes1"], "camera": Camera(32, 24, 300.0, 300.0, 16.0, 12.0)},
     }
     for message, arguments in bad.items():
