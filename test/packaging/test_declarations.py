@@ -25,18 +25,21 @@ REQUIREMENTS = ROOT / "requirements"
 PROVIDERS = {
     "PIL": ("python3-pil", "pillow"),
     "cv2": ("python3-opencv", "opencv-python-headless"),
-    "matplotlib": ("python3-matplotlib", "matplotlib"),
     "numpy": ("python3-numpy", "numpy"),
     "scipy": ("python3-scipy", "scipy"),
     "skimage": ("python3-skimage", "scikit-image"),
     "trimesh": ("python3-trimesh-pip", "trimesh"),
     "yaml": ("python3-yaml", "PyYAML"),
-    "open3d": (None, "open3d-cpu"),  # no rosdep key: installed by pip beside ROS
-    "fast_simplification": (None, "fast-simplification"),
+    "open3d": ("python3-open3d-pip", "open3d-cpu"),
+    "fast_simplification": (None, "fast-simplification"),  # no rosdep key: installed by pip beside ROS
     "torch": (None, "torch"),
     "safetensors": (None, "safetensors"),
 }
+# Modules of the code and the tests that a ROS package of another name provides.
+ROS_PACKAGES = {"tf2_ros": "tf2_ros_py"}
 IN_EVERY_ROS = {"ament_index_python", "builtin_interfaces"}  # pulled in by rclpy and std_msgs
+PYTHON_ONLY = {"hypothesis", "packaging", "pytest"}  # whose rosdep keys begin with python3-
+STARTED = {"rosidl_default_runtime", "ros2launch"}  # needed, and imported by nobody
 
 
 def toml(path: Path) -> dict[str, Any]:
@@ -104,14 +107,24 @@ def test_cmake_installs_every_script_and_all_are_executable() -> None:
         assert path.read_text("utf-8").startswith("#!/usr/bin/env python3\n"), path
 
 
-def test_the_manifest_declares_what_the_code_imports() -> None:
-    declared = manifest_names("depend", "exec_depend")
-    needed = set()
-    for module in outside_modules(ROOT / "sam3d_ros") | outside_modules(ROOT / "launch"):
-        key = PROVIDERS[module][0] if module in PROVIDERS else module
-        if key is not None and key not in IN_EVERY_ROS:
-            needed.add(key)
-    assert needed - declared == set()
+def rosdep_keys(modules: set[str]) -> set[str]:
+    """The keys of the packages that provide modules, without those that have none."""
+    keys = {PROVIDERS[m][0] if m in PROVIDERS else ROS_PACKAGES.get(m, m) for m in modules}
+    return {key for key in keys if key is not None} - IN_EVERY_ROS
+
+
+def test_the_manifest_declares_what_the_code_imports_and_nothing_else() -> None:
+    needed = rosdep_keys(outside_modules(ROOT / "sam3d_ros") | outside_modules(ROOT / "launch"))
+    assert needed <= manifest_names("depend", "exec_depend")
+    assert manifest_names("exec_depend") <= needed | STARTED
+
+
+def test_the_manifest_declares_what_the_tests_import_and_nothing_else() -> None:
+    own = {path.stem for path in [*(ROOT / "test").rglob("*.py"), *(ROOT / "pip_ros/cmake").glob("*.py")]}
+    modules = outside_modules(ROOT / "test") - own - {"tomli"}
+    keys = {f"python3-{key}" if key in PYTHON_ONLY else key for key in rosdep_keys(modules)}
+    code = manifest_names("depend", "exec_depend")
+    assert keys - code == manifest_names("test_depend") - {"python3-pytest-timeout"}
 
 
 def test_pip_installs_what_the_offline_code_imports() -> None:
