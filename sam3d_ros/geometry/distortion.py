@@ -178,14 +178,17 @@ class _Lens:
         if self.is_radial:
             return np.stack([x * factor, y * factor], axis=-1)
         p1, p2 = self.coefficients[2:4]
-        s1, s2, s3, s4 = self.coefficients[8:12]
-        return np.stack(
+        bent = np.stack(
             [
-                x * factor + 2 * p1 * x * y + p2 * (squared + 2 * x * x) + squared * (s1 + s2 * squared),
-                y * factor + p1 * (squared + 2 * y * y) + 2 * p2 * x * y + squared * (s3 + s4 * squared),
+                x * factor + 2 * p1 * x * y + p2 * (squared + 2 * x * x),
+                y * factor + p1 * (squared + 2 * y * y) + 2 * p2 * x * y,
             ],
             axis=-1,
         )
+        s1, s2, s3, s4 = self.coefficients[8:12]
+        if s1 or s2 or s3 or s4:
+            bent += np.stack([squared * (s1 + s2 * squared), squared * (s3 + s4 * squared)], axis=-1)
+        return bent
 
     def jacobian(self, xy: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
         """Partial derivatives of `bend`: ((xx, xy), (yx, yy))."""
