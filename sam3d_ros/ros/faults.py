@@ -42,6 +42,39 @@ class Fault(Enum):
     )
     MISSING_CAMERA_INFO = ("missing_camera_info", Level.ERROR, "publish or remap the topic camera_info")
     MISSING_INPUT = ("missing_input", Level.WARN, "check that the topic is published and remapped")
+    UNSTAMPED_INPUT = (
+        "unstamped_input",
+        Level.ERROR,
+        "give what is made of an image the header of the image, and images the time of their exposure",
+    )
+    MISMATCHED_STAMPS = (
+        "mismatched_stamps",
+        Level.ERROR,
+        "stamp labels, detections and keypoints with the stamp of their image; where depth or points are late by as "
+        "much as the fault says, let the driver synchronise them, or raise assembler.tolerance or points_tolerance",
+    )
+    FOREIGN_CLOCK = (
+        "foreign_clock",
+        Level.ERROR,
+        "stamp all inputs by one clock: a LiDAR by that of the host, what is made of a recorded image with its header, "
+        "use_sim_time where a bag or simulator publishes /clock",
+    )
+    TWO_CLOCKS = (
+        "two_clocks",
+        Level.ERROR,
+        "let one publisher alone write the topic image: ros2 topic info -v names them",
+    )
+    LOST_MESSAGES = (
+        "lost_messages",
+        Level.ERROR,
+        "export the profile of Fast DDS to the camera's process, or publish reliable or compressed images: see "
+        "'With your camera driver'",
+    )
+    INCOMPATIBLE_QOS = (
+        "incompatible_qos",
+        Level.ERROR,
+        "set input_qos to auto, which takes what is offered, or let the publisher offer what is asked for",
+    )
     LABELS_TOO_LATE = (
         "labels_too_late",
         Level.WARN,
@@ -81,6 +114,11 @@ class Fault(Enum):
         Level.ERROR,
         "publish /tf at the rate of the images, or raise tf_timeout",
     )
+    INVALID_TRANSFORM = (
+        "invalid_transform",
+        Level.ERROR,
+        "publish translations of finite metres and quaternions of length 1",
+    )
     TIME_JUMP = ("time_jump", Level.WARN, "nothing: caches were cleared because the clock jumped back")
     REPEATED_STAMP = ("repeated_stamp", Level.WARN, "stamp each image with the time of its exposure")
     TOO_MANY_OBJECTS = (
@@ -97,6 +135,11 @@ class Fault(Enum):
         "invalid_parameter",
         Level.ERROR,
         "set an allowed value and configure the node again",
+    )
+    INVALID_REQUEST = (
+        "invalid_request",
+        Level.WARN,
+        "ask for what the answer says: a file below scene_folder, or a transition that the state allows",
     )
     INTERNAL_ERROR = ("internal_error", Level.ERROR, "report it with the traceback from the log")
     MISSING_WEIGHTS = ("missing_weights", Level.ERROR, "put the weights where checkpoints/README.md says")

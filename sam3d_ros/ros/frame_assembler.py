@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import threading
 import time
-from bisect import bisect_left, insort
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from sam3d_ros.ros.faults import Fault, FaultLog
+from sam3d_ros.ros.stamp_queue import StampQueue
+from sam3d_ros.ros.stamp_watch import CLOCKS_APART, StampWatch
 
 _SECOND = 1_000_000_000
 
@@ -34,6 +35,10 @@ class Input(Enum):
     POINTS = "points"
     DETECTIONS = "detections"
     KEYPOINTS = "keypoints"
+
+
+#: What belongs to one image.
+_MATCHED = (Input.LABELS, Input.DETECTIONS, Input.KEYPOINTS, Input.DEPTH, Input.POINTS)
 
 
 class Drop(Enum):
@@ -53,8 +58,9 @@ class AssemblerConfig:
     """Parameters of matching.
 
     Attributes:
-        tolerance: largest difference of stamps between the image and its labels, depth, detections and keypoints,
-            seconds.
+        tolerance: largest difference of stamps between the image and its depth, seconds.
+        labels_tolerance: the same for what is made of an image, which has its very stamp: labels, detections and
+            keypoints, seconds. With more than half a period, those of a lost image go with another one.
         points_tolerance: the same for a LiDAR sweep, seconds; its points are placed by their own stamp.
         expect_depth: a set waits for a depth image.
         expect_points: a set waits for a LiDAR sweep.
@@ -64,6 +70,7 @@ class AssemblerConfig:
     """
 
     tolerance: float = 0.02
+    labels_tolerance: float = 0.0
     points_tolerance: float = 0.1
     expect_depth: bool = True
     expect_points: bool = False
@@ -100,53 +107,6 @@ class InputSet:
     keypoints: Any | None = None
 
 
-class _Queue:
-    """Messages of one input, sorted by stamp, the oldest dropped first."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self.stamps: list[int] = []
-        self._items: dict[int, tuple[Any, float]] = {}
-
-    def __len__(self) -> int:
-        return len(self.stamps)
-
-    def add(self, stamp: int, message: Any, arrival: float) -> int | None:
-        """Keep a message; one of the same stamp is replaced. Returns the stamp that had to go for it."""
-        if stamp not in self._items:
-            insort(self.stamps, stamp)
-        self._items[stamp] = (message, arrival)
-        if len(self.stamps) <= self._size:
-            return None
-        oldest = self.stamps.pop(0)
-        del self._items[oldest]
-        return oldest
-
-    def get(self, stamp: int) -> tuple[Any, float]:
-        return self._items[stamp]
-
-    def nearest(self, stamp: int, tolerance: int) -> int | None:
-        """The stamp nearest to another one, if it is within the tolerance."""
-        at = bisect_left(self.stamps, stamp)
-        near = self.stamps[max(at - 1, 0) : at + 1]
-        best = min(near, key=lambda candidate: abs(candidate - stamp), default=None)
-        return best if best is not None and abs(best - stamp) <= tolerance else None
-
-    def drop_until(self, stamp: int) -> None:
-        """Forget everything up to a stamp."""
-        count = bisect_left(self.stamps, stamp + 1)
-        for old in self.stamps[:count]:
-            del self._items[old]
-        del self.stamps[:count]
-
-    def clear(self) -> int:
-        """Forget everything, and return how much it was."""
-        count = len(self.stamps)
-        self.stamps.clear()
-        self._items.clear()
-        return count
-
-
 class FrameAssembler:
     """Matches messages by stamp; any thread may add, any thread may take.
 
@@ -177,12 +137,15 @@ class FrameAssembler:
         self._faults = faults or FaultLog()
         self._clock = clock
         self._changed = threading.Condition()
-        self._queues = {kind: _Queue(self.config.queue_size) for kind in Input}
+        self._queues = {kind: StampQueue(self.config.queue_size) for kind in Input}
         self._newest: dict[Input, int] = {}
         # The last calibration holds for every image that has none of its own.
         self._latest_info: dict[Input, Any] = {}
         self._taken: int | None = None
         self._drops: Counter[tuple[Input, Drop]] = Counter()
+        self._watch = StampWatch(self._faults, clock)
+        # Also of those that were taken: what comes late has an image none the less.
+        self._image_stamps: deque[int] = deque(maxlen=self.config.queue_size)
         self._epoch = 0
         # Stamp of the newest image that was reported to have no calibration: one report for each.
         self._without_info = -1
@@ -197,6 +160,16 @@ class FrameAssembler:
     def epoch(self) -> int:
         """How often time has started anew."""
         return self._epoch
+
+    def is_mismatched(self, kind: Input) -> bool:
+        """Whether an input comes, and has matched no image for a while."""
+        with self._changed:
+            return self._watch.is_mismatched(kind.value)
+
+    def has_calibration(self, kind: Input) -> bool:
+        """Whether a camera_info ever came, which holds until there is another."""
+        with self._changed:
+            return kind in self._latest_info
 
     def pending(self) -> dict[Input, int]:
         """How many messages of each input are kept."""
@@ -218,6 +191,7 @@ class FrameAssembler:
         with self._changed:
             jumped = self._note_jump(kind, stamp)
             self._newest[kind] = max(stamp, self._newest.get(kind, stamp))
+            self._note_match(kind, stamp)
             if kind in (Input.CAMERA_INFO, Input.DEPTH_INFO):
                 self._latest_info[kind] = message
                 self._queues[kind].add(stamp, message, self._clock())
@@ -262,6 +236,8 @@ class FrameAssembler:
             self._taken = None
             self._without_info = -1
             self._newest.clear()
+            self._image_stamps.clear()
+            self._watch.forget()
 
     def _note_jump(self, kind: Input, stamp: int) -> bool:
         newest = self._newest.get(kind)
@@ -279,12 +255,41 @@ class FrameAssembler:
                 self._newest.pop(other)
         self._taken = None
         self._without_info = -1
+        self._image_stamps.clear()
+        self._watch.forget()
+        self._watch.jumped((newest - stamp) / _SECOND)
         self._epoch += 1
         self._faults.report(
             Fault.TIME_JUMP,
             f"the stamp of the image went back by {(newest - stamp) / _SECOND:.3f} s to {stamp / _SECOND:.3f}",
         )
         return True
+
+    def _tolerance(self, kind: Input) -> int:
+        """How far the stamp of a message may be from that of its image, nanoseconds."""
+        if kind is Input.POINTS:
+            return round(self.config.points_tolerance * _SECOND)
+        exact = kind in (Input.LABELS, Input.DETECTIONS, Input.KEYPOINTS)
+        return round((self.config.labels_tolerance if exact else self.config.tolerance) * _SECOND)
+
+    def _note_match(self, kind: Input, stamp: int) -> None:
+        """Keep account of what belongs to an image and what does not."""
+        if kind is Input.IMAGE:
+            self._image_stamps.append(stamp)
+            for other in _MATCHED:
+                if self._queues[other].nearest(stamp, self._tolerance(other)) is not None:
+                    self._watch.matched(other.value)
+        elif kind in _MATCHED:
+            tolerance = self._tolerance(kind)
+            if any(abs(stamp - image) <= tolerance for image in self._image_stamps):
+                self._watch.matched(kind.value)
+            elif not self._image_stamps or stamp >= self._image_stamps[0] or not self._forgets_images:
+                self._watch.unmatched(kind.value, stamp, self._newest.get(Input.IMAGE))
+
+    @property
+    def _forgets_images(self) -> bool:
+        """Whether images have gone already, so that something old may have had one."""
+        return len(self._image_stamps) == self.config.queue_size
 
     def _is_late(self, stamp: int) -> bool:
         """Whether a stamp is before the last set that was taken, but not by so much that time started anew."""
@@ -295,9 +300,8 @@ class FrameAssembler:
     def _note_late_labels(self, stamp: int) -> None:
         """Name it when images are forgotten before their labels come: nothing would ever be complete."""
         images = self._queues[Input.IMAGE].stamps
-        if len(images) == self.config.queue_size and stamp < images[0] - round(
-            self.config.tolerance * _SECOND
-        ):
+        is_full = len(images) == self.config.queue_size
+        if is_full and 0 < images[0] - self._tolerance(self.located_by) - stamp < CLOCKS_APART * _SECOND:
             self._faults.report(
                 Fault.LABELS_TOO_LATE,
                 f"{self.located_by.value} are {(images[-1] - stamp) / _SECOND:.2f} s behind the images, of which "
@@ -306,7 +310,7 @@ class FrameAssembler:
 
     def _take(self) -> InputSet | None:
         images, labels = self._queues[Input.IMAGE], self._queues[self.located_by]
-        tolerance = round(self.config.tolerance * _SECOND)
+        tolerance = self._tolerance(self.located_by)
         for label_stamp in reversed(labels.stamps):
             stamp = images.nearest(label_stamp, tolerance)
             if stamp is None:
@@ -332,20 +336,21 @@ class FrameAssembler:
             return None
         config = self.config
         chosen: dict[Input, Any | None] = {self.located_by: labels}
-        for kind, expected, tolerance in (
-            (Input.DEPTH, config.expect_depth, config.tolerance),
-            (Input.POINTS, config.expect_points, config.points_tolerance),
-            (Input.KEYPOINTS, self.expect_keypoints, config.tolerance),
+        for kind, expected in (
+            (Input.DEPTH, config.expect_depth),
+            (Input.POINTS, config.expect_points),
+            (Input.KEYPOINTS, self.expect_keypoints),
         ):
-            queue = self._queues[kind]
-            match = queue.nearest(stamp, round(tolerance * _SECOND))
+            queue, tolerance = self._queues[kind], self._tolerance(kind)
+            match = queue.nearest(stamp, tolerance)
             # A later message than the image means that nothing nearer will come.
             settled = match == stamp or self._newest.get(kind, stamp) > stamp
             if expected and not settled and waited < config.wait:
                 return None
             if expected and match is None:
                 self._faults.report(
-                    Fault.MISSING_INPUT, f"no {kind.value} within {tolerance:g} s of the image: used without"
+                    Fault.MISSING_INPUT,
+                    f"no {kind.value} within {tolerance / _SECOND:g} s of the image: used without",
                 )
             chosen[kind] = None if match is None else queue.get(match)[0]
         return InputSet(
@@ -363,7 +368,7 @@ class FrameAssembler:
         )
 
     def _info(self, kind: Input, stamp: int) -> Any | None:
-        match = self._queues[kind].nearest(stamp, round(self.config.tolerance * _SECOND))
+        match = self._queues[kind].nearest(stamp, self._tolerance(kind))
         return self._latest_info.get(kind) if match is None else self._queues[kind].get(match)[0]
 
     def _forget(self, stamp: int, label_stamp: int) -> None:
@@ -376,14 +381,8 @@ class FrameAssembler:
         for kind, (_, end) in ends.items():
             self._queues[kind].drop_until(end)
         # A sweep may serve several images, and a depth image the next one if that has none.
-        for kind, tolerance in (
-            (Input.DEPTH, self.config.tolerance),
-            (Input.POINTS, self.config.points_tolerance),
-            (Input.CAMERA_INFO, self.config.tolerance),
-            (Input.DEPTH_INFO, self.config.tolerance),
-            (Input.KEYPOINTS, self.config.tolerance),
-        ):
-            self._queues[kind].drop_until(stamp - round(tolerance * _SECOND))
+        for kind in (Input.DEPTH, Input.POINTS, Input.CAMERA_INFO, Input.DEPTH_INFO, Input.KEYPOINTS):
+            self._queues[kind].drop_until(stamp - self._tolerance(kind))
         self._taken = stamp
 
     def _reason(self, kind: Input, stamp: int) -> Drop:
@@ -394,6 +393,6 @@ class FrameAssembler:
         if kind is Input.IMAGE:
             partner = self.located_by
             missing = Drop.NO_LABELS if partner is Input.LABELS else Drop.NO_DETECTIONS
-        if self._queues[partner].nearest(stamp, round(self.config.tolerance * _SECOND)) is None:
+        if self._queues[partner].nearest(stamp, self._tolerance(self.located_by)) is None:
             return missing
         return Drop.SUPERSEDED if Input.CAMERA_INFO in self._latest_info else Drop.NO_CAMERA_INFO

@@ -34,7 +34,7 @@ def test_detections_that_come_too_late_are_named_as_labels_are():
 
 
 def test_keypoints_are_used_when_they_are_there_and_waited_for_no_longer_than_allowed():
-    bench = plain(wait=0.1, tolerance=0.01)
+    bench = plain(wait=0.1, labels_tolerance=0.01)
     bench.complete(0)
     bench.add(Input.KEYPOINTS, 0)
     assert bench.take().keypoints == (Input.KEYPOINTS, 0)

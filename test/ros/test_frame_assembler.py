@@ -41,7 +41,7 @@ def test_labels_may_come_long_after_their_image():
 
 
 def test_stamps_match_within_the_tolerance_only_and_the_nearest_image_wins():
-    bench = plain(tolerance=0.01)
+    bench = plain(labels_tolerance=0.01)
     bench.add(Input.CAMERA_INFO, 0)
     bench.add(Input.IMAGE, 0, 15 * MS, 100 * MS)
     bench.add(Input.LABELS, 89 * MS)
@@ -49,6 +49,17 @@ def test_stamps_match_within_the_tolerance_only_and_the_nearest_image_wins():
     bench.add(Input.LABELS, 9 * MS)
     found = bench.take()
     assert found.stamp == 15 * MS and found.labels == (Input.LABELS, 9 * MS)
+
+
+def test_labels_of_a_lost_image_do_not_go_with_another_one():
+    bench = plain()
+    bench.add(Input.CAMERA_INFO, 0)
+    bench.add(Input.IMAGE, 0, 34 * MS)  # the one of 17 ms was lost
+    for stamp in (17 * MS, 34 * MS):
+        bench.add(Input.LABELS, stamp)
+    found = bench.take()
+    assert found.stamp == 34 * MS and found.labels == (Input.LABELS, 34 * MS)
+    assert bench.take() is None
 
 
 def test_the_newest_complete_set_wins_and_the_others_are_counted():
@@ -254,7 +265,7 @@ def test_whatever_the_order_of_arrival_sets_are_right_and_every_image_is_account
         delay, when = rng.uniform(0, 0.3), 0.0
         for i in np.flatnonzero(rng.random(count) < 0.8).tolist():
             when = max(when, i * 0.033 + delay * rng.uniform(0.5, 1.0))
-            jitter = 0 if kind is Input.IMAGE else int(rng.integers(-9, 10)) * MS
+            jitter = int(rng.integers(-9, 10)) * MS if kind in (Input.DEPTH, Input.CAMERA_INFO) else 0
             events.append((when, i, kind, i * PERIOD + 20 * MS + jitter))
     images, taken, last = Counter(), [], -1
     for when, _, kind, stamp in sorted(events, key=lambda event: event[:2]):
@@ -274,7 +285,7 @@ def test_whatever_the_order_of_arrival_sets_are_right_and_every_image_is_account
         taken.append(found)
     for found in taken:
         assert found.image == (Input.IMAGE, found.stamp)
-        assert abs(found.labels[1] - found.stamp) <= 10 * MS
+        assert found.labels[1] == found.stamp
         if found.depth is not None:
             assert abs(found.depth[1] - found.stamp) <= 10 * MS
     drops, pending = bench.assembler.drops, bench.assembler.pending()
