@@ -22,8 +22,8 @@ _FOCAL_LENGTHS = (0.04, 200.0)
 #: How much the two focal lengths may differ: pixels joined or left out in one direction alone, 2:1 or 4:1.
 _PIXEL_ASPECT = 4.0
 #: How far outside the calibrated image the principal point may lie, in sides of it. That of a whole sensor is near
-#: its middle; a driver that crops and publishes the crop as its sensor moves it out, by one side for a quarter.
-_BEYOND_THE_SENSOR = 1.0
+#: its middle; a driver that crops and publishes the crop as its sensor moves it out, by half a side for a third.
+_BEYOND_THE_SENSOR = 0.5
 #: The same where camera_info tells no size, so that only the principal point can tell another resolution: within
 #: so much of each border, in sides. Real ones are within a tenth of the middle.
 _INSIDE_THE_IMAGE = 0.3

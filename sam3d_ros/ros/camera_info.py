@@ -46,7 +46,8 @@ def camera_from_info(
 
     1. region of interest and binning both applied, as defined;
     2. neither: size, K and P are those of the image already;
-    3. only the region, or only the binning, if not both would do.
+    3. only the region, or only the binning, if not both would do. A region that leaves the calibrated size counts
+       pixels before the binning that size and K have had already.
 
     A message of size 0 x 0 has the size that the image, its binning and its region make it have.
 
@@ -187,6 +188,12 @@ def _is_inside(region: tuple[int, int, int, int], sensor: tuple[int, int]) -> bo
     return x + (width or sensor[0]) <= sensor[0] and y + (height or sensor[1]) <= sensor[1]
 
 
+def _joined(region: tuple[int, int, int, int], binning: tuple[int, int]) -> tuple[int, int, int, int]:
+    """A region of the sensor in the pixels that are left after binning."""
+    (x, y, width, height), (across, down) = region, binning
+    return x // across, y // down, width // across, height // down
+
+
 def _reading(calibration: _Calibration, sensor: tuple[int, int], size: tuple[int, int] | None) -> _Reading:
     """How the image of this size comes from the sensor, as `camera_from_info` documents it."""
     x, y, width, height = calibration.region
@@ -198,7 +205,11 @@ def _reading(calibration: _Calibration, sensor: tuple[int, int], size: tuple[int
         return defined
     if size == as_it_is.size:
         return as_it_is
-    halves = {_Reading(as_it_is.part, defined.binning)} | ({_Reading(part, (1, 1))} if is_inside else set())
+    halves = {_Reading(as_it_is.part, calibration.binning)}
+    if is_inside:
+        halves.add(_Reading(part, (1, 1)))
+    elif _is_inside(joined := _joined(part, calibration.binning), sensor):
+        halves.add(_Reading(joined, (1, 1)))
     fitting = [reading for reading in halves if reading.size == size]
     if len(fitting) == 1:
         return fitting[0]

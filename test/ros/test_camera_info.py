@@ -177,6 +177,8 @@ def binned(across: int = 2, down: int = 2, **fields: object) -> CameraInfo:
 CORNER = RegionOfInterest(x_offset=400, y_offset=300, width=200, height=100)
 #: A region of the image's own size, at another place of a larger sensor: it was cut out already.
 APPLIED = RegionOfInterest(x_offset=700, y_offset=500, width=640, height=480)
+#: A region in pixels of a sensor of 1280 x 960, whose size and K were halved already.
+BEFORE_BINNING = RegionOfInterest(x_offset=600, y_offset=500, width=400, height=200)
 
 
 @pytest.mark.parametrize(
@@ -195,6 +197,7 @@ APPLIED = RegionOfInterest(x_offset=700, y_offset=500, width=640, height=480)
         (binned(roi=CORNER), (200, 100), (500.0, 510.0, -80.0, -60.0)),
         (binned(roi=CORNER), (320, 240), (250.0, 255.0, 159.75, 119.75)),
         (binned(roi=APPLIED), (320, 240), (250.0, 255.0, 159.75, 119.75)),
+        (binned(roi=BEFORE_BINNING), (200, 100), (500.0, 510.0, 20.0, -10.0)),
         # No size of its own.
         (info(width=0, height=0), (640, 480), (500.0, 510.0, 320.0, 240.0)),
         (binned(width=0, height=0), (320, 240), (250.0, 255.0, 159.75, 119.75)),
