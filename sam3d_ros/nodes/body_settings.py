@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sam3d_ros.nodes.common_settings import CommonSettings
 from sam3d_ros.nodes.sources.input_settings import InputSettings, PeopleInputSettings
 from sam3d_ros.perception.people.pipeline import PeopleConfig
 from sam3d_ros.reconstruction.body_config import BodyNetworkConfig
@@ -14,12 +15,9 @@ from sam3d_ros.ros.parameters import parameter
 
 
 @dataclass(frozen=True)
-class BodyNodeSettings:
+class BodyNodeSettings(CommonSettings):
     """Parameters of the node itself."""
 
-    release_on_deactivate: bool = parameter(
-        False, "Give the memory of the weights back while the node is inactive; activation reads them again."
-    )
     joint_frames: bool = parameter(
         True, "Publish the joints of the rig as frames <joint>_<id>; otherwise body_<id> alone."
     )

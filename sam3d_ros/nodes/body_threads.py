@@ -10,15 +10,8 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from sam3d_ros.nodes.frame_threads import (
-    CAMERA,
-    FRAME_ERRORS,
-    Cancelled,
-    FrameThreads,
-    Report,
-    Source,
-    TrackingFrame,
-)
+from sam3d_ros.nodes.boundary import Boundary
+from sam3d_ros.nodes.frame_threads import CAMERA, FrameThreads, Report, Source, TrackingFrame
 from sam3d_ros.nodes.sinks.sink import Sink
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.people.pipeline import BodyPipeline, Sighting, TrackedBody
@@ -34,6 +27,7 @@ class BodyThreads(FrameThreads[tuple[Sighting, tuple[TrackedBody, ...]]]):
         sinks: where the people go, one after the other.
         report: what is told of the work.
         tracked_in: the frame of tracking.
+        boundary: where failures end; None = one of its own, which tells the report.
     """
 
     def __init__(
@@ -43,32 +37,24 @@ class BodyThreads(FrameThreads[tuple[Sighting, tuple[TrackedBody, ...]]]):
         sinks: Sequence[Sink[SeenPeople]],
         report: Report,
         tracked_in: TrackingFrame = CAMERA,
+        boundary: Boundary | None = None,
     ) -> None:
-        super().__init__(source, report, "people")
+        super().__init__(source, report, "people", boundary)
         self._pipeline = pipeline
         self._sinks = sinks
         self._tracked_in = tracked_in
 
     def _track(self, frame: Frame) -> None:
         began = time.perf_counter()
-        try:
-            sighting = self._pipeline.observe(frame)
-        except FRAME_ERRORS as error:
-            self._give_up("tracking", error)
-            return
+        sighting = self._pipeline.observe(frame)
         self._report.spent("track", 1e3 * (time.perf_counter() - began))
         self._report.observed(sighting.faults, sighting.frame.stamp)
         self._ask(partial(self._pose, sighting))
 
     def _pose(self, sighting: Sighting) -> None:
         began = time.perf_counter()
-        try:
-            bodies = self._pipeline.reconstruct(sighting, progress=self._go_on)
-        except Cancelled:
-            return
-        except FRAME_ERRORS as error:
-            self._give_up("reconstruction", error, rest=True)
-            return
+        failed = partial(self._boundary.tell, "reconstruction of a person")
+        bodies = self._pipeline.reconstruct(sighting, progress=self._go_on, failed=failed)
         self.newest = (sighting, bodies)
         if bodies:
             self._report.spent("reconstruct", 1e3 * (time.perf_counter() - began))
@@ -79,7 +65,6 @@ class BodyThreads(FrameThreads[tuple[Sighting, tuple[TrackedBody, ...]]]):
         seen = SeenPeople(
             frame, self._tracked_in.of(frame), bool(self._tracked_in.name), bodies, sighting.alive
         )
-        for sink in self._sinks:
-            sink.show(seen)
+        self._show_all(self._sinks, seen)
         self._report.spent("publish", 1e3 * (time.perf_counter() - began))
         self._report.reached("bodies", frame.stamp)

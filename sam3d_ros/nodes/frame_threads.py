@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import threading
-import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
+from sam3d_ros.nodes.boundary import Boundary, Cancelled
+from sam3d_ros.nodes.sinks.sink import Sink
 from sam3d_ros.perception.frame import Frame
 
-#: What a frame may raise that the next frame need not: numbers out of bounds, a solver or an allocator that gave up.
-FRAME_ERRORS = (ValueError, ArithmeticError, RuntimeError, MemoryError)
 #: How long the tracking thread waits for a frame before it looks what else there is to do, seconds.
 LOOK_PERIOD = 0.01
-#: Pause after a failed reconstruction, seconds: the same instances will be asked for again.
-RETRY_PAUSE = 1.0
 
 Job = Callable[[], None]
+M = TypeVar("M")
 N = TypeVar("N")
 
 
@@ -43,8 +42,8 @@ class Report(Protocol):
     def finished(self, count: int, milliseconds: float) -> None:
         """A batch of `count` instances was reconstructed."""
 
-    def failed(self, stage: str, error: Exception, details: str) -> None:
-        """A frame or batch was given up; `details` is the traceback."""
+    def failed(self, what: str, error: Exception, details: str) -> None:
+        """What was done raised an error; `details` is the traceback."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +65,6 @@ class TrackingFrame:
 CAMERA = TrackingFrame()
 
 
-class Cancelled(Exception):
-    """Raised through a reconstruction that nobody wants any more."""
-
-
 class FrameThreads(Generic[N]):
     """Both threads; subclasses implement `_track`, which may `_ask` for a reconstruction.
 
@@ -77,14 +72,17 @@ class FrameThreads(Generic[N]):
         source: where frames come from.
         report: what is told of the work.
         subject: what is tracked, for the names of the threads.
+        boundary: where failures end: of a look at a frame, of a reconstruction, of a sink; None = one of its own, which
+            tells the report.
 
     Attributes:
         newest: the newest result since the start.
     """
 
-    def __init__(self, source: Source, report: Report, subject: str) -> None:
+    def __init__(self, source: Source, report: Report, subject: str, boundary: Boundary | None) -> None:
         self._source = source
         self._report = report
+        self._boundary = boundary or Boundary(report.failed)
         self._subject = subject
         self._condition = threading.Condition()
         self._stopping = self._is_busy = False
@@ -113,8 +111,14 @@ class FrameThreads(Generic[N]):
 
     def _follow(self) -> None:
         while not self._stopping:
-            if (frame := self._next_frame()) is not None:
-                self._track(frame)
+            if self._boundary.attempt("tracking", self._look):
+                self._rest("tracking")
+
+    def _look(self) -> bool:
+        if (frame := self._next_frame()) is None:
+            return False
+        self._track(frame)
+        return True
 
     def _reconstruct(self) -> None:
         while True:
@@ -126,7 +130,16 @@ class FrameThreads(Generic[N]):
                     self._condition.wait()
                     continue
                 self._is_busy = True
-            job()
+            try:
+                if self._boundary.attempt("reconstruction", job):
+                    self._rest("reconstruction")
+            except Cancelled:
+                continue
+
+    def _rest(self, kind: str) -> None:
+        """Wait a while after a failure: what failed may come again at once."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._stopping, timeout=self._boundary.rest(kind))
 
     def _next_frame(self) -> Frame | None:
         """The frame to look at, if there is one before long."""
@@ -152,8 +165,7 @@ class FrameThreads(Generic[N]):
         if self._stopping:
             raise Cancelled
 
-    def _give_up(self, stage: str, error: Exception, *, rest: bool = False) -> None:
-        """Report the error that is being handled, and rest a while where it would come again at once."""
-        self._report.failed(stage, error, traceback.format_exc())
-        with self._condition:
-            self._condition.wait_for(lambda: self._stopping, timeout=RETRY_PAUSE if rest else 0.0)
+    def _show_all(self, sinks: Sequence[Sink[M]], moment: M) -> None:
+        """Show a moment to every sink, whatever becomes of the others."""
+        for sink in sinks:
+            self._boundary.attempt(f"sink {type(sink).__name__}", partial(sink.show, moment))

@@ -8,6 +8,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import rclpy
@@ -16,9 +17,16 @@ from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.exceptions import ParameterException
 from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
+from rclpy.service import Service
 from rclpy.signals import SignalHandlerOptions
+from rclpy.subscription import Subscription
+from rclpy.timer import Timer
+
+from sam3d_ros.nodes.boundary import Boundary
+from sam3d_ros.ros.faults import Fault, FaultError
 
 #: Period of the timer that keeps the executor of an otherwise silent node responsive, seconds.
 HEARTBEAT_PERIOD = 0.2
@@ -38,11 +46,23 @@ class AutostartNode(LifecycleNode):
 
     Subclasses implement `configure`, `activate`, `deactivate` and `cleanup`. A ValueError or OSError raised there is
     the user's to mend: it is logged as one line, `refused` is called with it, and the node stays in the state it
-    was in. Anything else is a defect: its traceback is logged and the node goes through error processing.
+    was in. Anything else is a defect: `failed` is called with its traceback and the node goes through error
+    processing. Every callback of the node, whoever makes it, is a turn of its boundary.
+
+    Attributes:
+        boundary: where failures of the node end.
+        steady_clock: for what must run before /clock does.
     """
 
     def __init__(self, name: str, **options: Any) -> None:
+        # Making the node makes callbacks.
+        self.boundary = Boundary(self.failed)
         super().__init__(name, **options)
+        for service in self.services:
+            # Those of the lifecycle are made without `create_service`.
+            if not hasattr(service.callback, "__wrapped__"):
+                callback = partial(_answered, service.callback)
+                service.callback = self.boundary.guarded_service(service.srv_name, callback)
         self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self.declare_parameter(
             "autostart",
@@ -70,6 +90,32 @@ class AutostartNode(LifecycleNode):
 
     def refused(self, error: ValueError | OSError) -> None:
         """A transition was refused because of `error`; subclasses report it further than the log."""
+
+    def failed(self, what: str, error: Exception, details: str) -> None:
+        """What was done raised an error, `details` is its traceback; subclasses report it further than the log."""
+        if isinstance(error, FaultError):
+            self.get_logger().warning(f"{what}: {error}")
+        else:
+            self.get_logger().error(f"{what} failed:\n{details}")
+
+    def create_subscription(
+        self, msg_type: Any, topic: str, callback: Callable[..., object], *arguments: Any, **options: Any
+    ) -> Subscription:
+        turn = self.boundary.guarded(f"subscription {topic}", callback)
+        return super().create_subscription(msg_type, topic, turn, *arguments, **options)
+
+    def create_service(
+        self, srv_type: Any, srv_name: str, callback: Callable[[Any, Any], Any], **options: Any
+    ) -> Service:
+        turn = self.boundary.guarded_service(srv_name, callback)
+        return super().create_service(srv_type, srv_name, turn, **options)
+
+    def create_timer(
+        self, timer_period_sec: float, callback: Callable[..., object], *arguments: Any, **options: Any
+    ) -> Timer:
+        kind = f"timer {getattr(callback, '__qualname__', repr(callback))}"
+        turn = self.boundary.guarded(kind, callback)
+        return super().create_timer(timer_period_sec, turn, *arguments, **options)
 
     @property
     def state(self) -> str:
@@ -123,7 +169,7 @@ class AutostartNode(LifecycleNode):
 
     def _attempt(self, name: str, work: Callable[[], None]) -> TransitionCallbackReturn:
         try:
-            with self._traceback_logged(name):
+            with self._failure_told(name):
                 work()
         except (ValueError, OSError) as error:
             self.get_logger().error(f"cannot {name}: {error}")
@@ -132,18 +178,15 @@ class AutostartNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     @contextmanager
-    def _traceback_logged(self, name: str) -> Iterator[None]:
-        """Log the traceback of a defect on its way out: rclpy drops exceptions of transition callbacks unseen."""
-        done = False
+    def _failure_told(self, name: str) -> Iterator[None]:
+        """Tell of a defect on its way out: rclpy drops exceptions of transition callbacks unseen."""
         try:
             yield
-            done = True
         except (ValueError, OSError):
-            done = True
             raise
-        finally:
-            if not done:
-                self.get_logger().error(f"{name} failed:\n{traceback.format_exc()}")
+        except Exception as error:
+            self.failed(name, error, traceback.format_exc())
+            raise
 
 
 def run_nodes(factories: Sequence[Callable[[], Node]], args: Sequence[str] | None = None) -> int:
@@ -156,8 +199,8 @@ def run_nodes(factories: Sequence[Callable[[], Node]], args: Sequence[str] | Non
     leave. rclpy's own signal handlers would invalidate the context first.
 
     Returns:
-        The exit code: 0 after a signal, 1 when an exception ended the executor or any other thread (half a graph
-        that looks alive is worse than none), 2 when a node refused its parameters.
+        The exit code: 0 after a signal, 1 when a kind of turn failed too often in a row or an exception ended a
+        thread (half a graph that looks alive is worse than none), 2 when a node refused its parameters.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
@@ -181,16 +224,24 @@ def run_nodes(factories: Sequence[Callable[[], Node]], args: Sequence[str] | Non
     for node in nodes:
         executor.add_node(node)
     closed = threading.Event()
+    bounded = [node for node in nodes if isinstance(node, AutostartNode)]
+
+    def tell(what: str, error: Exception, details: str) -> None:
+        for node in bounded:
+            node.boundary.tell(what, error, details)
+
+    # What is raised outside of the callbacks of a node.
+    boundary = Boundary(tell)
 
     def spin() -> None:
         while not closed.is_set():
-            executor.spin_once(timeout_sec=SPIN_PERIOD)
+            if boundary.attempt("executor", partial(executor.spin_once, timeout_sec=SPIN_PERIOD)):
+                closed.wait(boundary.rest("executor"))
 
     def close() -> None:
         try:
-            for node in nodes:
-                if isinstance(node, AutostartNode):
-                    node.close()
+            for node in bounded:
+                node.close()
         finally:
             closed.set()
 
@@ -199,8 +250,13 @@ def run_nodes(factories: Sequence[Callable[[], Node]], args: Sequence[str] | Non
     spinner.start()
     # The executor that is told of events has a signal action of its own, after which a wait without an end may sleep
     # on: the handler runs when this thread comes back to the interpreter.
+    boundaries = [boundary, *(node.boundary for node in bounded)]
     while not stop.wait(SIGNAL_PERIOD):
-        pass
+        if given_up := [made for made in boundaries if made.given_up]:
+            kind, limit = given_up[0].given_up, given_up[0].limit
+            print(f"the process ends: {kind} failed {limit} times in a row", file=sys.stderr, flush=True)
+            crashed.set()
+            break
     executor.create_task(close)
     spinner.join()
     if not closed.is_set():
@@ -224,6 +280,14 @@ def quickest_executor() -> Executor:
     except ImportError:  # rclpy before 7.1.5
         return SingleThreadedExecutor()
     return EventsExecutor()
+
+
+def _answered(callback: Callable[[Any, Any], Any], request: Any, response: Any) -> Any:
+    """The answer of a service of the lifecycle, which raises for a transition that the state does not allow."""
+    try:
+        return callback(request, response)
+    except rclpy_implementation.RCLError as error:
+        raise FaultError(Fault.INVALID_REQUEST, f"{request}: {error}") from error
 
 
 def _do_nothing() -> None:

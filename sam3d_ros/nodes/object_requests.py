@@ -8,7 +8,8 @@ from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 
 from sam3d_ros.action import Reconstruct
-from sam3d_ros.nodes.frame_threads import Cancelled, TrackingFrame
+from sam3d_ros.nodes.boundary import Cancelled
+from sam3d_ros.nodes.frame_threads import TrackingFrame
 from sam3d_ros.nodes.lifecycle import AutostartNode
 from sam3d_ros.nodes.object_threads import ObjectThreads, Order
 from sam3d_ros.ros.object_messages import object_array
@@ -35,8 +36,8 @@ class ObjectRequests:
             Reconstruct,
             "~/reconstruct",
             execute_callback=_answered_in_begin,
-            goal_callback=self._judge_goal,
-            handle_accepted_callback=self._begin,
+            goal_callback=node.boundary.guarded("goal", self._judge_goal, otherwise=GoalResponse.REJECT),
+            handle_accepted_callback=node.boundary.guarded("accepted goal", self._begin),
             cancel_callback=lambda _goal: CancelResponse.ACCEPT,
         )
 

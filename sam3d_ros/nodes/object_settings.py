@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sam3d_ros.nodes.common_settings import CommonSettings
 from sam3d_ros.nodes.sources.input_settings import InputSettings
 from sam3d_ros.perception.geometric.config import GeometricConfig
 from sam3d_ros.perception.pipeline import PipelineConfig
@@ -15,16 +16,13 @@ from sam3d_ros.ros.parameters import parameter
 
 
 @dataclass(frozen=True)
-class NodeSettings:
+class NodeSettings(CommonSettings):
     """Parameters of the node itself."""
 
     reconstructor: str = parameter(
         "auto",
         "What turns a mask into a mesh: geometric (no weights, runs anywhere), sam3d (the networks), or auto: sam3d "
         "where its weights are, geometric elsewhere.",
-    )
-    release_on_deactivate: bool = parameter(
-        False, "Give the memory of the weights back while the node is inactive; activation reads them again."
     )
 
 

@@ -13,16 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from sam3d_ros.nodes.frame_threads import (
-    CAMERA,
-    FRAME_ERRORS,
-    Cancelled,
-    FrameThreads,
-    Job,
-    Report,
-    Source,
-    TrackingFrame,
-)
+from sam3d_ros.nodes.boundary import Boundary, Cancelled
+from sam3d_ros.nodes.frame_threads import CAMERA, FrameThreads, Job, Report, Source, TrackingFrame
 from sam3d_ros.nodes.sinks.sink import Sink
 from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.frame import Frame
@@ -61,6 +53,7 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation]]):
         sinks: where observations go, one after the other.
         report: what is told of the work.
         tracked_in: the frame of tracking.
+        boundary: where failures end; None = one of its own, which tells the report.
     """
 
     def __init__(
@@ -70,8 +63,9 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation]]):
         sinks: Sequence[Sink[SeenObjects]],
         report: Report,
         tracked_in: TrackingFrame = CAMERA,
+        boundary: Boundary | None = None,
     ) -> None:
-        super().__init__(source, report, "object")
+        super().__init__(source, report, "object", boundary)
         self._pipeline = pipeline
         self._sinks = sinks
         self._tracked_in = tracked_in
@@ -107,11 +101,7 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation]]):
     def _track(self, frame: Frame) -> None:
         # An order made before this look is shown by it; one that is made meanwhile may not be.
         made = self._made
-        try:
-            observation = self._pipeline.observe(frame)
-        except FRAME_ERRORS as error:
-            self._give_up("tracking", error)
-            return
+        observation = self._pipeline.observe(frame)
         self.newest = (frame, observation)
         with self._condition:
             if observation.requests and not self._is_busy:
@@ -132,8 +122,7 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation]]):
             frame.is_metric,
             observation.objects,
         )
-        for sink in self._sinks:
-            sink.show(seen)
+        self._show_all(self._sinks, seen)
         self._report.reached("objects", observation.stamp)
         self._report.spent("publish", 1e3 * (time.perf_counter() - began))
         for stage, milliseconds in observation.milliseconds.items():
@@ -146,13 +135,10 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation]]):
     def _run_batch(self, evidence: Sequence[Evidence]) -> None:
         try:
             self._make(evidence, None)
-        except Cancelled:
-            return
-        except FRAME_ERRORS as error:
-            self._give_up("reconstruction", error, rest=True)
-        with self._condition:
-            # Requests that came meanwhile were not taken down: the newest frame asks again, or shows the new meshes.
-            self._look_again = True
+        finally:
+            with self._condition:
+                # Requests that came meanwhile were not taken down: the newest frame asks again, or shows what is new.
+                self._look_again = True
 
     def _fill(self, order: Order) -> None:
         newest = self.newest
@@ -168,29 +154,39 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation]]):
                 order, f"instances {unknown} are not in the newest frame, which has {sorted(track_of)}"
             )
             return
+        wanted = [observation.evidence[track_of[instance]] for instance in instance_ids]
+        errors: list[Exception] = []
         try:
-            wanted = [observation.evidence[track_of[instance]] for instance in instance_ids]
-            self._make(wanted, order.progress)
+            error = self._boundary.attempt("order", lambda: errors.extend(self._make(wanted, order.progress)))
         except Cancelled:
             self._finish(order, "cancelled")
-        except FRAME_ERRORS as error:
-            self._give_up("reconstruction", error)
-            self._finish(order, f"the reconstruction failed: {error}")
-        else:
-            order.track_ids = tuple(track_of[instance] for instance in instance_ids)
-            with self._condition:
-                self._order, self._made, self._look_again = None, order, True
+            return
+        if error is not None or len(errors) == len(wanted):
+            self._finish(order, f"the reconstruction failed: {error or errors[-1]}")
+            return
+        order.track_ids = tuple(track_of[instance] for instance in instance_ids)
+        with self._condition:
+            self._order, self._made, self._look_again = None, order, True
 
-    def _make(self, evidence: Sequence[Evidence], progress: Progress | None) -> None:
+    def _make(self, evidence: Sequence[Evidence], progress: Progress | None) -> list[Exception]:
+        """Give evidence a mesh; the errors of those that have none."""
+        errors: list[Exception] = []
+
         def report(stage: str, share: float) -> None:
             self._go_on(stage, share)
             if progress is not None:
                 progress(stage, share)
 
         began = time.perf_counter()
-        estimates = self._pipeline.reconstruct(evidence, progress=report)
+
+        def failed(error: Exception, details: str) -> None:
+            errors.append(error)
+            self._boundary.tell("reconstruction of an instance", error, details)
+
+        estimates = self._pipeline.reconstruct(evidence, progress=report, failed=failed)
         self._pipeline.integrate(evidence, estimates)
         self._report.finished(len(evidence), 1e3 * (time.perf_counter() - began))
+        return errors
 
     def _finish(self, order: Order, error: str) -> None:
         order.error = error

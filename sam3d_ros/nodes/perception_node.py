@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from rcl_interfaces.msg import SetParametersResult
@@ -14,7 +15,7 @@ from sam3d_ros.nodes.frame_threads import FrameThreads, TrackingFrame
 from sam3d_ros.nodes.lifecycle import AutostartNode
 from sam3d_ros.nodes.self_report import SelfReport, named_faults
 from sam3d_ros.nodes.setting_groups import declare_groups, with_changes
-from sam3d_ros.nodes.sinks.scene_board import SceneService
+from sam3d_ros.nodes.sinks.scene_service import SceneService, default_scene_folder
 from sam3d_ros.nodes.sinks.sink import Sink
 from sam3d_ros.nodes.sources.frame_reader import FrameReader
 from sam3d_ros.reconstruction.reconstructors import Weights
@@ -37,7 +38,7 @@ class PerceptionNode(AutostartNode, Generic[S]):
 
     Args:
         name: of the node.
-        defaults: of its settings; one is `release_on_deactivate`.
+        defaults: of its settings, among them those of `CommonSettings`.
         commons: what the nodes of a process share; None = its own.
     """
 
@@ -45,6 +46,7 @@ class PerceptionNode(AutostartNode, Generic[S]):
         super().__init__(name)
         self._commons = commons or Commons()
         self._settings = declare_groups(self, defaults)
+        self.boundary.limit = self.get_parameter("max_failures").value
         self.add_on_set_parameters_callback(self._change_settings)
         self._report = SelfReport(self, self.summary)
         self._tracked_in = TrackingFrame()
@@ -56,7 +58,7 @@ class PerceptionNode(AutostartNode, Generic[S]):
         self.create_timer(REFRESH_PERIOD, self._refresh, clock=self.steady_clock)
 
     def configure(self) -> None:
-        self._held.callback(SceneService(self, self._commons.board).close)
+        self._held.callback(SceneService(self, self._commons.board, self._scene_folder).close)
         for sink in self._sinks:
             self._held.callback(sink.close)
 
@@ -88,6 +90,10 @@ class PerceptionNode(AutostartNode, Generic[S]):
     def refused(self, error: ValueError | OSError) -> None:
         self._report.refused(error)
 
+    def failed(self, what: str, error: Exception, details: str) -> None:
+        super().failed(what, error, details)
+        self._report.failed(what, error, details)
+
     def retune(self, settings: S) -> None:
         """Let changed settings hold at once, as far as they can; the others do when the node is configured."""
 
@@ -98,6 +104,10 @@ class PerceptionNode(AutostartNode, Generic[S]):
     def last_moment(self) -> tuple[int, str] | None:
         """Stamp, nanoseconds, and frame of what the sinks were shown last; None where there is nothing."""
         raise NotImplementedError
+
+    def _scene_folder(self) -> Path:
+        folder = self.get_parameter("scene_folder").value
+        return Path(folder).expanduser() if folder else default_scene_folder()
 
     def _refresh(self) -> None:
         if self.state == "active":
@@ -114,6 +124,9 @@ class PerceptionNode(AutostartNode, Generic[S]):
             settings = with_changes(self._settings, {p.name: p.value for p in changed})
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        self._settings = settings
         self.retune(settings)
+        self._settings = settings
+        for parameter in changed:
+            if parameter.name == "max_failures":
+                self.boundary.limit = parameter.value
         return SetParametersResult(successful=True)

@@ -54,7 +54,9 @@ class Sam3dBodies(PerceptionNode[BodySettings]):
             humans=humans,
         )
         self._sinks = [BoardedPeople(self._commons.board), *topics]
-        self._threads = BodyThreads(self._pipeline, self._reader, self._sinks, self._report, self._tracked_in)
+        self._threads = BodyThreads(
+            self._pipeline, self._reader, self._sinks, self._report, self._tracked_in, self.boundary
+        )
         super().configure()
         self.get_logger().info(
             f"people posed on {self._reconstructor.description}, tracked in "

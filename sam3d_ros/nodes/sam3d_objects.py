@@ -46,7 +46,7 @@ class Sam3dObjects(PerceptionNode[Settings]):
         self._pipeline = ObjectPipeline(self._selection.reconstructor, settings.pipeline)
         self._sinks = self._made_sinks(settings)
         self._threads = ObjectThreads(
-            self._pipeline, self._reader, self._sinks, self._report, self._tracked_in
+            self._pipeline, self._reader, self._sinks, self._report, self._tracked_in, self.boundary
         )
         self._requests = ObjectRequests(self, self._tracked_in)
         self._held.callback(self._requests.close)

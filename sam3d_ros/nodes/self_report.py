@@ -109,15 +109,16 @@ class SelfReport:
         self.latencies.add("reconstruct", milliseconds)
         self._node.get_logger().info(f"reconstructed {count} objects in {milliseconds:.0f} ms")
 
-    def failed(self, stage: str, error: Exception, details: str) -> None:
-        """A frame or batch was given up; `details` is the traceback."""
+    def failed(self, what: str, error: Exception, details: str) -> None:
+        """What was done raised an error; the log has its traceback."""
         fault = Fault.INTERNAL_ERROR
-        if isinstance(error, MemoryError):
+        if isinstance(error, FaultError):
+            fault = error.fault
+        elif isinstance(error, MemoryError):
             fault = Fault.OUT_OF_MEMORY
         elif isinstance(error, MissingWeightsError):
             fault = Fault.MISSING_WEIGHTS
-        self.faults.report(fault, f"{stage}: {type(error).__name__}: {error}")
-        self._node.get_logger().error(f"{stage} failed, the frame is passed over:\n{details}")
+        self.faults.report(fault, f"{what}: {type(error).__name__}: {error}")
 
     def _diagnose(self) -> None:
         records = self.faults.records()

@@ -8,6 +8,7 @@ other; `reconstruct` reads nothing that they write and holds no lock.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
@@ -51,13 +52,13 @@ STAGES = ("associate", "follow", "total")
 #: A centre that moved by less than this share of the diameter may be another part of the same surface.
 _MOVED_SHARE = 0.1
 _RECONSTRUCTION_SHARE = 0.9
-#: So many measured points tell where something is that could not be reconstructed, in a box of at least this edge, metres.
+#: So many measured points tell the place of what could not be reconstructed, a box of at least this edge, metres.
 _BOX_POINTS, _SMALLEST_BOX = 500, 0.01
 
 _IDENTITY = Similarity()
 _NANOSECONDS = 1e-9
 #: One in so many objects at rest is judged again in a frame, when its judgement is old.
-_JUDGED_SHARE = 8
+_JUDGED_SHARE = 16
 
 
 @dataclass(frozen=True)
@@ -305,7 +306,7 @@ class ObjectPipeline:
         interval = self.config.following.judge_interval / _NANOSECONDS
         ages = {track.track_id: abs(stamp - track.glance.stamp) for track in seen if track.glance is not None}
         overdue = sorted((i for i in ages if ages[i] >= interval), key=lambda i: -ages[i])
-        return frozenset(overdue[: 1 + len(seen) // _JUDGED_SHARE])
+        return frozenset(overdue[: math.ceil(len(seen) / _JUDGED_SHARE)])
 
     def _requests(
         self, evidence: Mapping[int, Evidence], seen: Sequence[Track]

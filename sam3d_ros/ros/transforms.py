@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
 from geometry_msgs.msg import Pose, Transform, TransformStamped
 from rclpy.duration import Duration
 from rclpy.time import Time
@@ -12,6 +13,10 @@ from tf2_ros import Buffer, ExtrapolationException, TransformException
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.ros.faults import Fault, FaultError
+
+#: Farther apart than this are no two frames on Earth, whatever its coordinates are; metres. Points of float32 overflow
+#: long after.
+FARTHEST = 1e9
 
 
 class TransformLookup(Protocol):
@@ -30,7 +35,7 @@ class TransformLookup(Protocol):
             fixed: a frame fixed in the world; without one the target and source are taken at `source_stamp`.
 
         Raises:
-            FaultError: missing_transform or old_transform.
+            FaultError: missing_transform, old_transform or invalid_transform.
         """
         ...
 
@@ -77,7 +82,14 @@ class BufferLookup:
             raise FaultError(
                 Fault.MISSING_TRANSFORM, f"no transform from {source!r} to {target!r}: {error}"
             ) from error
-        return similarity_from_transform(message.transform)
+        what = f"the transform from {source!r} to {target!r} cannot be used"
+        try:
+            found = similarity_from_transform(message.transform)
+        except ValueError as error:
+            raise FaultError(Fault.INVALID_TRANSFORM, f"{what}: {error}") from error
+        if (distance := float(np.abs(found.translation).max())) > FARTHEST:
+            raise FaultError(Fault.INVALID_TRANSFORM, f"{what}: it is {distance:g} m, at most {FARTHEST:g} m")
+        return found
 
 
 def similarity_from_transform(message: Transform) -> Similarity:

@@ -107,9 +107,9 @@ def test_a_frame_that_fails_is_told_and_the_next_one_is_posed(
     world.reconstructor.bad.add(0)
     world.reconstructor.gate.release(2)
     world.put(frame_at(0))
-    assert wait_for(lambda: world.failures() == ["reconstruction: no such luck"])
+    assert wait_for(lambda: world.failures() == ["reconstruction of a person: no such luck"])
     world.put(frame_at(1))
-    assert wait_for(lambda: world.told() == [(1, [1])])
+    assert wait_for(lambda: world.told() == [(0, []), (1, [1])])
 
 
 def test_a_frame_without_people_is_told_as_such(world: World, wait_for: Callable[..., Any]) -> None:

@@ -20,6 +20,7 @@ from sam3d_ros.nodes.lifecycle import AutostartNode, run_nodes
 class Talker(AutostartNode):
     def __init__(self):
         super().__init__("talker")
+        self.boundary.limit = 3
         self.declare_parameter("trouble", "")
         self.trouble = self.get_parameter("trouble").value
         if self.trouble == "in constructor":
@@ -37,11 +38,15 @@ class Talker(AutostartNode):
 
     def activate(self):
         self.say("activated")
-        if self.trouble == "in callback":
+        if self.trouble in ("in callback", "now and then"):
             self.create_timer(0.01, self.fail)
 
     def fail(self):
-        raise KeyError("a defect in a callback")
+        self.count = getattr(self, "count", 0) + 1
+        if self.trouble != "now and then" or self.count % 3:
+            raise KeyError("a defect in a callback")
+        if self.count == 9:
+            self.say("still here")
 
     def refused(self, error):
         self.say(f"told of: {error}")
@@ -119,11 +124,19 @@ def test_a_defect_in_a_transition_is_logged_with_its_traceback(tmp_path: Path) -
     assert program.end(signal.SIGINT)[0] == 0
 
 
-def test_an_exception_in_a_callback_ends_the_process_with_1_after_cleaning_up(tmp_path: Path) -> None:
+def test_a_callback_that_always_fails_ends_the_process_with_1_after_cleaning_up(tmp_path: Path) -> None:
     code, lines = Program(tmp_path, "trouble:=in callback").end()
     assert code == 1
-    assert any("a defect in a callback" in line for line in lines)
+    assert sum("KeyError: 'a defect in a callback'" in line for line in lines) >= 3
+    assert "the process ends: timer Talker.fail failed 3 times in a row" in lines
     assert lines[-2:] == ["deactivated", "cleaned up"]
+
+
+def test_a_callback_that_fails_now_and_then_is_logged_and_the_process_lives(tmp_path: Path) -> None:
+    program = Program(tmp_path, "trouble:=now and then")
+    lines = program.wait_for_line("still here")
+    assert any("KeyError: 'a defect in a callback'" in line for line in lines)
+    assert program.end(signal.SIGINT)[0] == 0
 
 
 def test_a_node_that_cannot_be_made_ends_the_process_with_2(tmp_path: Path) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from thread_bench import FrameQueue, NotingReport, NotingSink
 
 from sam3d_ros.geometry.cameras import Camera
-from sam3d_ros.nodes.frame_threads import Cancelled, TrackingFrame
+from sam3d_ros.nodes.boundary import Boundary, Cancelled
+from sam3d_ros.nodes.frame_threads import TrackingFrame
 from sam3d_ros.nodes.object_threads import ObjectThreads, Order
-from sam3d_ros.perception.estimates import ObjectEstimate
+from sam3d_ros.perception.estimates import ObjectEstimate, Verdict, VerdictState
 from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.geometric.reconstructor import GeometricReconstructor
@@ -124,15 +127,127 @@ def test_tracking_goes_on_while_meshes_are_made(
 
 
 @pytest.mark.parametrize("error", [MemoryError("no memory"), RuntimeError("a solver gave up")])
-def test_a_failed_batch_is_reported_and_tried_again(
+def test_a_failed_batch_is_reported_and_made_in_parts(
     desk: Desk, picture: Frame, error: Exception, wait_for: Callable[..., Any]
 ) -> None:
     desk.reconstructor.failures.append(error)
     desk.put(picture)
     assert wait_for(lambda: desk.report.failures)
-    assert desk.report.failures == [("reconstruction", error)]
-    desk.put(replace(picture, stamp=SECOND))
+    assert desk.report.failures == [("reconstruction of an instance", error)]
     assert wait_for(lambda: desk.known() == OBJECTS)
+    assert [len(batch) for batch in desk.reconstructor.batches] == [3, 1, 2]
+
+
+class Choosy(GeometricReconstructor):
+    """Raises for every batch with a certain instance, until it is reconciled."""
+
+    def __init__(self, hated: int, error: Exception) -> None:
+        super().__init__()
+        self.hated, self.error = hated, error
+        self.is_reconciled = False
+
+    def reconstruct(
+        self, evidence: Sequence[Evidence], *, progress: Progress | None = None
+    ) -> list[ObjectEstimate]:
+        if not self.is_reconciled and any(piece.instance_id == self.hated for piece in evidence):
+            raise self.error
+        return super().reconstruct(evidence, progress=progress)
+
+
+@pytest.mark.parametrize("error", [KeyError("no such label"), cv2.error("odd")], ids=repr)
+def test_an_instance_that_cannot_be_made_is_rejected_alone_and_tried_ever_more_rarely(
+    picture: Frame, error: Exception, wait_for: Callable[..., Any]
+) -> None:
+    hated = picture.instance_ids()[1]
+    reconstructor = Choosy(hated, error)
+    source, sink, report = FrameQueue(), NotingSink[SeenObjects](), NotingReport()
+    threads = ObjectThreads(ObjectPipeline(reconstructor), source, [sink], report)
+    threads.start()
+
+    def look(stamp: int) -> dict[int, Verdict]:
+        source.frames.put(replace(picture, stamp=stamp))
+        assert wait_for(lambda: sink.moments and sink.moments[-1].stamp == stamp)
+        # Whatever is asked for is made before the next look.
+        assert wait_for(lambda: threads._job is None and not threads._is_busy)
+        objects = sink.moments[-1].objects
+        return {thing.estimate.instance_id: thing.estimate.verdict for thing in objects}
+
+    look(0)
+    assert wait_for(lambda: len(sink.moments[-1].objects) == OBJECTS)
+    verdicts = look(SECOND // 10)
+    assert verdicts.pop(hated).reasons[0] == "reconstruction_failed"
+    assert all(verdict.state is not VerdictState.REJECTED for verdict in verdicts.values())
+    tried: list[int] = []
+    for second in range(1, 16):
+        failures = len(report.failures)
+        verdicts = look(second * SECOND)
+        assert verdicts[hated].state is VerdictState.REJECTED
+        if wait_for(lambda failures=failures: len(report.failures) > failures, 0.05):
+            tried.append(second)
+    assert len(report.failures) == len(tried) + 1
+    gaps = [later - before for before, later in itertools.pairwise(tried)]
+    assert gaps == sorted(gaps) and gaps[-1] >= 2 * gaps[0]
+    assert {what for what, _ in report.failures} == {"reconstruction of an instance"}
+    assert {raised for _, raised in report.failures} == {error}
+    reconstructor.is_reconciled = True
+    look(200 * SECOND)
+    assert wait_for(lambda: look(200 * SECOND)[hated].state is VerdictState.ACCEPTED)
+    threads.stop()
+
+
+def test_lack_of_memory_for_one_costs_the_others_nothing_and_never_ends_the_process(
+    picture: Frame, wait_for: Callable[..., Any]
+) -> None:
+    reconstructor = Choosy(picture.instance_ids()[0], MemoryError("too large"))
+    source, sink, report = FrameQueue(), NotingSink[SeenObjects](), NotingReport()
+    boundary = Boundary(report.failed, limit=2)
+    threads = ObjectThreads(ObjectPipeline(reconstructor), source, [sink], report, boundary=boundary)
+    threads.start()
+    source.frames.put(picture)
+    assert wait_for(lambda: sink.moments and len(sink.moments[-1].objects) == OBJECTS)
+    # Asked for alone, it fails ever again.
+    for second in range(1, 100):
+        source.frames.put(replace(picture, stamp=second * SECOND))
+        if wait_for(lambda: len(report.failures) > 3, 0.1):
+            break
+    assert len(report.failures) > 3
+    threads.stop()
+    assert boundary.given_up == ""
+
+
+def test_a_sink_that_fails_costs_the_others_nothing(picture: Frame, wait_for: Callable[..., Any]) -> None:
+    class Broken(NotingSink[SeenObjects]):
+        def show(self, moment: SeenObjects) -> None:
+            raise KeyError("a defect")
+
+    source, sink, report = FrameQueue(), NotingSink[SeenObjects](), NotingReport()
+    threads = ObjectThreads(ObjectPipeline(GeometricReconstructor()), source, [Broken(), sink], report)
+    threads.start()
+    source.frames.put(picture)
+    assert wait_for(lambda: sink.moments and len(sink.moments[-1].objects) == OBJECTS)
+    threads.stop()
+    assert {what for what, _ in report.failures} == {"sink Broken"}
+
+
+@pytest.mark.parametrize("error", [LookupError(), TypeError("no frame"), cv2.error("odd"), RuntimeError()])
+def test_a_frame_that_cannot_be_made_costs_itself_alone(
+    picture: Frame, error: Exception, wait_for: Callable[..., Any]
+) -> None:
+    class Spoilt(FrameQueue):
+        def next_frame(self, timeout: float) -> Frame | None:
+            frame = super().next_frame(timeout)
+            if frame is not None and frame.stamp < SECOND:
+                raise error
+            return frame
+
+    source, sink, report = Spoilt(), NotingSink[SeenObjects](), NotingReport()
+    threads = ObjectThreads(ObjectPipeline(GeometricReconstructor()), source, [sink], report)
+    threads.start()
+    for stamp in (1, 2, SECOND):
+        source.frames.put(replace(picture, stamp=stamp))
+    assert wait_for(lambda: sink.moments and len(sink.moments[-1].objects) == OBJECTS)
+    threads.stop()
+    assert report.failures == 2 * [("tracking", error)]
 
 
 def test_an_order_shows_its_objects_and_its_progress(

@@ -110,6 +110,7 @@ def save(call: Any, tmp_path: Path) -> Any:
     def ask(node: str, *, name: str = "scene.glb") -> tuple[SaveScene.Response, dict[str, np.ndarray]]:
         path = tmp_path / name
         path.unlink(missing_ok=True)
+        NodeServices(node, call).put("scene_folder", str(tmp_path))
         answer = call(SaveScene, f"{node}/save_scene", SaveScene.Request(path=str(path)))
         assert answer.success == path.exists(), answer.message
         return answer, parts_of(path) if path.exists() else {}

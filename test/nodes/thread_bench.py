@@ -52,7 +52,7 @@ class NotingReport:
         stages: how often each stage was told.
         out: what was told to be out -> stamps.
         batches: sizes of the batches that were finished.
-        failures: stage and error of what was given up.
+        failures: what failed, and the error.
     """
 
     def __init__(self) -> None:
@@ -76,6 +76,6 @@ class NotingReport:
         assert milliseconds >= 0
         self.batches.append(count)
 
-    def failed(self, stage: str, error: Exception, details: str) -> None:
+    def failed(self, what: str, error: Exception, details: str) -> None:
         assert "Traceback" in details
-        self.failures.append((stage, error))
+        self.failures.append((what, error))

@@ -1,15 +1,11 @@
-"""Where the nodes of one process put what they saw last, and the service that writes it to a file."""
+"""Where the nodes of one process put what they saw last."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from pathlib import Path
-
-from rclpy.node import Node
 
 from sam3d_ros.perception.scenes.joint_scene import MOMENT, Scene, SeenObjects, SeenPeople, joined
-from sam3d_ros.srv import SaveScene
 
 #: No more images are remembered than this, however long people take: half a minute of a fast camera.
 LONGEST_MEMORY = 1000
@@ -112,33 +108,3 @@ class BoardedPeople:
 
     def close(self) -> None:
         """The board belongs to the process."""
-
-
-class SceneService:
-    """The service `~/save_scene`.
-
-    Args:
-        node: carries it.
-        board: what is written.
-    """
-
-    def __init__(self, node: Node, board: SceneBoard) -> None:
-        self._node = node
-        self._board = board
-        self._service = node.create_service(SaveScene, "~/save_scene", self._save)
-
-    def close(self) -> None:
-        """Withdraw it."""
-        self._node.destroy_service(self._service)
-
-    def _save(self, request: SaveScene.Request, response: SaveScene.Response) -> SaveScene.Response:
-        try:
-            scene = self._board.scene()
-            scene.write(Path(request.path).expanduser())
-        except (ValueError, OSError) as error:
-            response.message = str(error)
-            return response
-        response.success = True
-        response.object_count = scene.object_count
-        response.message = "; ".join(scene.notes)
-        return response
