@@ -30,17 +30,26 @@ ENCODINGS: dict[Input, dict[str, tuple[str, int]]] = {
         "bayer_gbrg16": ("u2", 1),
         "yuv422": ("u1", 2),
         "yuv422_yuy2": ("u1", 2),
+        "rgb16": ("u2", 3),
+        "bgra16": ("u2", 4),
     },
     Input.LABELS: {
         "mono8": ("u1", 1),
         "8UC1": ("u1", 1),
         "mono16": ("u2", 1),
         "16UC1": ("u2", 1),
+        "16SC1": ("i2", 1),
         "32SC1": ("i4", 1),
     },
-    Input.DEPTH: {"16UC1": ("u2", 1), "mono16": ("u2", 1), "32FC1": ("f4", 1)},
+    Input.DEPTH: {
+        "16UC1": ("u2", 1),
+        "mono16": ("u2", 1),
+        "16SC1": ("i2", 1),
+        "32FC1": ("f4", 1),
+        "64FC1": ("f8", 1),
+    },
 }
-NO_ENCODINGS = ("", "hsv8", "RGB8", "rgb8 ", "64FC9", "é", "bayer_xxxx8", "32FC", "16SC1", "nv21")
+NO_ENCODINGS = ("", "hsv8", "RGB8", "rgb8 ", "64FC9", "é", "bayer_xxxx8", "32FC", "16SC2", "nv16")
 DAMAGED = frozenset({Fault.TRUNCATED_DATA, Fault.CORRUPT_DATA, Fault.UNKNOWN_ENCODING})
 #: A message of which only this is known: it is refused with a name, or accepted.
 UNKNOWN_END = frozenset(Fault) | {None}
@@ -112,12 +121,17 @@ class Fuzzer:
         if dtype != "i4":
             message.is_bigendian = int(rng.integers(0, 2))
         ends: frozenset[Fault | None] = frozenset({None})
-        defect = str(rng.choice(["none", "none", "encoding", "truncated", "step", "empty", "huge", "label"]))
+        defect = str(
+            rng.choice(["none", "none", "encoding", "truncated", "surplus", "step", "empty", "huge", "label"])
+        )
         if defect == "encoding":
             message.encoding, ends = str(rng.choice(NO_ENCODINGS)), frozenset({Fault.UNKNOWN_ENCODING})
         elif defect == "truncated":
             needed = step * (height - 1) + row
             content, ends = content[: int(rng.integers(0, needed))], frozenset({Fault.TRUNCATED_DATA})
+        elif defect == "surplus":
+            content += rng.bytes(int(rng.integers(1, 3 * step)))
+            ends = frozenset({Fault.SIZE_MISMATCH})
         elif defect == "step":
             message.step, ends = int(rng.integers(0, row)), frozenset({Fault.SIZE_MISMATCH})
         elif defect == "empty":
@@ -238,7 +252,9 @@ class Fuzzer:
         )
         content = rng.bytes(height * row_step)  # among them NaN, Inf and denormal numbers
         ends: frozenset[Fault | None] = frozenset({None})
-        defect = str(rng.choice(["none", "none", "fields", "datatype", "offset", "truncated", "huge"]))
+        defect = str(
+            rng.choice(["none", "none", "fields", "datatype", "offset", "truncated", "surplus", "huge"])
+        )
         if defect == "fields":
             message.fields, ends = fields[: int(rng.integers(0, 3))], frozenset({Fault.MISSING_FIELDS})
         elif defect == "datatype":
@@ -253,5 +269,8 @@ class Fuzzer:
         elif defect == "huge":
             setattr(message, str(rng.choice(["height", "width"])), int(rng.integers(10**6, 2**32)))
             ends = frozenset({Fault.SIZE_MISMATCH, Fault.TRUNCATED_DATA})
+        elif defect == "surplus":
+            content += rng.bytes(int(rng.integers(1, 3 * row_step)))
+            ends = frozenset({Fault.SIZE_MISMATCH})
         message.data = array.array("B", content)
         return Fuzzed(Input.POINTS, message, ends, f"cloud: {defect}")

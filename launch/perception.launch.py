@@ -101,7 +101,7 @@ CHOICES = {
     "dtype": ["", *DTYPES],
     "memory": ["", *MEMORY],
     "image_transport": ["", "raw", "compressed"],
-    "depth_transport": ["", "raw", "compressedDepth"],
+    "depth_transport": ["", "raw", "compressedDepth", "compressed"],
     "relative_depth": ["", "true", "false"],
     "body.mode": ["", *BODY_MODES],
     "people_from": ["", "labels", "detections"],

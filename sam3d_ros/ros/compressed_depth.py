@@ -1,20 +1,27 @@
-"""The compressedDepth transport: depth images as PNG or RVL, in millimetres or quantised.
+"""Compressed depth: the transport compressedDepth (PNG or RVL, in millimetres or quantised), and plain PNG files.
 
-A message begins with a header of 12 bytes: the kind of compression (int32) and two parameters A and B (float32).
-16UC1 depth follows as it is. 32FC1 depth is stored as 16-bit v = A / depth + B, 0 = unknown, so that near depths
-keep more digits. RVL is the run-length code of Wilson, "Fast Lossless Depth Image Compression", 2017.
+A message of compressedDepth begins with a header of 12 bytes: the kind of compression (int32) and two parameters A and
+B (float32). 16UC1 depth follows as it is. 32FC1 depth is stored as 16-bit v = A / depth + B, 0 = unknown, so that near
+depths keep more digits. RVL is the run-length code of Wilson, "Fast Lossless Depth Image Compression", 2017.
+
+The transport compressed knows no depth: it stores 16UC1 as a PNG of 16 bits without a header, and refuses floats.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage
 
+from sam3d_ros.perception.picture_files import PNG_SIGNATURE
 from sam3d_ros.ros.faults import Fault, FaultError
-from sam3d_ros.ros.images import DEPTH_ENCODINGS, Depth, metres
+from sam3d_ros.ros.images import Depth, metres
 from sam3d_ros.ros.pictures import decoded_picture
 
+#: Encodings of a 16-bit depth image.
+_MILLIMETRES = ("16UC1", "mono16")
 _HEADER = np.dtype([("kind", "<i4"), ("a", "<f4"), ("b", "<f4")])
 _RVL_SIZE = np.dtype([("width", "<i4"), ("height", "<i4")])
 #: More pixels than any depth camera has; a larger size in an RVL header is taken for garbage.
@@ -23,23 +30,29 @@ _MOST_PIXELS = 1 << 26
 _MOST_NIBBLES = 11
 
 
-def depth_from_compressed(message: CompressedImage) -> Depth:
-    """Decode a compressedDepth message.
+def depth_from_compressed(message: CompressedImage, max_depth: float = math.inf) -> Depth:
+    """Decode a message of compressedDepth, or a PNG of millimetres.
+
+    Args:
+        message: its `format` names the encoding, and the transport where the data begins with its header.
+        max_depth: what is beyond is unknown, metres.
 
     Returns:
-        (H, W) float32 metres along the optical axis, NaN where unknown.
+        (H, W) float32 metres along the optical axis, NaN where unknown, as `metres` has it.
 
     Raises:
         FaultError: unknown_encoding, truncated_data or corrupt_data.
     """
+    data = np.frombuffer(message.data, np.uint8)
     encoding, _, transport = (part.strip() for part in message.format.partition(";"))
-    if encoding not in DEPTH_ENCODINGS or "compressedDepth" not in transport:
+    if data[: len(PNG_SIGNATURE)].tobytes() == PNG_SIGNATURE:
+        return metres(_plain_samples(message.format, encoding, data), max_depth)
+    if encoding not in (*_MILLIMETRES, "32FC1") or "compressedDepth" not in transport:
         raise FaultError(
             Fault.UNKNOWN_ENCODING,
             f"compressed depth has format {message.format!r}: '16UC1; compressedDepth png', "
-            "'32FC1; compressedDepth png' or the same with rvl is expected",
+            "'32FC1; compressedDepth png', the same with rvl, or a PNG of 16 bits is expected",
         )
-    data = np.frombuffer(message.data, np.uint8)
     if data.size <= _HEADER.itemsize:
         raise FaultError(
             Fault.TRUNCATED_DATA, f"compressed depth of {data.size} bytes is shorter than its header"
@@ -53,7 +66,7 @@ def depth_from_compressed(message: CompressedImage) -> Depth:
             f"compressed depth holds {samples.shape} {samples.dtype}: (H, W) uint16 is expected",
         )
     if encoding != "32FC1":
-        return metres(samples)
+        return metres(samples, max_depth)
     a, b = float(header["a"]), float(header["b"])
     if not (np.isfinite(a) and np.isfinite(b) and a > 0):
         raise FaultError(
@@ -62,7 +75,19 @@ def depth_from_compressed(message: CompressedImage) -> Depth:
     with np.errstate(divide="ignore"):
         depth = np.float32(a) / (samples.astype(np.float32) - np.float32(b))
     depth[samples == 0] = np.nan
-    return metres(depth)
+    return metres(depth, max_depth)
+
+
+def _plain_samples(image_format: str, encoding: str, data: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """(H, W) millimetres of a PNG without a header, whose format names an integer encoding or none."""
+    samples = decoded_picture(data, "depth")
+    if encoding not in (*_MILLIMETRES, "png", "") or samples.dtype != np.uint16 or samples.ndim != 2:
+        raise FaultError(
+            Fault.UNKNOWN_ENCODING,
+            f"compressed depth with format {image_format!r} is a PNG of {samples.shape} {samples.dtype} without the "
+            "header of compressedDepth: 16-bit grey in millimetres is expected, or depth_transport compressedDepth",
+        )
+    return samples
 
 
 def _decoded_rvl(body: NDArray[np.uint8]) -> NDArray[np.uint16]:

@@ -22,7 +22,11 @@ class Fault(Enum):
     UNKNOWN_ENCODING = ("unknown_encoding", Level.ERROR, "publish one of the encodings in the README")
     TRUNCATED_DATA = ("truncated_data", Level.ERROR, "check the driver and the transport: bytes are missing")
     CORRUPT_DATA = ("corrupt_data", Level.ERROR, "check the driver: the content cannot be decoded")
-    SIZE_MISMATCH = ("size_mismatch", Level.ERROR, "publish images and camera_info of one size")
+    SIZE_MISMATCH = (
+        "size_mismatch",
+        Level.ERROR,
+        "publish images, labels and camera_info of one size, and data of as many bytes as size and step say",
+    )
     MISSING_FIELDS = ("missing_fields", Level.ERROR, "publish a cloud with float x, y and z")
     LABEL_OUT_OF_RANGE = ("label_out_of_range", Level.ERROR, "number the instances from 1 to 65535, 0 = none")
     UNCALIBRATED_CAMERA = (

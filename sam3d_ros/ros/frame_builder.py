@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,8 +41,10 @@ class FrameBuilderConfig:
     Attributes:
         target_frame: a frame fixed in the world, in which objects are tracked; empty = the camera itself.
         rectified: images are rectified: P of their camera_info holds, without distortion.
-        resize_labels: labels of another size than the image are resized by the nearest pixel, with a warning;
-            otherwise they are refused.
+        resize_labels: labels of another size than the image, but of its aspect ratio, are resized by the nearest
+            pixel, with a warning; otherwise they are refused.
+        max_depth: depth beyond this is unknown, metres; many a sensor writes its largest number, 1e3 or 1e4 for
+            nothing. Above 0. Without effect on relative depth.
         relative_depth: the depth image has no metric scale, as one that was guessed from a single image: sizes of
             objects are then in its unit, people are placed by the camera alone, and save_scene gives the objects the
             scale of the people.
@@ -50,7 +53,17 @@ class FrameBuilderConfig:
     target_frame: str = ""
     rectified: bool = False
     resize_labels: bool = True
+    max_depth: float = 60.0
     relative_depth: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.max_depth > 0.0:
+            raise ValueError(f"max_depth is {self.max_depth}: give metres above 0")
+
+    @property
+    def farthest(self) -> float:
+        """What the numbers of a depth image may be at most: metres, or anything where they have no metric scale."""
+        return math.inf if self.relative_depth else self.max_depth
 
 
 @dataclass
@@ -149,6 +162,12 @@ class FrameBuilder:
         if given == size:
             return labels, ()
         text = f"labels are {given[0]}x{given[1]} but the image is {size[0]}x{size[1]}"
+        if not is_resize(given, size):
+            raise FaultError(
+                Fault.SIZE_MISMATCH,
+                f"{text}, of another aspect ratio, so that nothing tells which pixels belong together: cut off the "
+                "borders that a segmenter adds, and publish both at one size",
+            )
         if not self.config.resize_labels:
             raise FaultError(Fault.SIZE_MISMATCH, f"{text}: publish both at one size or set resize_labels")
         fault = FaultError(Fault.LABELS_RESIZED, f"{text}: resized by the nearest pixel")
@@ -175,7 +194,7 @@ class FrameBuilder:
 
     def _points_of_depth(self, inputs: InputSet, camera: Camera, frame_id: str) -> PointMap:
         assert inputs.depth is not None
-        depth = depth_from(inputs.depth)
+        depth = depth_from(inputs.depth, self.config.farthest)
         depth_frame = inputs.depth.header.frame_id or frame_id
         depth_camera = self._depth_camera(inputs, depth, camera, registered=depth_frame == frame_id)
         rgb_from_depth = Similarity()
@@ -228,13 +247,18 @@ class FrameBuilder:
         return PointMap(pointmap_from_lidar(points, camera_from_lidar, camera))
 
 
+def is_resize(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether one size may be the other one scaled, with either side of the result rounded up or down."""
+    (w, h), (width, height) = size, other
+    return abs(w * height - h * width) < max(w + h, width + height)
+
+
 def rgb_from(message: Image | CompressedImage) -> NDArray[np.uint8]:
     """(H, W, 3) RGB of a raw or compressed image; raises as the decoder of its kind does."""
     return rgb_from_compressed(message) if isinstance(message, CompressedImage) else rgb_from_image(message)
 
 
-def depth_from(message: Image | CompressedImage) -> NDArray[np.float32]:
+def depth_from(message: Image | CompressedImage, max_depth: float = math.inf) -> NDArray[np.float32]:
     """(H, W) metres of a raw or compressed depth image; raises as the decoder of its kind does."""
-    return (
-        depth_from_compressed(message) if isinstance(message, CompressedImage) else depth_from_image(message)
-    )
+    decode = depth_from_compressed if isinstance(message, CompressedImage) else depth_from_image
+    return decode(message, max_depth)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import array
-from dataclasses import dataclass
+import math
+from fractions import Fraction
 from typing import Any
 
 import cv2
@@ -12,59 +13,83 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from sam3d_ros.perception.label_images import Labels, instance_ids, single_channel
 from sam3d_ros.ros.faults import Fault, FaultError
 from sam3d_ros.ros.pictures import decoded_picture
+from sam3d_ros.ros.pixels import Layout, layout_of, luma_and_chroma, pixels_of
 
 Rgb = NDArray[np.uint8]
-Labels = NDArray[np.uint16]
 Depth = NDArray[np.float32]
 
+#: Largest float32 below the one that stands for nothing.
+_MOST_FLOAT = np.nextafter(np.finfo(np.float32).max, np.float32(0))
 #: Units of an integer depth image (REP-118); dividing rounds correctly where a product with 0.001 does not.
-_UNITS_PER_METRE = np.float32(1000.0)
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """How an encoding lays out a pixel: type of a sample, samples of a pixel, and what turns it to RGB."""
-
-    dtype: str
-    channels: int
-    to_rgb: int | None = None
-
+_UNITS_PER_METRE = 1000.0
+#: RGB from Y, U, V, 1 by ITU-R BT.601 in studio range, for three planes of full size: OpenCV has those in full range.
+_RGB_FROM_YUV = np.array(
+    [
+        [1.16438, 0.0, 1.59603, -222.921],
+        [1.16438, -0.39176, -0.81297, 135.576],
+        [1.16438, 2.01723, 0.0, -276.836],
+    ]
+)
 
 _COLOR_LAYOUTS = {
-    "rgb8": _Layout("u1", 3),
-    "bgr8": _Layout("u1", 3, cv2.COLOR_BGR2RGB),
-    "8UC3": _Layout("u1", 3, cv2.COLOR_BGR2RGB),  # no order is named: OpenCV's own
-    "rgba8": _Layout("u1", 4, cv2.COLOR_RGBA2RGB),
-    "bgra8": _Layout("u1", 4, cv2.COLOR_BGRA2RGB),
-    "8UC4": _Layout("u1", 4, cv2.COLOR_BGRA2RGB),
-    "mono8": _Layout("u1", 1, cv2.COLOR_GRAY2RGB),
-    "8UC1": _Layout("u1", 1, cv2.COLOR_GRAY2RGB),
-    "mono16": _Layout("u2", 1, cv2.COLOR_GRAY2RGB),
-    "yuv422": _Layout("u1", 2, cv2.COLOR_YUV2RGB_UYVY),
-    "uyvy": _Layout("u1", 2, cv2.COLOR_YUV2RGB_UYVY),
-    "yuv422_yuy2": _Layout("u1", 2, cv2.COLOR_YUV2RGB_YUYV),
-    "yuyv": _Layout("u1", 2, cv2.COLOR_YUV2RGB_YUYV),
+    "rgb8": Layout("u1", 3),
+    "bgr8": Layout("u1", 3, cv2.COLOR_BGR2RGB),
+    "8UC3": Layout("u1", 3, cv2.COLOR_BGR2RGB),  # no order is named: OpenCV's own
+    "rgba8": Layout("u1", 4, cv2.COLOR_RGBA2RGB),
+    "bgra8": Layout("u1", 4, cv2.COLOR_BGRA2RGB),
+    "8UC4": Layout("u1", 4, cv2.COLOR_BGRA2RGB),
+    "rgb16": Layout("u2", 3),
+    "bgr16": Layout("u2", 3, cv2.COLOR_BGR2RGB),
+    "16UC3": Layout("u2", 3, cv2.COLOR_BGR2RGB),
+    "rgba16": Layout("u2", 4, cv2.COLOR_RGBA2RGB),
+    "bgra16": Layout("u2", 4, cv2.COLOR_BGRA2RGB),
+    "16UC4": Layout("u2", 4, cv2.COLOR_BGRA2RGB),
+    "mono8": Layout("u1", 1, cv2.COLOR_GRAY2RGB),
+    "8UC1": Layout("u1", 1, cv2.COLOR_GRAY2RGB),
+    "mono16": Layout("u2", 1, cv2.COLOR_GRAY2RGB),
+    "yuv422": Layout("u1", 2, cv2.COLOR_YUV2RGB_UYVY),
+    "uyvy": Layout("u1", 2, cv2.COLOR_YUV2RGB_UYVY),
+    "yuv422_yuy2": Layout("u1", 2, cv2.COLOR_YUV2RGB_YUYV),
+    "yuyv": Layout("u1", 2, cv2.COLOR_YUV2RGB_YUYV),
 } | {
-    f"bayer_{pattern}{bits}": _Layout(f"u{bits // 8}", 1, getattr(cv2, f"COLOR_Bayer{pattern.upper()}2RGB"))
+    f"bayer_{pattern}{bits}": Layout(f"u{bits // 8}", 1, getattr(cv2, f"COLOR_Bayer{pattern.upper()}2RGB"))
     for pattern in ("rggb", "bggr", "gbrg", "grbg")
     for bits in (8, 16)
 }
+#: Encodings of two planes: pairs of colours for a pixel along both axes, and OpenCV's conversion.
+_SEMI_PLANAR = {
+    "nv12": (Fraction(1, 2), cv2.COLOR_YUV2RGB_NV12),
+    "nv21": (Fraction(1, 2), cv2.COLOR_YUV2RGB_NV21),
+    "nv24": (Fraction(1), None),
+}
 _LABEL_LAYOUTS = {
-    "mono8": _Layout("u1", 1),
-    "8UC1": _Layout("u1", 1),
-    "mono16": _Layout("u2", 1),
-    "16UC1": _Layout("u2", 1),
-    "32SC1": _Layout("i4", 1),
+    "mono8": Layout("u1", 1),
+    "8UC1": Layout("u1", 1),
+    "8SC1": Layout("i1", 1),
+    "mono16": Layout("u2", 1),
+    "16UC1": Layout("u2", 1),
+    "16SC1": Layout("i2", 1),
+    "32SC1": Layout("i4", 1),
+    "32FC1": Layout("f4", 1),
+    "64FC1": Layout("f8", 1),
+} | {
+    encoding: Layout(f"u{bits // 8}", channels)
+    for bits in (8, 16)
+    for channels, names in ((3, ("rgb{}", "bgr{}", "{}UC3")), (4, ("rgba{}", "bgra{}", "{}UC4")))
+    for encoding in (name.format(bits) for name in names)
 }
 _DEPTH_LAYOUTS = {
-    "16UC1": _Layout("u2", 1),
-    "mono16": _Layout("u2", 1),
-    "32FC1": _Layout("f4", 1),
+    "16UC1": Layout("u2", 1),
+    "mono16": Layout("u2", 1),
+    "16SC1": Layout("i2", 1),
+    "32FC1": Layout("f4", 1),
+    "64FC1": Layout("f8", 1),
 }
 
-COLOR_ENCODINGS = tuple(_COLOR_LAYOUTS)
+COLOR_ENCODINGS = (*_COLOR_LAYOUTS, *_SEMI_PLANAR)
 LABEL_ENCODINGS = tuple(_LABEL_LAYOUTS)
 DEPTH_ENCODINGS = tuple(_DEPTH_LAYOUTS)
 
@@ -72,7 +97,8 @@ DEPTH_ENCODINGS = tuple(_DEPTH_LAYOUTS)
 def rgb_from_image(message: Image) -> Rgb:
     """Decode a colour or grey image.
 
-    Row padding (`step`) and `is_bigendian` are honoured; 16-bit samples keep their upper eight bits.
+    Row padding (`step`) and `is_bigendian` are honoured; 16-bit samples keep their upper eight bits, and transparency
+    is left out.
 
     Returns:
         (H, W, 3) uint8 RGB, an array of its own.
@@ -80,11 +106,10 @@ def rgb_from_image(message: Image) -> Rgb:
     Raises:
         FaultError: unknown_encoding, size_mismatch or truncated_data.
     """
-    layout = _layout_of(message, _COLOR_LAYOUTS, "image")
-    pixels = _pixels(message, layout, "image")
-    if layout.to_rgb is None:
-        return np.ascontiguousarray(pixels) if not pixels.flags.c_contiguous else pixels.copy()
-    height, width = pixels.shape[:2]
+    if message.encoding in _SEMI_PLANAR:
+        return _rgb_from_planes(message)
+    layout = layout_of(message, _COLOR_LAYOUTS, "image", *_SEMI_PLANAR)
+    height, width = message.height, message.width
     if layout.channels == 2 and width % 2:
         raise FaultError(
             Fault.SIZE_MISMATCH, f"image is {message.encoding} and {width} wide: two pixels share a colour"
@@ -93,13 +118,24 @@ def rgb_from_image(message: Image) -> Rgb:
         raise FaultError(
             Fault.SIZE_MISMATCH, f"image is a mosaic of {width}x{height}: at least 3x3 is needed for a colour"
         )
+    pixels = pixels_of(message, layout, "image")
     if pixels.dtype != np.uint8:
         pixels = (pixels >> 8).astype(np.uint8)
-    return np.asarray(cv2.cvtColor(pixels, layout.to_rgb), dtype=np.uint8)
+    elif layout.to_rgb is None:
+        return pixels.copy()
+    return pixels if layout.to_rgb is None else np.asarray(cv2.cvtColor(pixels, layout.to_rgb))
+
+
+def _rgb_from_planes(message: Image) -> Rgb:
+    share, code = _SEMI_PLANAR[message.encoding]
+    luma, chroma = luma_and_chroma(message, share, "image")
+    if code is not None:
+        return np.asarray(cv2.cvtColorTwoPlane(luma, chroma, code))
+    return np.asarray(cv2.transform(np.dstack([luma, chroma]), _RGB_FROM_YUV))
 
 
 def rgb_from_compressed(message: CompressedImage) -> Rgb:
-    """Decode a JPEG or PNG.
+    """Decode a PNG, JPEG or WebP.
 
     Returns:
         (H, W, 3) uint8 RGB; of 16 bits the upper eight, transparency left out.
@@ -124,45 +160,70 @@ def labels_from_image(message: Image) -> Labels:
     """Decode an image of instance ids.
 
     Returns:
-        (H, W) uint16, 0 = none; negative ids of a signed image mean none.
+        (H, W) uint16, 0 = none; negative ids of a signed or floating image mean none.
 
     Raises:
-        FaultError: unknown_encoding, size_mismatch, truncated_data or label_out_of_range.
+        FaultError: unknown_encoding (also of colours: those whose channels differ are no ids), size_mismatch,
+            truncated_data or label_out_of_range.
     """
-    layout = _layout_of(message, _LABEL_LAYOUTS, "labels")
-    pixels = _pixels(message, layout, "labels")
-    if layout.dtype == "i4":
-        largest = int(pixels.max())
-        if largest > np.iinfo(np.uint16).max:
-            raise FaultError(
-                Fault.LABEL_OUT_OF_RANGE, f"labels hold the id {largest}: ids up to 65535 are expected"
-            )
-        pixels = np.maximum(pixels, 0)
-    return pixels.astype(np.uint16)
+    layout = layout_of(message, _LABEL_LAYOUTS, "labels")
+    try:
+        samples = single_channel(pixels_of(message, layout, "labels"))
+    except ValueError as error:
+        if layout.channels == 1:
+            raise
+        # Colours are no ids, whatever else is wrong with them.
+        raise FaultError(
+            Fault.UNKNOWN_ENCODING,
+            f"labels with encoding {message.encoding}: {error}; publish 8UC1, 16UC1 or 32SC1",
+        ) from error
+    try:
+        return instance_ids(samples)
+    except ValueError as error:
+        raise FaultError(Fault.LABEL_OUT_OF_RANGE, f"labels: {error}") from error
 
 
-def depth_from_image(message: Image) -> Depth:
+def depth_from_image(message: Image, max_depth: float = math.inf) -> Depth:
     """Decode a depth image; its encoding alone decides the unit (REP-118).
 
+    Args:
+        message: 16UC1, mono16 or 16SC1 in millimetres, or 32FC1 or 64FC1 in metres.
+        max_depth: what is beyond is unknown, metres.
+
     Returns:
-        (H, W) float32 metres along the optical axis, NaN where unknown: 16UC1 is millimetres with 0 unknown,
-        32FC1 metres with 0, negative, NaN and Inf unknown (REP-117).
+        (H, W) float32 metres along the optical axis, NaN where unknown, as `metres` has it.
 
     Raises:
         FaultError: unknown_encoding, size_mismatch or truncated_data.
     """
-    layout = _layout_of(message, _DEPTH_LAYOUTS, "depth")
-    return metres(_pixels(message, layout, "depth"))
+    return metres(pixels_of(message, layout_of(message, _DEPTH_LAYOUTS, "depth"), "depth"), max_depth)
 
 
-def metres(samples: NDArray[Any]) -> Depth:
-    """(H, W) integer millimetres or floating metres as float32 metres, NaN where unknown."""
-    depth = samples.astype(np.float32)
-    if samples.dtype.kind == "u":
-        depth /= _UNITS_PER_METRE
-    # Written so that NaN fails it, as REP-117 asks.
-    depth[~((depth > 0) & (depth < np.inf))] = np.nan
-    return depth
+def metres(samples: NDArray[Any], max_depth: float) -> Depth:
+    """Depth from what sensors write.
+
+    Unknown are 0 and below, NaN, Inf (REP-117) and the largest number of the type, as 65535, 32767 or FLT_MAX, which
+    drivers write for no measurement.
+
+    Args:
+        samples: (H, W) integer millimetres or floating metres.
+        max_depth: what is beyond is unknown, metres.
+
+    Returns:
+        (H, W) float32 metres, NaN where unknown.
+    """
+    if samples.dtype.kind == "f":
+        least, most, unit = np.nextafter(np.float32(0), np.float32(1)), _MOST_FLOAT, 1.0
+    else:
+        least, most, unit = 1, np.iinfo(samples.dtype).max - 1, _UNITS_PER_METRE
+    known = cv2.inRange(samples, float(least), min(float(most), max_depth * unit))
+    # Each pixel is divided by its units in a metre, which are NaN where it is unknown: one pass, and no masks.
+    table = np.full(256, np.nan, dtype=np.float32)
+    table[255] = unit
+    units = cv2.LUT(known, table)
+    # What an unknown double becomes on its way to NaN is nobody's concern.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.divide(samples, units, out=units, dtype=np.float32, casting="same_kind"))
 
 
 def image_message(pixels: NDArray[Any], encoding: str, header: Header) -> Image:
@@ -174,40 +235,3 @@ def image_message(pixels: NDArray[Any], encoding: str, header: Header) -> Image:
     message.data = array.array("B")
     message.data.frombytes(data.reshape(-1).view(np.uint8).data)
     return message
-
-
-def _layout_of(message: Image, layouts: dict[str, _Layout], what: str) -> _Layout:
-    layout = layouts.get(message.encoding)
-    if layout is None:
-        raise FaultError(
-            Fault.UNKNOWN_ENCODING,
-            f"{what} has encoding {message.encoding!r}: use one of {', '.join(layouts)}",
-        )
-    return layout
-
-
-def _pixels(message: Image, layout: _Layout, what: str) -> NDArray[Any]:
-    """View of the pixels in the byte order of this machine: (H, W) or (H, W, C); copied only to swap bytes."""
-    height, width, step = message.height, message.width, message.step
-    dtype = np.dtype(layout.dtype).newbyteorder(">" if message.is_bigendian else "<")
-    row = width * layout.channels * dtype.itemsize
-    if height == 0 or width == 0:
-        raise FaultError(Fault.SIZE_MISMATCH, f"{what} is {width}x{height}: it has no pixel")
-    if step < row:
-        raise FaultError(
-            Fault.SIZE_MISMATCH,
-            f"{what} has step {step}, but a row of {width} pixels of {message.encoding} takes {row} bytes",
-        )
-    needed = step * (height - 1) + row  # the last row may come without its padding
-    if len(message.data) < needed:
-        raise FaultError(
-            Fault.TRUNCATED_DATA,
-            f"{what} of {width}x{height} {message.encoding} with step {step} needs {needed} bytes, got "
-            f"{len(message.data)}",
-        )
-    shape: tuple[int, ...] = (height, width)
-    strides: tuple[int, ...] = (step, layout.channels * dtype.itemsize)
-    if layout.channels > 1:
-        shape, strides = (*shape, layout.channels), (*strides, dtype.itemsize)
-    pixels: NDArray[Any] = np.ndarray(shape, dtype, message.data, strides=strides)
-    return pixels if dtype.isnative else pixels.astype(dtype.newbyteorder("="))

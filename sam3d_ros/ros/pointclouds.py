@@ -10,6 +10,7 @@ from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
 from sam3d_ros.ros.faults import Fault, FaultError
+from sam3d_ros.ros.pixels import ALIGNMENT, check_rows
 
 Points = NDArray[np.float32]
 
@@ -33,10 +34,10 @@ def grid_from_cloud(message: PointCloud2) -> Points:
     """The points of an organised cloud in its rows: (height, width, 3), otherwise as `points_from_cloud`."""
     columns = [_column(message, name) for name in _AXES]
     height, width = message.height, message.width
-    if height == 0 or width == 0:
-        return np.empty((height, width, 3), dtype=np.float32)
     _check_size(message)
     grid = np.empty((height, width, 3), dtype=np.float32)
+    if height == 0 or width == 0:
+        return grid
     # A double beyond float32 becomes Inf, and so unknown; junk between the bytes may be a signalling NaN.
     with np.errstate(over="ignore", invalid="ignore"):
         for axis, (dtype, offset) in enumerate(columns):
@@ -97,13 +98,20 @@ def _column(message: PointCloud2, name: str) -> tuple[np.dtype, int]:
 
 
 def _check_size(message: PointCloud2) -> None:
-    """Refuse a cloud whose data is shorter than it claims, before anything of that size is allocated."""
-    size = f"points of {message.width}x{message.height} with point_step {message.point_step}"
-    row = message.width * message.point_step
-    if message.row_step < row and message.height > 1:
+    """Refuse a cloud whose data is not what it claims, before anything of that size is allocated."""
+    height, width, step = message.height, message.width, message.point_step
+    size = f"points of {width}x{height} with point_step {step}"
+    row = width * step
+    # The step of a single row leads nowhere; some leave it 0.
+    row_step = max(message.row_step, row) if height <= 1 else message.row_step
+    if row_step < row:
+        raise FaultError(Fault.SIZE_MISMATCH, f"{size} have row_step {row_step}, but a row takes {row} bytes")
+    length = len(message.data)
+    check_rows(length, height, row, row_step, f"{size} and row_step {row_step} need")
+    padding = (length if height == 1 else row_step) - row
+    if height and width and padding >= ALIGNMENT and padding % width == 0:
         raise FaultError(
-            Fault.SIZE_MISMATCH, f"{size} have row_step {message.row_step}, but a row takes {row} bytes"
+            Fault.SIZE_MISMATCH,
+            f"{size} have rows of {row + padding} bytes, as points of {step + padding // width} bytes have: which of "
+            "them is right is not told",
         )
-    needed = message.row_step * (message.height - 1) + row
-    if len(message.data) < needed:
-        raise FaultError(Fault.TRUNCATED_DATA, f"{size} need {needed} bytes, got {len(message.data)}")

@@ -56,7 +56,7 @@ def rvl(samples: np.ndarray) -> bytes:
 def holes(seed: int, height: int, width: int) -> np.ndarray:
     """Millimetres with runs of unknown pixels."""
     rng = np.random.default_rng(seed)
-    samples = rng.integers(1, 65536, (height, width)) * (rng.random((height, width)) < rng.random())
+    samples = rng.integers(1, 65535, (height, width)) * (rng.random((height, width)) < rng.random())
     return samples.astype(np.uint16)
 
 
@@ -68,6 +68,74 @@ def test_integer_depth(samples, method):
     body = rvl(samples) if method == "rvl" else png(samples)
     depth = depth_from_compressed(message(f"16UC1; compressedDepth {method}".strip(), body))
     assert depth.dtype == np.float32
+    np.testing.assert_allclose(depth, np.where(samples == 0, np.nan, samples / 1000), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "image_format", ["16UC1; png compressed ", "mono16; png compressed ", "16UC1; png", "png", ""]
+)
+@given(samples=maps, tail=st.sampled_from([0, 1500]))
+def test_a_plain_png_is_millimetres(image_format, samples, tail):
+    """What the transport compressed makes of 16-bit depth: no header."""
+    given_message = CompressedImage(format=image_format, data=png(samples) + bytes(tail))
+    depth = depth_from_compressed(given_message)
+    np.testing.assert_allclose(depth, np.where(samples == 0, np.nan, samples / 1000), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("image_format", "picture"),
+    [
+        ("32FC1; compressedDepth png", np.ones((2, 2), np.uint16)),
+        ("32FC1; png compressed ", np.ones((2, 2), np.uint16)),
+        ("mono8; png compressed ", np.ones((2, 2), np.uint8)),
+        ("png", np.ones((2, 2, 3), np.uint8)),
+        ("png", np.ones((2, 2, 3), np.uint16)),
+    ],
+)
+def test_plain_files_without_millimetres_are_refused(image_format, picture):
+    with pytest.raises(FaultError, match="without the header of compressedDepth") as refused:
+        depth_from_compressed(CompressedImage(format=image_format, data=png(picture)))
+    assert refused.value.fault is Fault.UNKNOWN_ENCODING
+
+
+def test_a_jpeg_is_no_depth():
+    data = cv2.imencode(".jpg", np.ones((8, 8), np.uint8))[1].tobytes()
+    for image_format in ("16UC1; jpeg compressed ", "jpeg", "mono8; jpeg compressed "):
+        with pytest.raises(FaultError) as refused:
+            depth_from_compressed(CompressedImage(format=image_format, data=data))
+        assert refused.value.fault is Fault.UNKNOWN_ENCODING
+
+
+SENTINELS = np.array([[1000, 0, 65535, 30000, 59999]], np.uint16)
+
+
+@pytest.mark.parametrize("method", ["png", "rvl", "plain"])
+@pytest.mark.parametrize(
+    ("most", "known"), [(np.inf, [1, 0, 0, 1, 1]), (30.0, [1, 0, 0, 1, 0]), (2.0, [1, 0, 0, 0, 0])]
+)
+def test_no_measurement_and_what_is_too_far_are_unknown(method, most, known):
+    body = rvl(SENTINELS) if method == "rvl" else png(SENTINELS)
+    compressed = message(f"16UC1; compressedDepth {method}", body)
+    if method == "plain":
+        compressed = CompressedImage(format="16UC1; png compressed ", data=body)
+    np.testing.assert_array_equal(np.isfinite(depth_from_compressed(compressed, most)), [known])
+
+
+def test_quantised_depth_that_is_too_far_is_unknown():
+    """v = A / depth + B for 1, 8 and 9.5 m."""
+    a, b = 10100.0, -1009.0
+    stored = np.rint(a / np.array([[1.0, 8.0, 9.5]]) + b).astype(np.uint16)
+    quantised = message("32FC1; compressedDepth png", png(stored), a, b)
+    np.testing.assert_array_equal(np.isfinite(depth_from_compressed(quantised, 9.0)), [[True, True, False]])
+
+
+@pytest.mark.parametrize(
+    "image_format", ["16UC1; compressedDepth", "16UC1;compressedDepth png", "mono16; compressedDepth png"]
+)
+@pytest.mark.parametrize("tail", [0, 1500])
+def test_formats_of_older_and_newer_versions(image_format, tail):
+    samples = holes(1, 6, 7)
+    depth = depth_from_compressed(message(image_format, png(samples) + bytes(tail)))
     np.testing.assert_allclose(depth, np.where(samples == 0, np.nan, samples / 1000), rtol=1e-6)
 
 

@@ -22,7 +22,7 @@ from sam3d_ros.perception.prompts import KeypointPrompt
 from sam3d_ros.ros.camera_info import info_from_camera
 from sam3d_ros.ros.faults import Fault, FaultError, FaultLog
 from sam3d_ros.ros.frame_assembler import InputSet
-from sam3d_ros.ros.frame_builder import FrameBuilder, FrameBuilderConfig
+from sam3d_ros.ros.frame_builder import FrameBuilder, FrameBuilderConfig, is_resize
 from sam3d_ros.ros.images import image_message
 from sam3d_ros.ros.people_messages import detections_message, keypoints_message
 from sam3d_ros.ros.pointclouds import cloud_from_points
@@ -243,6 +243,77 @@ def test_labels_of_another_size_are_resized_with_a_warning():
     with pytest.raises(FaultError, match="publish both at one size") as refused:
         Rig(resize_labels=False).build(labels=image_message(ids, "mono8", header_message(STAMP, "camera")))
     assert refused.value.fault is Fault.SIZE_MISMATCH
+
+
+@pytest.mark.parametrize(
+    ("size", "resized"),
+    [
+        ((64, 64), False),  # squared, with borders above and below
+        ((48, 48), False),
+        ((64, 60), False),  # padded to whole tiles
+        ((80, 48), False),
+        ((48, 64), False),  # turned
+        ((32, 24), True),
+        ((128, 96), True),
+        ((21, 16), True),  # 21.3 x 16
+        ((22, 16), True),
+        ((100, 75), True),
+        ((7, 5), True),  # 7 x 5.25
+    ],
+)
+def test_labels_of_another_aspect_ratio_are_of_another_image(size: tuple[int, int], resized: bool):
+    labels = image_message(np.ones(size[::-1], np.uint8), "mono8", header_message(STAMP, "camera"))
+    rig = Rig()
+    if resized:
+        assert (rig.build(labels=labels).labels == 1).all()
+        return
+    with pytest.raises(FaultError, match="of another aspect ratio") as refused:
+        rig.build(labels=labels)
+    assert refused.value.fault is Fault.SIZE_MISMATCH
+
+
+@given(
+    st.integers(200, 2000),
+    st.integers(200, 2000),
+    st.floats(0.1, 3.0),
+    st.sampled_from([np.floor, np.ceil, np.rint]),
+)
+def test_any_rounding_of_a_resize_is_a_resize(width: int, height: int, scale: float, rounded):
+    small = (int(rounded(width * scale)), int(rounded(height * scale)))
+    assert is_resize(small, (width, height)) and is_resize((width, height), small)
+    assert not is_resize((small[0], int(small[1] * 1.1)), (width, height))
+
+
+TRANSPORTS = {
+    "16UC1": lambda depth: image_message(
+        (depth * 1000).astype(np.uint16), "16UC1", header_message(STAMP, "camera")
+    ),
+    "32FC1": lambda depth: image_message(depth, "32FC1", header_message(STAMP, "camera")),
+    "compressedDepth": lambda depth: CompressedImage(
+        header=header_message(STAMP, "camera"),
+        format="16UC1; compressedDepth png",
+        data=bytes(12) + cv2.imencode(".png", (depth * 1000).astype(np.uint16))[1].tobytes(),
+    ),
+}
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_depth_beyond_max_depth_is_unknown(transport: str):
+    depth = np.full((48, 64), 2.0, np.float32)
+    depth[:24] = 65.535
+    message = TRANSPORTS[transport](depth)
+    known = np.isfinite(Rig().build(depth=message).points[..., 2])
+    assert not known[:24].any() and known[24:].all()
+    assert not np.isfinite(Rig(max_depth=1.5).build(depth=message).points).any()
+    with pytest.raises(ValueError, match="give metres above 0"):
+        Rig(max_depth=0.0)
+
+
+def test_relative_depth_knows_no_farthest():
+    depth = np.full((48, 64), 900.0, np.float32)
+    depth[:24] = np.finfo(np.float32).max
+    known = np.isfinite(Rig(relative_depth=True).build(depth=depth_message(depth)).points[..., 2])
+    assert not known[:24].any() and known[24:].all()
 
 
 def test_detections_in_place_of_labels_are_boxes_with_class_names():

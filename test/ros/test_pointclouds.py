@@ -79,6 +79,58 @@ def test_a_cloud_with_a_hole_is_not_dense():
         cloud_from_points(np.zeros((2, 4)), Header())
 
 
+def organised(height: int = 6, width: int = 40, step: int = 16) -> PointCloud2:
+    """A cloud with four bytes of something after each point."""
+    cloud = PointCloud2(height=height, width=width, point_step=step, row_step=step * width)
+    cloud.fields = fields(x=(0, 7), y=(4, 7), z=(8, 7))
+    points = np.zeros((height, width, step // 4), "<f4")
+    points[..., :3] = np.arange(height * width * 3).reshape(height, width, 3)
+    cloud.data = array.array("B", points.tobytes())
+    return cloud
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"width": 39, "row_step": 39 * 16},
+        {"height": 5},
+        {"height": 1},
+        {"height": 1, "row_step": 0},
+        {"point_step": 12},
+        {"point_step": 12, "row_step": 40 * 12},
+        {"row_step": 40 * 16 - 4},
+        {"height": 0},
+        {"width": 0, "row_step": 0},
+    ],
+    ids=str,
+)
+def test_clouds_whose_sizes_disagree_with_their_data_are_refused(changes):
+    cloud = organised()
+    assert np.isfinite(points_from_cloud(cloud)).all()
+    for name, value in changes.items():
+        setattr(cloud, name, value)
+    with pytest.raises(FaultError) as refused:
+        points_from_cloud(cloud)
+    assert refused.value.fault is Fault.SIZE_MISMATCH
+
+
+@pytest.mark.parametrize("row_step", [0, 16, 160, 200])
+def test_the_step_of_a_single_row_leads_nowhere(row_step):
+    cloud = organised(1, 10)
+    cloud.row_step = row_step
+    assert points_from_cloud(cloud).shape == (10, 3)
+    cloud.data = cloud.data + array.array("B", bytes(7))
+    with pytest.raises(FaultError) as refused:
+        points_from_cloud(cloud)
+    assert refused.value.fault is Fault.SIZE_MISMATCH
+
+
+def test_a_last_row_may_lack_its_padding():
+    cloud = organised(3, 10)
+    cloud.width, cloud.data = 9, cloud.data[:-16]
+    assert points_from_cloud(cloud).shape == (27, 3)
+
+
 @pytest.mark.parametrize(
     ("changes", "fault", "reason"),
     [

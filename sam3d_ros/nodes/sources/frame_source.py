@@ -165,8 +165,8 @@ class FrameSource:
         # image_transport names: a transport is a sibling of the topic that the base name is remapped to.
         if kind is Input.IMAGE and settings.image_transport == "compressed":
             return CompressedImage, node.resolve_topic_name("image") + "/compressed"
-        if kind is Input.DEPTH and settings.depth_transport == "compressedDepth":
-            return CompressedImage, node.resolve_topic_name("depth") + "/compressedDepth"
+        if kind is Input.DEPTH and settings.depth_transport != "raw":
+            return CompressedImage, f"{node.resolve_topic_name('depth')}/{settings.depth_transport}"
         return _TYPES[kind], kind.value
 
     def _take(self, kind: Input, message: Any) -> None:

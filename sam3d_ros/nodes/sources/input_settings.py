@@ -18,8 +18,8 @@ class InputSettings:
     )
     depth_transport: str = parameter(
         "raw",
-        "Read the topic depth, or its sibling depth/compressedDepth.",
-        choices=("raw", "compressedDepth"),
+        "Read the topic depth, or its sibling depth/compressedDepth or depth/compressed (PNG of 16 bits).",
+        choices=("raw", "compressedDepth", "compressed"),
     )
     input_qos: str = parameter(
         "sensor_data",

@@ -1,7 +1,6 @@
 """The single files of a frame folder, read and checked to their last byte.
 
-OpenCV decodes the first half of a truncated image without a word, so images are checked before they are decoded. Each
-function answers what a file says, or what its absence means; every fault is one line that names the file.
+Each function answers what a file says, or what its absence means; every fault is one line that names the file.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.perception.label_images import instance_ids, single_channel
+from sam3d_ros.perception.picture_files import PictureError, PictureFile, picture_file
 
 _RGB_NAMES = ("rgb.png", "rgb.jpg")
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _MILLIMETRE = 0.001
 _RIGID_TOLERANCE = 1e-3
 _LARGEST_ID = np.iinfo(np.uint16).max
@@ -132,8 +131,11 @@ def read_camera(path: Path, size: tuple[int, int]) -> tuple[Camera, Similarity |
 def read_labels(path: Path, size: tuple[int, int], *, required: bool) -> NDArray[np.uint16]:
     """(H, W) uint16 instance of each pixel, 0 = none; all 0 where the file is missing and not required.
 
+    Ids are the samples as they are stored: the index where there is a palette, 1 where there is one bit.
+
     Raises:
-        FrameFolderError: it is missing though required, damaged, no grey image of 8 or 16 bits, or of another size.
+        FrameFolderError: it is missing though required, damaged, lossy, of another size, or of colours or a
+            transparency that tell no ids.
     """
     if not path.is_file():
         if required:
@@ -141,18 +143,26 @@ def read_labels(path: Path, size: tuple[int, int], *, required: bool) -> NDArray
                 f"{path} is missing: write the instance of each pixel as an 8 or 16 bit grey PNG, 0 = none"
             )
         return np.zeros(size, dtype=np.uint16)
-    labels = _decode_image(path, cv2.IMREAD_UNCHANGED)
-    if labels.ndim != 2 or labels.dtype not in (np.uint8, np.uint16):
-        channels = labels.shape[2] if labels.ndim == 3 else 1
+    file = _picture_file(path)
+    if file.is_lossy:
         raise FrameFolderError(
-            f"{path} has {channels} channels of {labels.dtype}: write instance ids as an 8 or 16 bit grey PNG"
+            f"{path} is a lossy {file.kind}, which changes ids at every edge: write instance ids as an 8 or 16 bit "
+            "grey PNG"
         )
+    try:
+        labels = instance_ids(single_channel(file.samples()))
+    except PictureError as error:
+        raise _damaged(path, error) from error
+    except ValueError as error:
+        raise FrameFolderError(f"{path}: {error}; write instance ids as an 8 or 16 bit grey PNG") from error
     _expect_size(path, labels, size)
-    return labels.astype(np.uint16)
+    return labels
 
 
 def read_depth(path: Path, size: tuple[int, int], depth_unit: float) -> NDArray[np.float32] | None:
     """(H, W) float32 metres along the optical axis, 0 = unknown; None where the file is missing.
+
+    0 and 65535, which sensors write for no measurement, are unknown.
 
     Raises:
         FrameFolderError: it is damaged, no grey image of 16 bits, or of another size.
@@ -167,6 +177,7 @@ def read_depth(path: Path, size: tuple[int, int], depth_unit: float) -> NDArray[
             "write depth as a 16 bit grey PNG in millimetres, 0 = none"
         )
     _expect_size(path, raw, size)
+    raw = np.where(raw == np.iinfo(np.uint16).max, 0, raw)
     return (raw * np.float64(depth_unit)).astype(np.float32)
 
 
@@ -286,42 +297,22 @@ def _read_json(path: Path) -> Any:
 
 def _decode_image(path: Path, flags: int) -> NDArray[Any]:
     try:
-        data = path.read_bytes()
+        return _picture_file(path).decoded(flags)
+    except PictureError as error:
+        raise _damaged(path, error) from error
+
+
+def _picture_file(path: Path) -> PictureFile:
+    try:
+        return picture_file(path.read_bytes())
     except OSError as error:
         raise FrameFolderError(f"{path} cannot be read ({_one_line(error)}): check the file") from error
-    fault = _image_fault(data)
-    if fault:
-        raise FrameFolderError(f"{path} {fault}: copy or export it again")
-    image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
-    if image is None:
-        raise FrameFolderError(f"{path} cannot be decoded as an image: copy or export it again")
-    return np.asarray(image)
+    except PictureError as error:
+        raise _damaged(path, error) from error
 
 
-def _image_fault(data: bytes) -> str:
-    """What is wrong with the bytes of a PNG or JPEG file; empty when they are whole."""
-    if data.startswith(_PNG_SIGNATURE):
-        return _png_fault(data)
-    if data.startswith(_JPEG_START):
-        return "" if _JPEG_END in data[-1024:] else "is a truncated JPEG"
-    return "is empty" if not data else "is neither PNG nor JPEG"
-
-
-def _png_fault(data: bytes) -> str:
-    """Walk the chunks of a PNG (length, type, content, CRC-32) to its IEND."""
-    position = len(_PNG_SIGNATURE)
-    while position + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, position)
-        end = position + 12 + length
-        if end > len(data):
-            break
-        (checksum,) = struct.unpack_from(">I", data, end - 4)
-        if zlib.crc32(data[position + 4 : end - 4]) != checksum:
-            return "is a damaged PNG (a checksum is wrong)"
-        if data[position + 4 : position + 8] == b"IEND":
-            return ""
-        position = end
-    return "is a truncated PNG"
+def _damaged(path: Path, error: PictureError) -> FrameFolderError:
+    return FrameFolderError(f"{path} {_one_line(error)}: copy or export it again")
 
 
 def _expect_size(path: Path, image: NDArray[Any], size: tuple[int, int]) -> None:

@@ -115,6 +115,14 @@ def test_a_depth_unit_is_honoured(folder: Path) -> None:
     np.testing.assert_allclose(depth[1:], 0.1, rtol=1e-6)
 
 
+def test_no_measurement_is_no_depth(folder: Path) -> None:
+    depth = np.full((HEIGHT, WIDTH), 2000, np.uint16)
+    depth[3], depth[5] = 65535, 0
+    cv2.imwrite(str(folder / "depth.png"), depth)
+    known = np.isfinite(read_frame_folder(folder).frame().points[..., 2])
+    assert not known[[3, 5]].any() and known[[0, 1, 2, 4]].all()
+
+
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no rgb": (lambda f: (f / "rgb.png").unlink(), "rgb.png or rgb.jpg"),
     "no camera": (lambda f: (f / "camera.json").unlink(), "camera.json is missing"),
@@ -123,12 +131,12 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated labels": (lambda f: truncate(f / "labels.png"), "labels.png is a truncated PNG"),
     "truncated depth": (lambda f: truncate(f / "depth.png"), "depth.png is a truncated PNG"),
     "empty rgb": (lambda f: (f / "rgb.png").write_bytes(b""), "rgb.png is empty"),
-    "text for rgb": (lambda f: (f / "rgb.png").write_text("hello"), "neither PNG nor JPEG"),
+    "text for rgb": (lambda f: (f / "rgb.png").write_text("hello, camera"), "neither PNG nor JPEG"),
     "labels of another size": (lambda f: resize(f / "labels.png"), "labels.png is 32x22 but"),
     "depth of another size": (lambda f: resize(f / "depth.png"), "depth.png is 32x22 but"),
     "colour labels": (
-        lambda f: cv2.imwrite(str(f / "labels.png"), np.zeros((HEIGHT, WIDTH, 3), np.uint8)),
-        "labels.png has 3 channels of uint8",
+        lambda f: cv2.imwrite(str(f / "labels.png"), np.full((HEIGHT, WIDTH, 3), (1, 2, 2), np.uint8)),
+        "labels.png: colours do not tell ids",
     ),
     "8 bit depth": (
         lambda f: cv2.imwrite(str(f / "depth.png"), np.zeros((HEIGHT, WIDTH), np.uint8)),

@@ -1,0 +1,82 @@
+"""Images of instance ids, against the ids that they were built from."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from image_bench import RANGES, packed, seeds, sizes
+
+from sam3d_ros.ros.faults import Fault, FaultError
+from sam3d_ros.ros.images import labels_from_image
+
+LABELS = {
+    "mono8": "B",
+    "8UC1": "B",
+    "8SC1": "b",
+    "mono16": "H",
+    "16UC1": "H",
+    "16SC1": "h",
+    "32SC1": "i",
+    "32FC1": "f",
+    "64FC1": "d",
+}
+
+
+@given(st.sampled_from(sorted(LABELS)), sizes, sizes, st.integers(0, 7), st.booleans(), seeds)
+def test_labels_of_any_layout(encoding, height, width, padding, big, seed):
+    code = LABELS[encoding]
+    rng = np.random.default_rng(seed)
+    least, most = RANGES.get(code, (0, 256 ** struct.calcsize(code) - 1))
+    ids = rng.integers(least, most, (height, width), endpoint=True)
+    labels = labels_from_image(packed(ids[..., None], code, encoding, padding=padding, big=big, rng=rng))
+    assert labels.dtype == np.uint16
+    np.testing.assert_array_equal(labels, np.maximum(ids, 0))
+
+
+IDS = np.array([[0, 1, 1], [7, 7, 0], [255, 0, 3]])
+
+
+@pytest.mark.parametrize("encoding", ["8UC3", "rgb8", "bgr8", "rgb16", "16UC3"])
+def test_labels_of_equal_channels_are_their_one_value(encoding):
+    code = "H" if "16" in encoding else "B"
+    labels = labels_from_image(packed(np.dstack([IDS] * 3), code, encoding, padding=1))
+    np.testing.assert_array_equal(labels, IDS)
+
+
+@pytest.mark.parametrize("encoding", ["rgba8", "bgra8", "8UC4"])
+@pytest.mark.parametrize("alpha", [np.full((3, 3), 255), np.full((3, 3), 0), np.where(IDS, 255, 0)])
+def test_labels_with_a_transparency_that_says_nothing(encoding, alpha):
+    labels = labels_from_image(packed(np.dstack([IDS, IDS, IDS, alpha]), "B", encoding))
+    np.testing.assert_array_equal(labels, IDS)
+
+
+@pytest.mark.parametrize(
+    ("channels", "encoding"),
+    [
+        ((IDS, IDS * 0, IDS * 0), "rgb8"),  # a label and the count of its instances
+        ((IDS, IDS, np.roll(IDS, 1)), "8UC3"),
+        ((IDS * 0, IDS * 0, IDS * 0, np.where(IDS, 255, 0)), "rgba8"),  # a mask in the transparency alone
+        ((IDS, IDS, IDS, np.where(IDS, 128, 0)), "bgra8"),
+    ],
+)
+def test_labels_whose_channels_differ_are_refused(channels, encoding):
+    with pytest.raises(FaultError, match="one number for each pixel is expected") as refused:
+        labels_from_image(packed(np.dstack(channels), "B", encoding))
+    assert refused.value.fault is Fault.UNKNOWN_ENCODING
+
+
+@pytest.mark.parametrize("value", [0.5, np.nan, np.inf, 65536.0, 1e30])
+def test_floats_that_are_no_ids_are_refused(value):
+    with pytest.raises(FaultError) as refused:
+        labels_from_image(packed(np.array([[[1.0], [value]]]), "f", "32FC1"))
+    assert refused.value.fault is Fault.LABEL_OUT_OF_RANGE
+
+
+def test_ids_that_do_not_fit_are_refused():
+    with pytest.raises(FaultError, match="id 65536") as refused:
+        labels_from_image(packed(np.array([[[65536]]]), "i", "32SC1"))
+    assert refused.value.fault is Fault.LABEL_OUT_OF_RANGE
