@@ -189,11 +189,13 @@ def test_include_without_a_required_argument_says_which(launch: Launch, child: P
     )
 
 
-def test_include_takes_a_required_argument_from_the_configurations(launch: Launch, child: Path) -> None:
-    assert launch(SetLaunchConfiguration("needed", "1"), IncludeLaunchDescription(str(child)))[0] == 0
+def test_a_launch_configuration_is_no_required_argument_of_an_include(launch: Launch, child: Path) -> None:
+    code, out = launch(SetLaunchConfiguration("needed", "1"), IncludeLaunchDescription(str(child)))
+    assert code == 1
+    assert "Included launch description missing required argument 'needed'" in out
 
 
-def test_this_launch_file_dir_is_that_of_the_including_file_again(
+def test_this_launch_file_dir_is_that_of_the_included_file_from_then_on(
     launch: Launch, tmp_path: Path, child: Path, seen: Seen
 ) -> None:
     parent = tmp_path / "parent.launch.py"
@@ -212,7 +214,7 @@ def test_this_launch_file_dir_is_that_of_the_including_file_again(
         IncludeLaunchDescription(str(parent)), seen.at("child", "place"), seen.at("mine", "mine")
     )
     assert code == 0
-    assert seen == {"child": str(child.parent), "mine": str(tmp_path)}
+    assert seen == {"child": str(child.parent), "mine": str(child.parent)}
 
 
 def test_arguments_of_a_description_are_listed_once_with_those_of_its_includes(child: Path) -> None:

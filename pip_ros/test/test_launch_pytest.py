@@ -54,7 +54,7 @@ def test_plain_function(
     def validate(output: str) -> None:
         assert output.splitlines() == ["out"]
 
-    process_tools.assert_stdout_sync(launch_context, speaker, validate, timeout=TIMEOUT)
+    assert process_tools.wait_for_stdout_sync(launch_context, speaker, validate, timeout=TIMEOUT)
     process_tools.assert_stderr_sync(launch_context, speaker, lambda text: text == "err\n", timeout=TIMEOUT)
     assert process_tools.wait_for_output_sync(
         launch_context, speaker, lambda text: "err" in text, timeout=TIMEOUT

@@ -191,7 +191,7 @@ def test_settings_of_the_scope_come_before_those_of_the_node(context: LaunchCont
     node = Node(executable="/bin/true", parameters=[Parameter("own", [1.5])], remappings=[("a", "b")])
     command = node._command_line(context)
     assert command[command.index("--ros-args") :] == [
-        *("--ros-args", "-p", "rate:=3", "-p", "name:='3'", "-p", "own:=[1.5]"),
+        *("--ros-args", "-p", "rate:=3", "-p", "name:=3", "-p", "own:=[1.5]"),
         *("-r", "image:=camera/image", "-r", "a:=b"),
     ]
 
@@ -239,9 +239,8 @@ def test_missing_parameter_file_is_told_and_left_out(
 
 @given(st.floats(allow_nan=False))
 def test_assignment_on_the_command_line_keeps_the_value(value: float) -> None:
-    context = LaunchContext()
-    SetParameter("x", value).execute(context)
-    (assignment,) = (word for word in Node(executable="x")._command_line(context) if word.startswith("x:="))
+    node = Node(executable="x", parameters=[Parameter("x", value)])
+    (assignment,) = (word for word in node._command_line(LaunchContext()) if word.startswith("x:="))
     read = yaml.safe_load(assignment.removeprefix("x:="))
     assert isinstance(read, float)
     assert read == value

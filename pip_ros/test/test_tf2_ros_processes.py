@@ -103,7 +103,7 @@ def test_a_late_listener_gets_all_static_transforms(broadcaster, node):
     executor.shutdown()
     assert buffer.lookup_transform("base", "camera", Time()).transform.translation.x == 1.0
     assert buffer.lookup_transform("base", "optical", Time()).transform.translation.x == 4.0
-    assert buffer.lookup_transform("base", "lidar", Time()).transform.translation.x == 4.0  # the later one
+    assert buffer.lookup_transform("base", "lidar", Time()).transform.translation.x == 2.0  # the first one
     listener.unregister()
     assert not [s for s in node.subscriptions if s.topic_name in ("/tf", "/tf_static")]
 

@@ -15,7 +15,7 @@ from rclpy.lifecycle import LifecyclePublisher
 from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
-from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
+from tf2_ros import TransformBroadcaster
 from vision_msgs.msg import Detection3DArray, LabelInfo
 
 from sam3d_ros.nodes.lifecycle import AutostartNode, run_nodes
@@ -83,8 +83,8 @@ class FramePlayer(AutostartNode):
     """Publishes captures with the stamp of the moment at which they are played.
 
     Topics: `image`, `camera_info`, `labels`, `label_info` (latched), `depth`, `points`, with `compressed` also
-    `image/compressed` and `depth/compressedDepth`; /tf with the pose of the camera, /tf_static with that of the
-    LiDAR; `~/truth` (vision_msgs/Detection3DArray) with the true boxes in the optical frame.
+    `image/compressed` and `depth/compressedDepth`; /tf with the poses of the camera and of the LiDAR, which may be
+    another in every frame; `~/truth` (vision_msgs/Detection3DArray) with the true boxes in the optical frame.
     """
 
     def __init__(self) -> None:
@@ -121,7 +121,6 @@ class FramePlayer(AutostartNode):
             "truth": self.create_lifecycle_publisher(Detection3DArray, "~/truth", latched),
         }
         self._tf = TransformBroadcaster(self)
-        self._static_tf = StaticTransformBroadcaster(self)
         camera = captures[0].camera
         self.get_logger().info(
             f"playing {len(captures)} frame(s) of {camera.width}x{camera.height} at {p.rate:g} Hz "
@@ -129,11 +128,7 @@ class FramePlayer(AutostartNode):
         )
 
     def activate(self) -> None:
-        p, capture = self.parameters, self._reel[0].capture
-        now = self.get_clock().now().to_msg()
-        if capture.camera_from_lidar is not None:
-            header = Header(stamp=now, frame_id=p.camera_frame)
-            self._static_tf.sendTransform(transform_message(header, p.lidar_frame, capture.camera_from_lidar))
+        p = self.parameters
         self._tickers = [self.create_timer(1.0 / p.rate, self._play, clock=self.steady_clock)]
         if p.label_delay > 0:
             self._tickers.append(
@@ -163,11 +158,7 @@ class FramePlayer(AutostartNode):
         played = self._reel[self._next]
         self._next += 1
         stamp = self.get_clock().now().to_msg()
-        if p.fixed_frame:
-            header = Header(stamp=stamp, frame_id=p.fixed_frame)
-            self._tf.sendTransform(
-                transform_message(header, p.camera_frame, played.capture.fixed_from_camera)
-            )
+        self._send_poses(played.capture, stamp)
         if not p.renumber and played.capture.label_names != self._told_names:
             self._told_names = played.capture.label_names
             self._publish("label_info", label_info_message(self._told_names, Header()), stamp)
@@ -182,6 +173,19 @@ class FramePlayer(AutostartNode):
             self._late_labels.append((due, stamp, labels))
         else:
             self._publish("labels", labels, stamp)
+
+    def _send_poses(self, capture: Capture, stamp: Time) -> None:
+        p = self.parameters
+        poses = [(p.camera_frame, p.lidar_frame, capture.camera_from_lidar)]
+        if p.fixed_frame:
+            poses.append((p.fixed_frame, p.camera_frame, capture.fixed_from_camera))
+        known = [
+            transform_message(Header(stamp=stamp, frame_id=parent), child, parent_from_child)
+            for parent, child, parent_from_child in poses
+            if parent_from_child is not None
+        ]
+        if known:
+            self._tf.sendTransform(known)
 
     def _publish(self, name: str, message: Any, stamp: Time) -> None:
         """Publish a message object or a `StampedMessage`."""

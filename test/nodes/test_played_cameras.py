@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -10,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sensor_msgs.msg import CameraInfo, Image
+from perception_graph import write_frame
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection3DArray
 
@@ -167,6 +169,40 @@ def test_objects_stand_still_in_the_fixed_frame_while_the_camera_moves(
         if pose is not None and truth:
             errors += [np.linalg.norm(at - pose.apply(truth[name])) for name, at in centers(message).items()]
     assert np.median(errors) < 0.03, f"objects are {np.median(errors):.3f} m from where they really are"
+
+
+def test_every_frame_is_played_with_its_own_pose_of_the_lidar(
+    late_probe: Any, run: Any, wait_for: Any, tmp_path: Path
+) -> None:
+    for height in (1.0, 2.0):
+        frame = write_frame(
+            tmp_path / f"{height:g}", np.ones((8, 8), np.uint8), depths=(1.0, 2.0), focal=10.0
+        )
+        camera = json.loads((frame / "camera.json").read_text())
+        camera_from_lidar = np.eye(4)
+        camera_from_lidar[1, 3] = height
+        (frame / "camera.json").write_text(
+            json.dumps(camera | {"camera_from_lidar": camera_from_lidar.tolist()})
+        )
+        # The cloud tells which frame it is of.
+        np.savez(frame / "lidar.npz", points=np.full((round(height), 4), 3.0, np.float32))
+    clouds = late_probe.hear(PointCloud2, "/points", qos_profile("sensor_data"))
+    tf = late_probe.hear(TFMessage, "/tf", qos_profile("reliable"))
+    process = run("frame_player", *arguments({"frames": str(tmp_path), "rate": 20.0}))
+
+    def heights() -> set[tuple[int, float]]:
+        """Points of a cloud, and height of the LiDAR at its stamp."""
+        poses = {
+            stamp_of(pose): pose.transform.translation.y
+            for message in list(tf)
+            for pose in message.transforms
+            if pose.child_frame_id == "lidar"
+        }
+        return {(c.width * c.height, poses[stamp_of(c)]) for c in list(clouds) if stamp_of(c) in poses}
+
+    assert wait_for(lambda: len(heights()) >= 2, PATIENCE), process.log.read_text()
+    assert process.stop() == 0, process.log.read_text()
+    assert heights() == {(1, 1.0), (2, 2.0)}
 
 
 def test_a_lidar_gives_metric_places(start: Callable[..., Graph], wait_for: Any) -> None:

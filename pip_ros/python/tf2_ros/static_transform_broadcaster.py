@@ -16,7 +16,7 @@ class StaticTransformBroadcaster:
     """Publishes transforms on /tf_static, latched.
 
     Only the last message of a latched publisher reaches a late listener, so that each message repeats all
-    transforms sent so far.
+    transforms sent so far. As in Jazzy, a child keeps the first transform that is sent for it.
     """
 
     def __init__(self, node: Node, qos: QoSProfile | int | None = None) -> None:
@@ -36,7 +36,7 @@ class StaticTransformBroadcaster:
     def sendTransform(  # noqa: N802 - the name that tf2_ros gives it
         self, transform: TransformStamped | Iterable[TransformStamped]
     ) -> None:
-        """Add one transform or several (a child's earlier one is replaced) and publish all."""
+        """Add one transform or several, of children that none was sent for, and publish all."""
         for sample in listed(transform):
-            self._by_child[sample.child_frame_id] = sample
+            self._by_child.setdefault(sample.child_frame_id, sample)
         self.pub_tf.publish(TFMessage(transforms=list(self._by_child.values())))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from launch.action import Action
 from launch.actions.launch_configurations import SetLaunchConfiguration
-from launch.actions.opaque_function import OpaqueFunction
 from launch.launch_description import LaunchDescription
 from launch.launch_description_entity import LaunchDescriptionEntity
 from launch.launch_description_source import LaunchDescriptionSource
@@ -75,16 +74,12 @@ class IncludeLaunchDescription(Action):
     def execute(self, context: LaunchContext) -> list[LaunchDescriptionEntity] | None:
         """Return the actions that set the arguments, and the description."""
         description = self.__source.get_launch_description(context)
-        before = context.get_locals_as_dict()
         path = Path(self.__source.location).absolute()
+        # For whatever follows, too: in Jazzy this is not taken back when the included file is done.
         context.extend_locals({_PATH: str(path), _DIRECTORY: str(path.parent)})
         self._check_required_arguments(context, description)
-
-        def restore_location(context: LaunchContext) -> None:
-            context.extend_locals({name: before.get(name) for name in (_PATH, _DIRECTORY)})
-
         settings = [SetLaunchConfiguration(name, value) for name, value in self.__launch_arguments]
-        return [*settings, description, OpaqueFunction(function=restore_location)]
+        return [*settings, description]
 
     def _check_required_arguments(self, context: LaunchContext, description: LaunchDescription) -> None:
         given = {
@@ -96,7 +91,7 @@ class IncludeLaunchDescription(Action):
             if argument.default_value is not None or argument._conditionally_included:
                 continue
             names = given.union(*(include._argument_names_without_context() for include in includes))
-            if argument.name not in names and argument.name not in context.launch_configurations:
+            if argument.name not in names:  # a launch configuration of that name is not enough
                 raise RuntimeError(
                     f"Included launch description missing required argument '{argument.name}' "
                     f"(description: '{argument.description}'), given: [{', '.join(sorted(given))}]"

@@ -17,7 +17,7 @@ from launch.substitutions.if_else_substitution import IfElseSubstitution
 from launch.substitutions.launch_configuration import LaunchConfiguration
 from launch.substitutions.launch_log_dir import LaunchLogDir
 from launch.substitutions.local_substitution import LocalSubstitution
-from launch.substitutions.path_join_substitution import PathJoinSubstitution, PathSubstitution
+from launch.substitutions.path_join_substitution import PathJoinSubstitution
 from launch.substitutions.python_expression import PythonExpression
 from launch.substitutions.string_join_substitution import StringJoinSubstitution
 from launch.substitutions.substitution_failure import SubstitutionFailure
@@ -43,7 +43,6 @@ __all__ = [
     "NotSubstitution",
     "OrSubstitution",
     "PathJoinSubstitution",
-    "PathSubstitution",
     "PythonExpression",
     "StringJoinSubstitution",
     "SubstitutionFailure",

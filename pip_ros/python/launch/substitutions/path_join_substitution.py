@@ -25,9 +25,6 @@ class PathJoinSubstitution(Substitution):
         """Return the parts."""
         return self.__components
 
-    def __truediv__(self, additional_path: SomeSubstitutionsType) -> PathJoinSubstitution:
-        return PathJoinSubstitution([*self.__components, additional_path])
-
     def describe(self) -> str:
         """Return the substitution as it is shown to a user."""
         parts = [" + ".join(sub.describe() for sub in component) for component in self.__components]
@@ -37,10 +34,3 @@ class PathJoinSubstitution(Substitution):
         """Return the joined path."""
         parts = [perform_substitutions(context, component) for component in self.__components]
         return os.path.join(*parts)  # noqa: PTH118 - a Path would drop trailing slashes and dots
-
-
-class PathSubstitution(PathJoinSubstitution):
-    """A path that is continued with the ``/`` operator."""
-
-    def __init__(self, path: SomeSubstitutionsType) -> None:
-        super().__init__([path])

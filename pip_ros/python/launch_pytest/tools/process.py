@@ -1,7 +1,8 @@
 """Waiting for processes of a launch, and assertions about their output.
 
-Every function exists twice: asynchronous, for tests that are coroutines, and with the suffix ``_sync``. Times are in
-seconds; None: no limit. The processes need ``cached_output=True`` where their output is looked at.
+Every function exists twice: asynchronous, for tests that are coroutines, and with the suffix ``_sync``; only
+``assert_stdout_sync`` is missing, as in Jazzy. Times are in seconds; None: no limit. The processes need
+``cached_output=True`` where their output is looked at.
 """
 
 from __future__ import annotations
@@ -213,16 +214,6 @@ def assert_output_sync(
 ) -> None:
     """Assert that standard output and error, as they came, are as expected in time."""
     _synchronously(launch_context, assert_output(launch_context, process, validate_output, timeout))
-
-
-def assert_stdout_sync(
-    launch_context: LaunchContext,
-    process: ExecuteProcess,
-    validate_output: ValidateOutput,
-    timeout: float | None = None,
-) -> None:
-    """Assert that the standard output is as expected in time."""
-    _synchronously(launch_context, assert_stdout(launch_context, process, validate_output, timeout))
 
 
 def assert_stderr_sync(

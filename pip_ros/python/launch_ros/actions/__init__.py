@@ -7,7 +7,6 @@ from launch_ros.actions.push_ros_namespace import PushRosNamespace
 from launch_ros.actions.set_parameter import SetParameter
 from launch_ros.actions.set_parameters_from_file import SetParametersFromFile
 from launch_ros.actions.set_remap import SetRemap
-from launch_ros.actions.set_use_sim_time import SetUseSimTime
 
 __all__ = [
     "LifecycleNode",
@@ -16,7 +15,6 @@ __all__ = [
     "SetParameter",
     "SetParametersFromFile",
     "SetRemap",
-    "SetUseSimTime",
 ]
 
 __getattr__ = absent_names(
@@ -29,4 +27,5 @@ __getattr__ = absent_names(
         "RosTimer",
         "SetROSLogDir",
     },
+    {"SetUseSimTime": 'in Jazzy it does not reach the nodes, SetParameter("use_sim_time", ...) does'},
 )

@@ -14,7 +14,6 @@ from launch.logging import get_logger
 from launch_ros.actions.node import Node
 from launch_ros.events.lifecycle import ChangeState, StateTransition
 from launch_ros.ros_adapters import get_ros_node
-from lifecycle_msgs.msg import Transition
 
 _DEPTH = 10  # of the subscription to the transitions
 _SERVICE_POLL_PERIOD = 0.05  # seconds
@@ -27,7 +26,6 @@ class LifecycleNode(Node):
     Args:
         name: name of the node.
         namespace: namespace of the node.
-        autostart: configure and activate the node when it has started.
         kwargs: as of Node.
     """
 
@@ -36,11 +34,11 @@ class LifecycleNode(Node):
         *,
         name: SomeSubstitutionsType,
         namespace: SomeSubstitutionsType,
-        autostart: bool = False,
         **kwargs: Any,
     ) -> None:
+        if "autostart" in kwargs:
+            raise TypeError("LifecycleNode of Jazzy has no autostart: emit ChangeState events in its place")
         super().__init__(name=name, namespace=namespace, **kwargs)
-        self.__autostart = autostart
         self.__client: Any = None
         self.__subscription: Any = None
         self.__state_client: Any = None
@@ -67,9 +65,6 @@ class LifecycleNode(Node):
         self.__client = node.create_client(lifecycle_msgs.srv.ChangeState, f"{self.node_name}/change_state")
         self.__state_client = node.create_client(lifecycle_msgs.srv.GetState, f"{self.node_name}/get_state")
         context.register_event_handler(_OnChangeState(self))
-        if self.__autostart:
-            context.register_event_handler(_OnConfigured(self))
-            self.change_state(context, Transition.TRANSITION_CONFIGURE)
         return entities
 
     def change_state(self, context: LaunchContext, transition_id: int) -> None:
@@ -135,23 +130,3 @@ class _OnChangeState(BaseEventHandler):
         """Make the transition."""
         super().handle(event, context)
         self._action.change_state(context, cast(ChangeState, event).transition_id)
-
-
-class _OnConfigured(BaseEventHandler):
-    """Activates a node the first time that it has been configured."""
-
-    def __init__(self, action: LifecycleNode) -> None:
-        def is_configured(event: Event) -> bool:
-            return (
-                isinstance(event, StateTransition)
-                and event.action is action
-                and (event.start_state, event.goal_state) == ("configuring", "inactive")
-            )
-
-        super().__init__(matcher=is_configured, handle_once=True)
-        self._action = action
-
-    def handle(self, event: Event, context: LaunchContext) -> None:
-        """Activate the node."""
-        super().handle(event, context)
-        self._action.change_state(context, Transition.TRANSITION_ACTIVATE)

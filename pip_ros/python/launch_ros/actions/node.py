@@ -133,7 +133,10 @@ class Node(ExecuteProcess):
             ros_arguments += ["-r", f"__ns:={self.__expanded_namespace}"]
         for setting in context.launch_configurations.get(GLOBAL_PARAMETERS, []):
             ros_arguments += (
-                self._parameter_file(setting) if isinstance(setting, Path) else _assignment(*setting)
+                self._parameter_file(setting)
+                if isinstance(setting, Path)
+                # Unquoted, as in Jazzy: YAML types the text once more, so that "3" comes as a number.
+                else ["-p", "{}:={}".format(*setting)]
             )
         for entry in self.__parameters:
             ros_arguments += self._parameter_arguments(context, entry)

@@ -6,17 +6,18 @@ from typing import Any
 
 from launch import Action, LaunchContext, SomeSubstitutionsType
 from launch_ros.actions.launch_configurations import GLOBAL_PARAMETERS
-from launch_ros.parameter_descriptions import Parameter, ParameterValue
+from launch_ros.utilities.parameter_values import evaluate_parameter_dict, normalize_parameter_dict
 
 
 class SetParameter(Action):
-    """Sets a parameter of the nodes that follow in the scope; their own parameters win."""
+    """Sets a parameter of the nodes that follow in the scope; their own parameters win.
+
+    A text is typed by YAML when it reaches the node: "3" is a number there, even as a ParameterValue of type str.
+    """
 
     def __init__(self, name: SomeSubstitutionsType, value: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if isinstance(value, ParameterValue):
-            raise NotImplementedError("SetParameter does not support a ParameterValue here: pass the value")
-        self.__parameter = Parameter(name, value)
+        self.__parameters = normalize_parameter_dict({name: value})
 
     def execute(self, context: LaunchContext) -> None:
         """Add the parameter to those of the scope."""
@@ -24,5 +25,5 @@ class SetParameter(Action):
         # A new list: the scope around keeps its own.
         configurations[GLOBAL_PARAMETERS] = [
             *configurations.get(GLOBAL_PARAMETERS, []),
-            self.__parameter.evaluate(context),
+            *evaluate_parameter_dict(context, self.__parameters).items(),
         ]

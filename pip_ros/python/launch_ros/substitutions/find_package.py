@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ament_index_python.packages import get_package_prefix, get_package_share_directory
 from launch import LaunchContext, SomeSubstitutionsType, Substitution
-from launch.substitutions import PathJoinSubstitution
 from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
 
 
@@ -18,9 +17,6 @@ class FindPackage(Substitution):
     def package(self) -> list[Substitution]:
         """Return the name of the package."""
         return self.__package
-
-    def __truediv__(self, path: SomeSubstitutionsType) -> PathJoinSubstitution:
-        return PathJoinSubstitution([self, path])
 
     def find(self, package_name: str) -> str:
         """Return the directory."""
