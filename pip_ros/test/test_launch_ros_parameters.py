@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, List  # noqa: UP035 - launch files write List[int]
 
+import launch_ros
 import pytest
 import yaml
 from hypothesis import given
@@ -194,6 +195,18 @@ def test_settings_of_the_scope_come_before_those_of_the_node(context: LaunchCont
         *("--ros-args", "-p", "rate:=3", "-p", "name:=3", "-p", "own:=[1.5]"),
         *("-r", "image:=camera/image", "-r", "a:=b"),
     ]
+
+
+def test_a_parameter_value_may_be_set_for_a_scope(context: LaunchContext) -> None:
+    SetParameter("rate", launch_ros.descriptions.ParameterValue(NUMBER, value_type=float)).execute(context)
+    assert "rate:=3.0" in Node(executable="/bin/true")._command_line(context)
+
+
+def test_names_of_earlier_and_of_later_releases_mean_the_same() -> None:
+    assert launch_ros.actions.PushRosNamespace is launch_ros.actions.PushROSNamespace
+    assert launch_ros.descriptions.ParameterFile is ParameterFile
+    with pytest.raises(NotImplementedError, match="ComposableNode"):
+        launch_ros.descriptions.ComposableNode  # noqa: B018
 
 
 def test_settings_stay_in_their_scope(context: LaunchContext) -> None:

@@ -127,6 +127,25 @@ def test_time_zero_is_the_latest_common_time():
     assert buffer.get_latest_common_time("arm", "tool").nanoseconds == 0
 
 
+@pytest.mark.parametrize("seconds", [0.0, 1.25])
+def test_a_stamp_of_a_message_is_a_time(seconds: float) -> None:
+    buffer = moving(
+        sample("map", "base", SECOND, xyz=(1.0, 0.0, 0.0)),
+        sample("map", "base", 3 * SECOND // 2, xyz=(2.0, 0.0, 0.0)),
+    )
+    stamp = at(seconds).to_msg()
+    expected = buffer.lookup_transform("map", "base", at(seconds))
+    assert expected.transform.translation.x == (1.5 if seconds else 2.0)
+    assert buffer.lookup_transform("map", "base", stamp) == expected
+    assert buffer.lookup_transform("map", "base", stamp, timeout=Duration(seconds=0.1)) == expected
+    full = buffer.lookup_transform_full("map", stamp, "base", at(seconds), "map")
+    assert full.transform == expected.transform
+    assert buffer.can_transform("map", "base", stamp)
+    assert buffer.wait_for_transform_async("map", "base", stamp).done()
+    with pytest.raises(AttributeError, match="nanosec"):
+        buffer.lookup_transform("map", "base", 1.25)
+
+
 def test_a_frame_above_the_common_ancestor_that_cannot_be_told_does_not_matter():
     buffer = moving(
         sample("map", "base", SECOND),

@@ -20,6 +20,7 @@ from tf2_py._exceptions import (
 )
 from tf2_py._rigid import IDENTITY, Rigid, compose, invert
 from tf2_py._time_cache import StaticCache, TimeCache
+from tf2_py._times import SomeTime, nanoseconds
 
 DEFAULT_CACHE_TIME_NS = 10_000_000_000
 # |1 - |q|^2| of an accepted rotation, as in tf2.
@@ -90,7 +91,7 @@ class BufferCore:
 
     # -- look-ups ------------------------------------------------------------------------------------
 
-    def lookup_transform_core(self, target_frame: str, source_frame: str, time: Time) -> TransformStamped:
+    def lookup_transform_core(self, target_frame: str, source_frame: str, time: SomeTime) -> TransformStamped:
         """Return target_from_source at a time; time 0 means the latest that all frames on the way have.
 
         Raises:
@@ -99,11 +100,16 @@ class BufferCore:
             ConnectivityException: the frames are in separate trees.
             ExtrapolationException: the time is outside what the buffer holds.
         """
-        pose, stamp = self._checked_lookup(target_frame, source_frame, time.nanoseconds)
+        pose, stamp = self._checked_lookup(target_frame, source_frame, nanoseconds(time))
         return _message(target_frame, source_frame, stamp, pose)
 
     def lookup_transform_full_core(
-        self, target_frame: str, target_time: Time, source_frame: str, source_time: Time, fixed_frame: str
+        self,
+        target_frame: str,
+        target_time: SomeTime,
+        source_frame: str,
+        source_time: SomeTime,
+        fixed_frame: str,
     ) -> TransformStamped:
         """Return target (at target_time) from source (at source_time), with fixed_frame constant in between.
 
@@ -113,20 +119,25 @@ class BufferCore:
             self._validate("lookupTransform argument target_frame", target_frame)
             self._validate("lookupTransform argument source_frame", source_frame)
             self._validate("lookupTransform argument fixed_frame", fixed_frame)
-            fixed_from_source, _ = self._lookup(fixed_frame, source_frame, source_time.nanoseconds)
-            target_from_fixed, stamp = self._lookup(target_frame, fixed_frame, target_time.nanoseconds)
+            fixed_from_source, _ = self._lookup(fixed_frame, source_frame, nanoseconds(source_time))
+            target_from_fixed, stamp = self._lookup(target_frame, fixed_frame, nanoseconds(target_time))
         return _message(target_frame, source_frame, stamp, compose(target_from_fixed, fixed_from_source))
 
-    def can_transform_core(self, target_frame: str, source_frame: str, time: Time) -> tuple[bool, str]:
+    def can_transform_core(self, target_frame: str, source_frame: str, time: SomeTime) -> tuple[bool, str]:
         """Return whether `lookup_transform_core` would succeed, and otherwise why not."""
         try:
-            self._checked_lookup(target_frame, source_frame, time.nanoseconds)
+            self._checked_lookup(target_frame, source_frame, nanoseconds(time))
         except TransformException as error:
             return False, str(error)
         return True, ""
 
     def can_transform_full_core(
-        self, target_frame: str, target_time: Time, source_frame: str, source_time: Time, fixed_frame: str
+        self,
+        target_frame: str,
+        target_time: SomeTime,
+        source_frame: str,
+        source_time: SomeTime,
+        fixed_frame: str,
     ) -> tuple[bool, str]:
         """Return whether `lookup_transform_full_core` would succeed, and otherwise why not."""
         try:

@@ -10,8 +10,8 @@ from geometry_msgs.msg import TransformStamped
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.task import Future
-from rclpy.time import Time
 from tf2_py import BufferCore
+from tf2_py._times import SomeTime
 
 from tf2_ros.buffer_interface import BufferInterface
 
@@ -52,12 +52,13 @@ class Buffer(BufferCore, BufferInterface):
         self._call_new_data_callbacks()
 
     def lookup_transform(
-        self, target_frame: str, source_frame: str, time: Time, timeout: Duration | None = None
+        self, target_frame: str, source_frame: str, time: SomeTime, timeout: Duration | None = None
     ) -> TransformStamped:
         """Return target_from_source at a time, waiting up to the timeout for it.
 
         Args:
-            time: when; `rclpy.time.Time()` (zero) means the latest time that all frames on the way have.
+            time: when, as a stamp of a message or a time of rclpy; zero means the latest time that all frames on
+                the way have.
             timeout: how long to wait; not at all by default.
 
         Raises:
@@ -71,9 +72,9 @@ class Buffer(BufferCore, BufferInterface):
     def lookup_transform_full(
         self,
         target_frame: str,
-        target_time: Time,
+        target_time: SomeTime,
         source_frame: str,
-        source_time: Time,
+        source_time: SomeTime,
         fixed_frame: str,
         timeout: Duration | None = None,
     ) -> TransformStamped:
@@ -90,14 +91,19 @@ class Buffer(BufferCore, BufferInterface):
         )
 
     async def lookup_transform_async(
-        self, target_frame: str, source_frame: str, time: Time
+        self, target_frame: str, source_frame: str, time: SomeTime
     ) -> TransformStamped:
         """Return target_from_source as soon as it can be told."""
         await self.wait_for_transform_async(target_frame, source_frame, time)
         return self.lookup_transform_core(target_frame, source_frame, time)
 
     async def lookup_transform_full_async(
-        self, target_frame: str, target_time: Time, source_frame: str, source_time: Time, fixed_frame: str
+        self,
+        target_frame: str,
+        target_time: SomeTime,
+        source_frame: str,
+        source_time: SomeTime,
+        fixed_frame: str,
     ) -> TransformStamped:
         """Return what `lookup_transform_full` returns as soon as it can be told."""
         await self.wait_for_transform_full_async(
@@ -111,7 +117,7 @@ class Buffer(BufferCore, BufferInterface):
         self,
         target_frame: str,
         source_frame: str,
-        time: Time,
+        time: SomeTime,
         timeout: Duration | None = None,
         return_debug_tuple: bool = False,
     ) -> bool | tuple[bool, str]:
@@ -122,9 +128,9 @@ class Buffer(BufferCore, BufferInterface):
     def can_transform_full(
         self,
         target_frame: str,
-        target_time: Time,
+        target_time: SomeTime,
         source_frame: str,
-        source_time: Time,
+        source_time: SomeTime,
         fixed_frame: str,
         timeout: Duration | None = None,
         return_debug_tuple: bool = False,
@@ -138,12 +144,17 @@ class Buffer(BufferCore, BufferInterface):
         )
         return result if return_debug_tuple else result[0]
 
-    def wait_for_transform_async(self, target_frame: str, source_frame: str, time: Time) -> Future:
+    def wait_for_transform_async(self, target_frame: str, source_frame: str, time: SomeTime) -> Future:
         """Return a future that is done (True) once the transform is available."""
         return self._future_of(lambda: self.can_transform_core(target_frame, source_frame, time)[0])
 
     def wait_for_transform_full_async(
-        self, target_frame: str, target_time: Time, source_frame: str, source_time: Time, fixed_frame: str
+        self,
+        target_frame: str,
+        target_time: SomeTime,
+        source_frame: str,
+        source_time: SomeTime,
+        fixed_frame: str,
     ) -> Future:
         """Return a future that is done (True) once the transform over a fixed frame is available."""
         return self._future_of(

@@ -6,19 +6,19 @@ from typing import Any
 
 from geometry_msgs.msg import TransformStamped
 from rclpy.duration import Duration
-from rclpy.time import Time
+from tf2_py._times import SomeTime
 
 
 class BufferInterface:
     """Look-ups with an optional wait; `Buffer` is the one implementation here."""
 
     def lookup_transform(
-        self, target_frame: str, source_frame: str, time: Time, timeout: Duration | None = None
+        self, target_frame: str, source_frame: str, time: SomeTime, timeout: Duration | None = None
     ) -> TransformStamped:
         raise NotImplementedError("BufferInterface is abstract: use Buffer")
 
     def can_transform(
-        self, target_frame: str, source_frame: str, time: Time, timeout: Duration | None = None
+        self, target_frame: str, source_frame: str, time: SomeTime, timeout: Duration | None = None
     ) -> Any:
         raise NotImplementedError("BufferInterface is abstract: use Buffer")
 

@@ -3,7 +3,7 @@
 from launch.unsupported import absent_names
 from launch_ros.actions.lifecycle_node import LifecycleNode
 from launch_ros.actions.node import Node
-from launch_ros.actions.push_ros_namespace import PushRosNamespace
+from launch_ros.actions.push_ros_namespace import PushROSNamespace, PushRosNamespace
 from launch_ros.actions.set_parameter import SetParameter
 from launch_ros.actions.set_parameters_from_file import SetParametersFromFile
 from launch_ros.actions.set_remap import SetRemap
@@ -11,6 +11,7 @@ from launch_ros.actions.set_remap import SetRemap
 __all__ = [
     "LifecycleNode",
     "Node",
+    "PushROSNamespace",
     "PushRosNamespace",
     "SetParameter",
     "SetParametersFromFile",

@@ -10,7 +10,7 @@ from launch_ros.actions.launch_configurations import NAMESPACE
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
 
-class PushRosNamespace(Action):
+class PushROSNamespace(Action):
     """Puts the nodes that follow in the scope into a namespace, within that of the scope."""
 
     def __init__(self, namespace: SomeSubstitutionsType, **kwargs: Any) -> None:
@@ -24,3 +24,7 @@ class PushRosNamespace(Action):
         namespace = make_namespace_absolute(prefix_namespace(previous, pushed))
         if namespace is not None:
             context.launch_configurations[NAMESPACE] = namespace
+
+
+#: The name of before Iron.
+PushRosNamespace = PushROSNamespace
