@@ -109,11 +109,11 @@ def undistort(xy: ArrayLike, model: str, coefficients: tuple[float, ...]) -> Arr
         (..., 2) float64 coordinates on the plane z = 1, NaN where nothing inside the model's angle is imaged.
     """
     lens = _lens(model, tuple(coefficients))
-    target: Array = np.asarray(xy, dtype=np.float64)
+    target = np.asarray(xy, dtype=np.float64)
     if lens is None:
         return target
     if lens.tilt is not None:
-        target = _mapped(np.linalg.inv(lens.tilt), target)
+        target = _mapped(np.asarray(np.linalg.inv(lens.tilt), dtype=np.float64), target)
     radius = _radius(target)
     start = np.interp(radius, lens.profile, lens.radii)
     estimate = target * np.divide(start, radius, out=np.ones_like(radius), where=radius > 0)[..., None]
