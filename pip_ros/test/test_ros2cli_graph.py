@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import yaml
 from ros2cli.cli import main
 from ros2cli.verbs.topic_hz import RateMeter
 
@@ -21,6 +23,7 @@ TIMEOUT = 30.0  # seconds
 SOURCE = """
 import rclpy
 from geometry_msgs.msg import PointStamped
+from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.action import ActionServer
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
@@ -32,6 +35,9 @@ from tf2_msgs.action import LookupTransform
 try:
     rclpy.init()
     source = rclpy.create_node("source", namespace="cli")
+    bounds = FloatingPointRange(from_value=0.0, to_value=2.0, step=0.5)
+    described = ParameterDescriptor(description="How fast.", floating_point_range=[bounds])
+    source.declare_parameter("drive.speed", 1.5, described)
     source.declare_parameter("rate", 5)
     source.declare_parameter("names", ["a", "b"])
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -42,12 +48,15 @@ try:
     hidden = source.create_publisher(String, "_hidden", 1)
     octets = source.create_publisher(UInt8MultiArray, "octets", 10)
     point = source.create_publisher(PointStamped, "point", 10)
+    stamped = source.create_publisher(PointStamped, "stamped", 10)
 
     def tick():
         octets.publish(UInt8MultiArray(data=range(200)))
         message = PointStamped()
         message.point.x = 0.25
         point.publish(message)
+        message.header.stamp = source.get_clock().now().to_msg()
+        stamped.publish(message)
         loose.publish(String(data="loose"))
         strict.publish(String(data="strict"))
 
@@ -231,6 +240,54 @@ def test_hz(environment: dict[str, str]) -> None:
     assert process.returncode == signal.SIGINT
 
 
+@pytest.mark.parametrize(
+    ("verb", "first"),
+    [
+        ("bw", r"[\d.]+ K?B/s from \d+ messages\n\tMessage size mean: 44 B min: 44 B max: 44 B\n"),
+        (
+            "delay",
+            r"average delay: \d\.\d{3}\n\tmin: \d\.\d{3}s max: \d\.\d{3}s std dev: \d\.\d{5}s window: \d+\n",
+        ),
+    ],
+)
+def test_what_is_measured_of_a_topic(verb: str, first: str, environment: dict[str, str]) -> None:
+    process = subprocess.Popen(
+        [ROS2, "topic", verb, "/cli/stamped"], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    lines = process.stdout.readline() + process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=TIMEOUT)
+    assert re.fullmatch(first, lines), lines
+    assert process.returncode == signal.SIGINT
+
+
+def test_delay_of_what_has_no_stamp_is_refused(ros2: Ros2) -> None:
+    wrong = ros2("topic", "delay", "/cli/octets")
+    assert (wrong.returncode, wrong.stderr) == (1, "msg does not have header\n")
+
+
+def test_a_published_message_arrives(ros2: Ros2, environment: dict[str, str]) -> None:
+    echo = subprocess.Popen(
+        [ROS2, "topic", "echo", "--once", "/cli/asked", "geometry_msgs/msg/PointStamped"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    values = "{header: {frame_id: map}, point: {x: 2}}"
+    result = ros2(
+        "topic", "pub", "-t", "3", "-r", "20", "/cli/asked", "geometry_msgs/msg/PointStamped", values
+    )
+    assert result.returncode == 0
+    assert re.findall(r"publishing #(\d)", result.stdout) == ["1", "2", "3"]
+    assert "frame_id='map'" in result.stdout
+    heard, _ = echo.communicate(timeout=TIMEOUT)
+    assert "frame_id: map\n" in heard
+    assert "x: 2.0\n" in heard
+    wrong = ros2("topic", "pub", "-r", "0", "/cli/asked", "std_msgs/msg/String")
+    assert wrong.returncode == 1
+
+
 def test_rate_and_spread_of_known_times() -> None:
     meter = RateMeter(window=4)
     assert meter.report() is None
@@ -241,7 +298,7 @@ def test_rate_and_spread_of_known_times() -> None:
 
 def test_parameters(ros2: Ros2) -> None:
     names = ros2("param", "list", "/cli/source").stdout.split()
-    assert names == ["names", "rate", "start_type_description_service", "use_sim_time"]
+    assert names == ["drive.speed", "names", "rate", "start_type_description_service", "use_sim_time"]
     assert ros2("param", "get", "cli/source", "names").stdout == "String values are: ['a', 'b']\n"
     assert ros2("param", "set", "/cli/source", "rate", "7").stdout == "Set parameter successful\n"
     assert ros2("param", "get", "--hide-type", "/cli/source", "rate").stdout == "7\n"
@@ -250,6 +307,74 @@ def test_parameters(ros2: Ros2) -> None:
     assert wrong.stderr.startswith("Setting parameter failed: Wrong parameter type")
     unset = ros2("param", "get", "/cli/source", "nothing")
     assert (unset.returncode, unset.stderr) == (1, "Parameter not set\n")
+
+
+def test_a_parameter_is_described(ros2: Ros2) -> None:
+    shown = ros2("param", "describe", "/cli/source", "drive.speed").stdout
+    assert shown.splitlines() == [
+        "Parameter name: drive.speed",
+        "  Type: double",
+        "  Description: How fast.",
+        "  Constraints:",
+        "    Min value: 0.0",
+        "    Max value: 2.0",
+        "    Step: 0.5",
+    ]
+    assert ros2("param", "describe", "/cli/source", "nothing").returncode == 1
+
+
+def test_dumped_parameters_can_be_loaded(ros2: Ros2, tmp_path: Path) -> None:
+    dumped = ros2("param", "dump", "/cli/source").stdout
+    held = yaml.safe_load(dumped)["/cli/source"]["ros__parameters"]
+    assert held["drive"] == {"speed": 1.5}
+    assert held["names"] == ["a", "b"]
+    file = tmp_path / "changed.yaml"
+    file.write_text(dumped.replace("speed: 1.5", "speed: 0.5"))
+    loaded = ros2("param", "load", "/cli/source", str(file))
+    assert "Set parameter drive.speed successful\n" in loaded.stdout
+    assert ros2("param", "get", "--hide-type", "/cli/source", "drive.speed").stdout == "0.5\n"
+    file.write_text(dumped.replace("speed: 1.5", "speed: 9.0"))
+    refused = ros2("param", "load", "/cli/source", str(file))
+    assert refused.returncode == 1
+    assert "Set parameter drive.speed failed: " in refused.stdout
+    missing = ros2("param", "load", "/cli/source", str(tmp_path / "missing.yaml"))
+    assert missing.returncode == 1
+    assert "missing.yaml" in missing.stderr
+
+
+def test_a_node_is_described(ros2: Ros2) -> None:
+    lines = ros2("node", "info", "/cli/source").stdout.splitlines()
+    assert lines[0] == "/cli/source"
+    title, found = "", {}
+    for line in lines[1:]:
+        if line.endswith(":"):
+            title = line.strip(" :")
+            found[title] = []
+        else:
+            found[title].append(line.strip())
+    assert "/cli/point: geometry_msgs/msg/PointStamped" in found["Publishers"]
+    assert "/cli/switch: std_srvs/srv/SetBool" in found["Service Servers"]
+    assert found["Action Servers"] == ["/cli/look_up: tf2_msgs/action/LookupTransform"]
+    assert found["Subscribers"] == found["Service Clients"] == found["Action Clients"] == []
+
+
+def test_what_nested_interfaces_consist_of(ros2: Ros2) -> None:
+    shown = ros2("interface", "show", "--no-comments", "geometry_msgs/msg/PointStamped").stdout
+    assert shown.splitlines() == [
+        "std_msgs/Header header",
+        "\tbuiltin_interfaces/Time stamp",
+        "\t\tint32 sec",
+        "\t\tuint32 nanosec",
+        "\tstring frame_id",
+        "Point point",
+        "\tfloat64 x",
+        "\tfloat64 y",
+        "\tfloat64 z",
+    ]
+    action = ros2("interface", "show", "sam3d_ros/action/Reconstruct").stdout.splitlines()
+    assert action.count("---") == 2
+    assert ros2("interface", "show", "std_msgs/msg/Nothing").returncode == 1
+    assert ros2("interface", "show", "String").returncode == 1
 
 
 def test_lifecycle(ros2: Ros2) -> None:
@@ -270,6 +395,20 @@ def test_service(ros2: Ros2) -> None:
     wrong = ros2("service", "call", "/cli/switch", "std_srvs/srv/SetBool", "{wrong: true}")
     assert wrong.returncode == 1
     assert "has no field 'wrong'" in wrong.stderr
+
+
+def test_the_type_of_a_service(ros2: Ros2) -> None:
+    assert ros2("service", "type", "/cli/switch").stdout == "std_srvs/srv/SetBool\n"
+
+
+def test_actions_are_listed_and_described(ros2: Ros2) -> None:
+    assert ros2("action", "list", "-t").stdout == "/cli/look_up [tf2_msgs/action/LookupTransform]\n"
+    assert ros2("action", "info", "/cli/look_up").stdout.splitlines() == [
+        "Action: /cli/look_up",
+        "Action clients: 0",
+        "Action servers: 1",
+        "    /cli/source",
+    ]
 
 
 def test_action(ros2: Ros2) -> None:

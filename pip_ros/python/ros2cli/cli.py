@@ -12,6 +12,7 @@ from ros2cli.command import CommandError
 
 _COMMANDS = {
     "action": "Various action related sub-commands",
+    "interface": "Show information about ROS interfaces",
     "launch": "Run a launch file",
     "lifecycle": "Various lifecycle related sub-commands",
     "node": "Various node related sub-commands",

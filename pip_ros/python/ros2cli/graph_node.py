@@ -24,6 +24,7 @@ APPEAR_TIMEOUT = 10.0  # seconds
 _SPIN_PERIOD = 0.05  # seconds
 _MATCHING_TIME = 0.2  # seconds
 _ANSWER_TIMEOUT = 2.0  # seconds
+_ATTEMPTS = 5
 
 
 @contextlib.contextmanager
@@ -87,16 +88,20 @@ def answer(node: Node, ask: Callable[[], Future], *, repeat: bool = False) -> An
         node: the node that asks.
         ask: sends the request.
         repeat: the request has no effect: send it again where no answer comes.
+
+    Raises:
+        CommandError: no answer comes although the request is repeated.
     """
     # DDS drops an answer for a reader that the server has not discovered yet, and nothing tells when it has.
     settling = time.monotonic() + _MATCHING_TIME
     while time.monotonic() < settling:
         rclpy.spin_once(node, timeout_sec=_SPIN_PERIOD)
-    while True:
+    for _ in range(_ATTEMPTS):
         future = ask()
         rclpy.spin_until_future_complete(node, future, timeout_sec=_ANSWER_TIMEOUT if repeat else None)
         if future.done():
             return future.result()
+    raise CommandError("No answer came: the node may be gone or busy")
 
 
 def full_name(node: Node, name: str) -> str:
@@ -118,15 +123,16 @@ def node_names(node: Node, *, hidden: bool = False) -> list[str]:
 
 def topics(node: Node, *, hidden: bool = False) -> list[tuple[str, list[str]]]:
     """Return names and types of all topics that can be seen."""
-    return _visible(node.get_topic_names_and_types(), hidden=hidden)
+    return visible(node.get_topic_names_and_types(), hidden=hidden)
 
 
 def services(node: Node, *, hidden: bool = False) -> list[tuple[str, list[str]]]:
     """Return names and types of all services that can be seen."""
-    return _visible(node.get_service_names_and_types(), hidden=hidden)
+    return visible(node.get_service_names_and_types(), hidden=hidden)
 
 
-def _visible(names_and_types: list[tuple[str, list[str]]], *, hidden: bool) -> list[tuple[str, list[str]]]:
+def visible(names_and_types: list[tuple[str, list[str]]], *, hidden: bool) -> list[tuple[str, list[str]]]:
+    """Return those that are not hidden, or all, by name."""
     return sorted(
         (name, types) for name, types in names_and_types if hidden or not topic_or_service_is_hidden(name)
     )

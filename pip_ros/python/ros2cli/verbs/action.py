@@ -1,4 +1,4 @@
-"""``ros2 action``: send goals to action servers."""
+"""``ros2 action``: look at actions, and send goals to their servers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ import textwrap
 from typing import Any
 
 from action_msgs.msg import GoalStatus
+from rclpy._rclpy_pybind11 import NodeNameNonExistentError
 from rclpy.action import ActionClient
+from rclpy.action.graph import (
+    get_action_client_names_and_types_by_node,
+    get_action_names_and_types,
+    get_action_server_names_and_types_by_node,
+)
+from rclpy.node import Node
 
 from ros2cli.command import CommandError, add_subcommands
-from ros2cli.graph_node import answer, full_name, graph_node
+from ros2cli.graph_node import answer, appears, full_name, graph_node, node_names, settled
 from ros2cli.interface_types import interface_type
 from ros2cli.message_text import TextOptions, message_from_yaml, message_to_yaml
 
@@ -24,6 +31,13 @@ _STATUS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verbs."""
     verbs = add_subcommands(parser)
+    listing = verbs.add_parser("list", help="Output a list of action names")
+    listing.add_argument("-t", "--show-types", action="store_true", help="Additionally show the action type")
+    listing.set_defaults(verb=_list)
+    info = verbs.add_parser("info", help="Print information about an action")
+    info.add_argument("action_name", help="Name of the action")
+    info.add_argument("-t", "--show-types", action="store_true", help="Additionally show the action type")
+    info.set_defaults(verb=_info)
     send = verbs.add_parser("send_goal", help="Send an action goal")
     send.add_argument("action_name", help="Name of the action")
     send.add_argument("action_type", help="Type of the action, e.g. 'example_interfaces/action/Fibonacci'")
@@ -35,6 +49,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Run the verb."""
     return int(arguments.verb(arguments))
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    with graph_node("action_list") as node:
+        found = settled(node, lambda: get_action_names_and_types(node), None)
+    for name, types in sorted(found):
+        print(f"{name} [{', '.join(types)}]" if arguments.show_types else name)
+    return 0
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    with graph_node("action_info") as node:
+        name = full_name(node, arguments.action_name)
+        if not appears(node, lambda: dict(get_action_names_and_types(node)).get(name)):
+            raise CommandError(f"Unknown action '{name}'")
+        clients, servers = settled(
+            node,
+            lambda: (
+                _nodes_with(node, name, get_action_client_names_and_types_by_node),
+                _nodes_with(node, name, get_action_server_names_and_types_by_node),
+            ),
+            None,
+        )
+    print(f"Action: {name}")
+    for title, nodes in (("clients", clients), ("servers", servers)):
+        print(f"Action {title}: {len(nodes)}")
+        for each, types in nodes:
+            print(f"    {each} [{', '.join(types)}]" if arguments.show_types else f"    {each}")
+    return 0
+
+
+def _nodes_with(node: Node, action: str, actions_of: Any) -> list[tuple[str, list[str]]]:
+    """Return the nodes that have an end of an action, with the types that they know it by."""
+    found = []
+    for full in node_names(node, hidden=True):
+        namespace, _, name = full.rpartition("/")
+        try:
+            types = dict(actions_of(node, name, namespace or "/")).get(action)
+        except NodeNameNonExistentError:
+            continue  # gone since it was listed
+        if types:
+            found.append((full, types))
+    return found
 
 
 def _indented(message: Any) -> str:

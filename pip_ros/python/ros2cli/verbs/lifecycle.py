@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from lifecycle_msgs.srv import ChangeState, GetAvailableTransitions, GetState
@@ -12,6 +13,7 @@ from ros2cli.command import CommandError, add_subcommands
 from ros2cli.graph_node import answer, appears, graph_node, require_node, services, settled
 
 _GET_STATE_TYPE = "lifecycle_msgs/srv/GetState"
+_DISCOVERY_TIMEOUT = 5.0  # seconds
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,11 +36,16 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _lifecycle_nodes(node: Node) -> list[str]:
-    return [
-        name.removesuffix("/get_state")
-        for name, types in services(node)
-        if name.endswith("/get_state") and _GET_STATE_TYPE in types
-    ]
+    def seen() -> list[str]:
+        return [
+            name.removesuffix("/get_state")
+            for name, types in services(node)
+            if name.endswith("/get_state") and _GET_STATE_TYPE in types
+        ]
+
+    # Services are discovered after the nodes that have them: that nodes have settled says nothing about these.
+    appears(node, seen, _DISCOVERY_TIMEOUT)
+    return list(settled(node, seen, None))
 
 
 def _call(node: Node, service_type: Any, name: str, request: Any, *, repeat: bool = True) -> Any:
@@ -55,7 +62,7 @@ def _state(node: Node, name: str) -> str:
 
 def _nodes(arguments: argparse.Namespace) -> int:
     with graph_node("lifecycle_nodes") as node:
-        for name in settled(node, lambda: _lifecycle_nodes(node), None):
+        for name in _lifecycle_nodes(node):
             print(name)
     return 0
 
@@ -65,9 +72,14 @@ def _get(arguments: argparse.Namespace) -> int:
         if arguments.node_name is not None:
             print(_state(node, require_node(node, arguments.node_name)))
             return 0
-        for name in settled(node, lambda: _lifecycle_nodes(node), None):
-            print(f"{name}: {_state(node, name)}")
-    return 0
+        failed = False
+        for name in _lifecycle_nodes(node):
+            try:
+                print(f"{name}: {_state(node, name)}")
+            except CommandError as error:  # one that is gone or busy must not hide the others
+                print(f"{name}: {error}", file=sys.stderr)
+                failed = True
+    return int(failed)
 
 
 def _set(arguments: argparse.Namespace) -> int:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import array
 from typing import Any
 
+import yaml
 from rcl_interfaces.msg import Parameter, ParameterType
 from rclpy.node import Node
-from rclpy.parameter import get_parameter_value, parameter_value_to_python
+from rclpy.parameter import (
+    get_parameter_value,
+    parameter_dict_from_yaml_file,
+    parameter_value_to_python,
+)
 from rclpy.parameter_client import AsyncParameterClient
 
 from ros2cli.command import CommandError, add_subcommands
@@ -26,6 +32,19 @@ _LABELS = {
     ParameterType.PARAMETER_STRING_ARRAY: "String values are:",
 }
 
+_TYPES = {
+    ParameterType.PARAMETER_NOT_SET: "not set",
+    ParameterType.PARAMETER_BOOL: "boolean",
+    ParameterType.PARAMETER_INTEGER: "integer",
+    ParameterType.PARAMETER_DOUBLE: "double",
+    ParameterType.PARAMETER_STRING: "string",
+    ParameterType.PARAMETER_BYTE_ARRAY: "byte array",
+    ParameterType.PARAMETER_BOOL_ARRAY: "boolean array",
+    ParameterType.PARAMETER_INTEGER_ARRAY: "integer array",
+    ParameterType.PARAMETER_DOUBLE_ARRAY: "double array",
+    ParameterType.PARAMETER_STRING_ARRAY: "string array",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verbs."""
@@ -38,6 +57,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     get.add_argument("parameter_name", help="Name of the parameter")
     get.add_argument("--hide-type", action="store_true", help="Hide the type information")
     get.set_defaults(verb=_get)
+    describe = verbs.add_parser("describe", help="Show descriptive information about declared parameters")
+    describe.add_argument("node_name", help="Name of the node")
+    describe.add_argument("parameter_names", nargs="+", help="Names of the parameters")
+    describe.set_defaults(verb=_describe)
+    dump = verbs.add_parser("dump", help="Show all of the parameters of a node in a YAML file format")
+    dump.add_argument("node_name", help="Name of the node")
+    dump.set_defaults(verb=_dump)
+    load = verbs.add_parser("load", help="Load parameter file for a node")
+    load.add_argument("node_name", help="Name of the node")
+    load.add_argument("parameter_file", help="Parameter file")
+    load.add_argument("--no-use-wildcard", action="store_true", help="Do not load parameters of '/**'")
+    load.set_defaults(verb=_load)
     change = verbs.add_parser("set", help="Set parameter")
     change.add_argument("node_name", help="Name of the node")
     change.add_argument("parameter_name", help="Name of the parameter")
@@ -84,6 +115,68 @@ def _get(arguments: argparse.Namespace) -> int:
     plain: Any = parameter_value_to_python(values[0])
     print(plain if arguments.hide_type else f"{_LABELS[values[0].type]} {plain}")
     return 0
+
+
+def _describe(arguments: argparse.Namespace) -> int:
+    with graph_node("param_describe") as node:
+        client = _client(node, require_node(node, arguments.node_name))
+        names = arguments.parameter_names
+        descriptors = answer(node, lambda: client.describe_parameters(names), repeat=True).descriptors
+    if not descriptors:
+        raise CommandError(f"One of the parameters {', '.join(names)} is not declared")
+    for descriptor in descriptors:
+        print(f"Parameter name: {descriptor.name}")
+        print(f"  Type: {_TYPES[descriptor.type]}")
+        if descriptor.description:
+            print(f"  Description: {descriptor.description}")
+        print("  Constraints:")
+        if descriptor.read_only:
+            print("    Read only: true")
+        for bounds in (*descriptor.integer_range, *descriptor.floating_point_range):
+            print(f"    Min value: {bounds.from_value}")
+            print(f"    Max value: {bounds.to_value}")
+            if bounds.step:
+                print(f"    Step: {bounds.step}")
+        if descriptor.additional_constraints:
+            print(f"    Additional constraints: {descriptor.additional_constraints}")
+    return 0
+
+
+def _dump(arguments: argparse.Namespace) -> int:
+    with graph_node("param_dump") as node:
+        name = require_node(node, arguments.node_name)
+        client = _client(node, name)
+        names = sorted(answer(node, client.list_parameters, repeat=True).result.names)
+        values = answer(node, lambda: client.get_parameters(names), repeat=True).values
+    tree: dict[str, Any] = {}
+    for parameter, value in zip(names, values, strict=True):
+        *groups, leaf = parameter.split(".")
+        branch = tree
+        for group in groups:
+            branch = branch.setdefault(group, {})
+        plain = parameter_value_to_python(value)
+        branch[leaf] = list(plain) if isinstance(plain, array.array) else plain
+    print(yaml.safe_dump({name: {"ros__parameters": tree}}, default_flow_style=False), end="")
+    return 0
+
+
+def _load(arguments: argparse.Namespace) -> int:
+    with graph_node("param_load") as node:
+        name = require_node(node, arguments.node_name)
+        client = _client(node, name)
+        try:
+            parameters = parameter_dict_from_yaml_file(
+                arguments.parameter_file, not arguments.no_use_wildcard, target_nodes=[name]
+            )
+        except (OSError, RuntimeError, yaml.YAMLError) as error:
+            raise CommandError(f"Cannot load '{arguments.parameter_file}': {error}") from error
+        results = answer(node, lambda: client.set_parameters(list(parameters.values())), repeat=True).results
+    failed = False
+    for parameter, result in zip(parameters, results, strict=True):
+        reason = f": {result.reason}" if result.reason else ""
+        print(f"Set parameter {parameter} {'successful' if result.successful else 'failed'}{reason}")
+        failed = failed or not result.successful
+    return int(failed)
 
 
 def _set(arguments: argparse.Namespace) -> int:

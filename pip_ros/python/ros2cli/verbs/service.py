@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ros2cli.command import add_subcommands
-from ros2cli.graph_node import answer, full_name, graph_node, services, settled
+from ros2cli.graph_node import answer, appears, full_name, graph_node, services, settled
 from ros2cli.interface_types import interface_type
 from ros2cli.message_text import message_from_yaml
 
@@ -16,6 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing = verbs.add_parser("list", help="Output a list of available services")
     listing.add_argument("-t", "--show-types", action="store_true", help="Additionally show the type")
     listing.set_defaults(verb=_list)
+    kind = verbs.add_parser("type", help="Output a service's type")
+    kind.add_argument("service_name", help="Name of the service")
+    kind.set_defaults(verb=_type)
     call = verbs.add_parser("call", help="Call a service")
     call.add_argument("service_name", help="Name of the service")
     call.add_argument("service_type", help="Type of the service, e.g. 'std_srvs/srv/Empty'")
@@ -34,6 +37,15 @@ def _list(arguments: argparse.Namespace) -> int:
     for name, types in found:
         print(f"{name} [{', '.join(types)}]" if arguments.show_types else name)
     return 0
+
+
+def _type(arguments: argparse.Namespace) -> int:
+    with graph_node("service_type") as node:
+        name = full_name(node, arguments.service_name)
+        types = appears(node, lambda: dict(services(node, hidden=True)).get(name))
+    for each in types or ():
+        print(each)
+    return 0 if types else 1
 
 
 def _call(arguments: argparse.Namespace) -> int:

@@ -1,14 +1,24 @@
-"""``ros2 topic``: look at topics."""
+"""``ros2 topic``: look at topics, and publish on them."""
 
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from rclpy.node import Node
 
 from ros2cli.command import CommandError, add_subcommands
 from ros2cli.graph_node import appears, full_name, graph_node, settled, topics
-from ros2cli.verbs import topic_echo, topic_hz
+from ros2cli.verbs import topic_bw, topic_delay, topic_echo, topic_hz, topic_pub
+
+#: The verbs that are large enough for a file of their own.
+_MODULES: dict[str, Any] = {
+    "bw": topic_bw,
+    "delay": topic_delay,
+    "echo": topic_echo,
+    "hz": topic_hz,
+    "pub": topic_pub,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,12 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kind = verbs.add_parser("type", help="Print a topic's type")
     kind.add_argument("topic_name", help="Name of the topic, e.g. '/chatter'")
     kind.set_defaults(verb=_type)
-    echo = verbs.add_parser("echo", help=topic_echo.HELP)
-    topic_echo.add_arguments(echo)
-    echo.set_defaults(verb=topic_echo.main)
-    rate = verbs.add_parser("hz", help=topic_hz.HELP)
-    topic_hz.add_arguments(rate)
-    rate.set_defaults(verb=topic_hz.main)
+    for name, verb in _MODULES.items():
+        added = verbs.add_parser(name, help=verb.HELP)
+        verb.add_arguments(added)
+        added.set_defaults(verb=verb.main)
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from ros2cli.command import CommandError
 from ros2cli.graph_node import appears, full_name, graph_node, topics
 from ros2cli.interface_types import interface_type
 from ros2cli.message_text import TextOptions, field_of, message_to_csv, message_to_yaml
-from ros2cli.subscription_qos import adapted_qos, add_qos_arguments, chosen_qos
+from ros2cli.quality_of_service import adapted_qos, add_qos_arguments, chosen_qos
 
 HELP = "Output messages from a topic"
 

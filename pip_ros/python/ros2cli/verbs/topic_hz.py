@@ -7,16 +7,11 @@ import collections
 import statistics
 import time
 
-import rclpy
-from rclpy.qos import qos_profile_sensor_data
-
-from ros2cli.graph_node import appears, full_name, graph_node, topics
-from ros2cli.interface_types import interface_type
+from ros2cli.topic_watch import watch
 
 HELP = "Print the average publishing rate to screen"
 
 _WINDOW = 10000  # messages
-_REPORT_PERIOD = 1.0  # seconds
 
 
 class RateMeter:
@@ -63,28 +58,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Print the rate every second until interrupted."""
     meter = RateMeter(arguments.window)
-    with graph_node("topic_hz") as node:
-        topic = full_name(node, arguments.topic_name)
-        types = appears(node, lambda: dict(topics(node, hidden=True)).get(topic))
-        if not types:
-            print(f"WARNING: topic [{topic}] does not appear to be published yet", flush=True)
-            while not types:
-                types = appears(node, lambda: dict(topics(node, hidden=True)).get(topic))
-        # As raw bytes: a large message costs nothing to deserialise.
-        node.create_subscription(
-            interface_type(types[0], "msg"),
-            topic,
-            lambda _: meter.add(time.monotonic()),
-            qos_profile_sensor_data,
-            raw=True,
-        )
-        reported, due = None, time.monotonic() + _REPORT_PERIOD
-        while True:
-            rclpy.spin_once(node, timeout_sec=max(0.0, due - time.monotonic()))
-            if time.monotonic() < due:
-                continue
-            due += _REPORT_PERIOD
-            report = meter.report()
-            if report is not None:
-                print(report if report != reported else "no new messages", flush=True)
-                reported = report
+    watch("hz", arguments.topic_name, meter, lambda _: meter.add(time.monotonic()), raw=True)

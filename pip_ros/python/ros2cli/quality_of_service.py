@@ -1,4 +1,4 @@
-"""The quality of service to subscribe with."""
+"""The quality of service to subscribe or publish with."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from rclpy.qos import (
 _DEFAULT_PROFILE = "sensor_data"
 
 
-def add_qos_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that choose the quality of service."""
+def add_qos_arguments(parser: argparse.ArgumentParser, default: str = _DEFAULT_PROFILE) -> None:
+    """Add the options that choose the quality of service, beginning with a preset."""
     parser.add_argument(
         "--qos-profile",
         choices=QoSPresetProfiles.short_keys(),
-        help=f"Quality of service preset profile to subscribe with (default: {_DEFAULT_PROFILE})",
+        help=f"Quality of service preset profile (default: {default})",
     )
-    parser.add_argument("--qos-depth", type=int, help="Queue size to subscribe with")
+    parser.add_argument("--qos-depth", type=int, help="Queue size")
     parser.add_argument("--qos-history", choices=QoSHistoryPolicy.short_keys(), help="History of samples")
     parser.add_argument("--qos-reliability", choices=QoSReliabilityPolicy.short_keys(), help="Reliability")
     parser.add_argument("--qos-durability", choices=QoSDurabilityPolicy.short_keys(), help="Durability")
 
 
-def chosen_qos(arguments: argparse.Namespace) -> QoSProfile | None:
+def chosen_qos(arguments: argparse.Namespace, default: str = _DEFAULT_PROFILE) -> QoSProfile | None:
     """Return the quality of service that the options ask for; None where they say nothing."""
     given = (
         arguments.qos_profile,
@@ -41,7 +41,7 @@ def chosen_qos(arguments: argparse.Namespace) -> QoSProfile | None:
     )
     if all(value is None for value in given):
         return None
-    profile = _copy_of_preset(arguments.qos_profile or _DEFAULT_PROFILE)
+    profile = _copy_of_preset(arguments.qos_profile or default)
     if arguments.qos_history is not None:
         profile.history = QoSHistoryPolicy.get_from_short_key(arguments.qos_history)
     if arguments.qos_depth is not None:
