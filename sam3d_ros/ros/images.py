@@ -14,9 +14,10 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from sam3d_ros.perception.label_images import Labels, instance_ids, single_channel
+from sam3d_ros.ros.bridge import bridge_reads, bridged
 from sam3d_ros.ros.faults import Fault, FaultError
 from sam3d_ros.ros.pictures import decoded_picture
-from sam3d_ros.ros.pixels import Layout, layout_of, luma_and_chroma, pixels_of
+from sam3d_ros.ros.pixels import Layout, check_pixels, layout_of, luma_and_chroma, pixels_of
 
 Rgb = NDArray[np.uint8]
 Depth = NDArray[np.float32]
@@ -59,6 +60,11 @@ _COLOR_LAYOUTS = {
     for pattern in ("rggb", "bggr", "gbrg", "grbg")
     for bits in (8, 16)
 }
+#: Encodings that cv_bridge converts to rgb8. It knows no colours in 8UC3, and rgb8 stays as it is.
+_BRIDGED_COLORS = frozenset(
+    ["bgr8", "rgba8", "bgra8", "mono8", "yuv422", "yuv422_yuy2"]
+    + [f"bayer_{pattern}8" for pattern in ("rggb", "bggr", "gbrg", "grbg")]
+)
 #: Encodings of two planes: pairs of colours for a pixel along both axes, and OpenCV's conversion.
 _SEMI_PLANAR = {
     "nv12": (Fraction(1, 2), cv2.COLOR_YUV2RGB_NV12),
@@ -118,6 +124,9 @@ def rgb_from_image(message: Image) -> Rgb:
         raise FaultError(
             Fault.SIZE_MISMATCH, f"image is a mosaic of {width}x{height}: at least 3x3 is needed for a colour"
         )
+    if message.encoding in _BRIDGED_COLORS and bridge_reads(message, layout.row(width)):
+        check_pixels(message, layout, "image")
+        return bridged(message, "rgb8")
     pixels = pixels_of(message, layout, "image")
     if pixels.dtype != np.uint8:
         pixels = (pixels >> 8).astype(np.uint8)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 
+from sam3d_ros.ros.bridge import bridge_reads, bridged
 from sam3d_ros.ros.faults import Fault, FaultError
 
 #: Rows are aligned to so many bytes at most: more of them, in step with rows or points, are no padding.
@@ -31,6 +32,10 @@ class Layout:
     channels: int
     to_rgb: int | None = None
 
+    def row(self, width: int) -> int:
+        """Bytes that so many pixels take."""
+        return width * self.channels * np.dtype(self.dtype).itemsize
+
 
 def layout_of(message: Image, layouts: Mapping[str, Layout], what: str, *others: str) -> Layout:
     """The layout of a message; raises unknown_encoding where there is none, with those that there are, and `others`."""
@@ -49,6 +54,11 @@ def pixels_of(message: Image, layout: Layout, what: str) -> NDArray[Any]:
     Rows are `step` bytes apart, and all of the data is rows; the last one may come without its padding. No driver is
     known to append anything: data that is longer has other rows than it says, and would come out sheared.
 
+    Args:
+        message: the message.
+        layout: of its encoding.
+        what: what it shows, for messages.
+
     Returns:
         (H, W) or (H, W, C).
 
@@ -57,20 +67,9 @@ def pixels_of(message: Image, layout: Layout, what: str) -> NDArray[Any]:
     """
     height, width, step = message.height, message.width, message.step
     dtype = np.dtype(layout.dtype).newbyteorder(">" if message.is_bigendian else "<")
-    row = width * layout.channels * dtype.itemsize
-    _check_not_empty(message, what)
-    if step < row:
-        raise FaultError(
-            Fault.SIZE_MISMATCH,
-            f"{what} has step {step}, but a row of {width} pixels of {message.encoding} takes {row} bytes",
-        )
-    check_rows(
-        len(message.data),
-        height,
-        row,
-        step,
-        f"{what} of {width}x{height} {message.encoding} with step {step} needs",
-    )
+    check_pixels(message, layout, what)
+    if bridge_reads(message, layout.row(width)):
+        return bridged(message)
     shape: tuple[int, ...] = (height, width)
     strides: tuple[int, ...] = (step, layout.channels * dtype.itemsize)
     if layout.channels > 1:
@@ -78,6 +77,20 @@ def pixels_of(message: Image, layout: Layout, what: str) -> NDArray[Any]:
     pixels: NDArray[Any] = np.ndarray(shape, dtype, message.data, strides=strides)
     # OpenCV takes rows of whole samples alone.
     return pixels if dtype.isnative and step % dtype.itemsize == 0 else pixels.astype(dtype.newbyteorder("="))
+
+
+def check_pixels(message: Image, layout: Layout, what: str) -> None:
+    """Refuse a message whose data is not what its size, encoding and step say, as `pixels_of` does."""
+    height, width, step = message.height, message.width, message.step
+    row = layout.row(width)
+    _check_not_empty(message, what)
+    if step < row:
+        raise FaultError(
+            Fault.SIZE_MISMATCH,
+            f"{what} has step {step}, but a row of {width} pixels of {message.encoding} takes {row} bytes",
+        )
+    claim = f"{what} of {width}x{height} {message.encoding} with step {step} needs"
+    check_rows(len(message.data), height, row, step, claim)
 
 
 def check_rows(length: int, height: int, row: int, step: int, claim: str) -> None:

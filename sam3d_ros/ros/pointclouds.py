@@ -1,12 +1,19 @@
-"""PointCloud2 messages as plain arrays of points, and back."""
+"""PointCloud2 messages as plain arrays of points, and back.
+
+sensor_msgs_py reads and makes them where it does well. Views of our own stay for what it does wrong: it passes over the
+padding of rows, turns the bytes of a message of the other byte order round in the message itself, and gives up on a
+cloud for any of its fields, though x, y and z may be sound.
+"""
 
 from __future__ import annotations
 
 import array
+import sys
 
 import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import PointCloud2, PointField
+from sensor_msgs_py import point_cloud2
 from std_msgs.msg import Header
 
 from sam3d_ros.ros.faults import Fault, FaultError
@@ -16,6 +23,8 @@ Points = NDArray[np.float32]
 
 _DTYPES = {PointField.FLOAT32: "f4", PointField.FLOAT64: "f8"}
 _AXES = ("x", "y", "z")
+#: Bytes of a value, by datatype.
+_SIZES = dict(zip(range(PointField.INT8, PointField.FLOAT64 + 1), (1, 1, 2, 2, 4, 4, 4, 8), strict=True))
 
 
 def points_from_cloud(message: PointCloud2) -> Points:
@@ -40,10 +49,14 @@ def grid_from_cloud(message: PointCloud2) -> Points:
         return grid
     # A double beyond float32 becomes Inf, and so unknown; junk between the bytes may be a signalling NaN.
     with np.errstate(over="ignore", invalid="ignore"):
-        for axis, (dtype, offset) in enumerate(columns):
-            grid[..., axis] = np.ndarray(
-                (height, width), dtype, message.data, offset, (message.row_step, message.point_step)
-            )
+        if _is_plain(message):
+            points = point_cloud2.read_points(message, field_names=list(_AXES))
+            for axis, name in enumerate(_AXES):
+                grid[..., axis] = points[name].reshape(height, width)
+        else:
+            strides = (message.row_step, message.point_step)
+            for axis, (dtype, offset) in enumerate(columns):
+                grid[..., axis] = np.ndarray((height, width), dtype, message.data, offset, strides)
     # By coordinate: a reduction over an axis of three takes numpy several times as long.
     known = np.isfinite(grid[..., 0]) & np.isfinite(grid[..., 1]) & np.isfinite(grid[..., 2])
     if not known.all():
@@ -59,23 +72,31 @@ def cloud_from_points(points: NDArray[np.floating], header: Header) -> PointClou
     """
     if points.ndim not in (2, 3) or points.shape[-1] != 3:
         raise ValueError(f"points are {points.shape}: give (N, 3) or (H, W, 3)")
-    packed = np.ascontiguousarray(points, dtype="<f4")
-    height, width = packed.shape[:2] if packed.ndim == 3 else (1, len(packed))
-    message = PointCloud2(
-        header=header,
-        height=height,
-        width=width,
-        fields=[
-            PointField(name=name, offset=4 * axis, datatype=PointField.FLOAT32, count=1)
-            for axis, name in enumerate(_AXES)
-        ],
-        point_step=12,
-        row_step=12 * width,
-        is_dense=bool(np.isfinite(packed).all()),
-    )
-    message.data = array.array("B")
-    message.data.frombytes(packed.tobytes())
+    packed = np.ascontiguousarray(points, dtype=np.float32)
+    # It cannot make a cloud of nothing.
+    message = point_cloud2.create_cloud_xyz32(header, packed if packed.size else np.zeros((1, 3), np.float32))
+    if not packed.size:
+        message.height, message.width = packed.shape[:2] if packed.ndim == 3 else (1, 0)
+        message.row_step, message.data = 12 * message.width, array.array("B")
+    message.is_dense = bool(np.isfinite(packed).all())
     return message
+
+
+def _is_plain(message: PointCloud2) -> bool:
+    """Whether sensor_msgs_py reads a cloud whose size is checked as it is meant."""
+    names = {field.name for field in message.fields}
+    return (
+        bool(message.is_bigendian) == (sys.byteorder == "big")
+        and len(message.data) == message.height * message.width * message.point_step
+        and len(names) == len(message.fields)
+        and all(
+            field.name
+            and field.count == 1
+            and field.datatype in _SIZES
+            and field.offset + _SIZES[field.datatype] <= message.point_step
+            for field in message.fields
+        )
+    )
 
 
 def _column(message: PointCloud2, name: str) -> tuple[np.dtype, int]:

@@ -7,12 +7,14 @@ import struct
 
 import numpy as np
 import pytest
+from cv_bridge import CvBridge
 from hypothesis import given
 from hypothesis import strategies as st
 from image_bench import packed, seeds, sizes
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from sam3d_ros.ros.bridge import _bridge
 from sam3d_ros.ros.faults import Fault, FaultError
 from sam3d_ros.ros.images import (
     depth_from_image,
@@ -52,11 +54,35 @@ def test_colors_of_any_layout(encoding, height, width, padding, big, seed):
     np.testing.assert_array_equal(rgb, upper_byte[..., list(place)])
 
 
-def test_the_array_is_its_own_so_that_the_message_may_be_reused():
-    message = packed(np.full((2, 2, 3), 7), "B", "rgb8")
+@pytest.mark.parametrize("encoding", [*PLAIN_COLORS, "bayer_rggb8", "yuv422", "yuyv"])
+@pytest.mark.parametrize("padding", [0, 4])
+def test_the_array_is_its_own_so_that_the_message_may_be_reused(encoding, padding):
+    code, channels, _ = PLAIN_COLORS.get(encoding, ("B", 2 if "yu" in encoding else 1, None))
+    message = packed(np.full((4, 4, channels), 7), code, encoding, padding=padding)
     rgb = rgb_from_image(message)
-    message.data[0] = 99
-    assert (rgb == 7).all()
+    before = rgb.copy()
+    for i in range(len(message.data)):
+        message.data[i] = 99
+    np.testing.assert_array_equal(rgb, before)
+
+
+@pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "bgra8", "mono8", "mono16", "yuv422", "bayer_gbrg8"])
+def test_a_cv_bridge_that_was_built_for_another_numpy_is_done_without(encoding, monkeypatch):
+    """Its Python half is imported, and its compiled half is not when it is asked for an encoding."""
+    code, channels, _ = PLAIN_COLORS.get(encoding, ("B", 2 if "yu" in encoding else 1, None))
+    samples = np.random.default_rng(0).integers(0, 256, (6, 8, channels))
+    message = packed(samples, code, encoding)
+    expected = rgb_from_image(message)
+
+    def refuse(*_arguments):
+        raise ImportError("numpy.core.multiarray failed to import")
+
+    with monkeypatch.context() as patch:
+        for name in ("encoding_to_cvtype2", "encoding_to_dtype_with_channels", "imgmsg_to_cv2"):
+            patch.setattr(CvBridge, name, refuse)
+        _bridge.cache_clear()
+        np.testing.assert_array_equal(rgb_from_image(message), expected)
+    _bridge.cache_clear()
 
 
 @pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])

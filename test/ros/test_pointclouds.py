@@ -114,6 +114,35 @@ def test_clouds_whose_sizes_disagree_with_their_data_are_refused(changes):
     assert refused.value.fault is Fault.SIZE_MISMATCH
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        PointField(name="ring", offset=12, datatype=PointField.UINT16, count=1),
+        PointField(name="ring", offset=12, datatype=PointField.UINT16, count=0),
+        PointField(name="normal", offset=0, datatype=PointField.FLOAT32, count=3),
+        PointField(name="rgb", offset=12, datatype=99, count=1),
+        PointField(name="beyond", offset=2**31, datatype=PointField.FLOAT32, count=1),
+        PointField(name="x", offset=4, datatype=PointField.FLOAT32, count=1),  # the first one counts
+        PointField(name="", offset=12, datatype=PointField.UINT8, count=1),
+    ],
+)
+def test_what_else_a_point_holds_is_of_no_matter(other):
+    cloud = organised()
+    expected = points_from_cloud(cloud)
+    cloud.fields = [*cloud.fields, other]
+    before = bytes(cloud.data)
+    np.testing.assert_array_equal(points_from_cloud(cloud), expected)
+    assert bytes(cloud.data) == before
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (0, 5, 3), (4, 0, 3)])
+def test_clouds_of_nothing(shape):
+    cloud = cloud_from_points(np.zeros(shape), Header(frame_id="lidar"))
+    assert (cloud.height, cloud.width) == (shape[:2] if len(shape) == 3 else (1, 0))
+    assert (cloud.point_step, cloud.row_step, len(cloud.data)) == (12, 12 * cloud.width, 0)
+    assert points_from_cloud(cloud).shape == (0, 3)
+
+
 @pytest.mark.parametrize("row_step", [0, 16, 160, 200])
 def test_the_step_of_a_single_row_leads_nowhere(row_step):
     cloud = organised(1, 10)
