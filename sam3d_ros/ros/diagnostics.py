@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -91,6 +92,16 @@ class LatencyMeter:
         return {stage: (float(np.median(values)), max(values)) for stage, values in kept.items()}
 
 
+class InputState(Enum):
+    """How an input does, in a word."""
+
+    OK = "ok"
+    NEVER_SEEN = "never seen"
+    STALE = "stale"
+    MISMATCHED = "mismatched"
+    NOT_READ = "not read"
+
+
 @dataclass(frozen=True)
 class InputHealth:
     """How an input does.
@@ -100,12 +111,33 @@ class InputHealth:
         rate: Hz.
         age: seconds since the last message, infinite before the first.
         required: nothing works without it.
+        state: in a word.
+        publishers: how many there are.
     """
 
     topic: str
     rate: float
     age: float
     required: bool
+    state: InputState
+    publishers: int
+
+    @property
+    def level(self) -> bytes:
+        """ERROR of a required input that does not come; WARN of another one that somebody publishes."""
+        if self.state in (InputState.OK, InputState.NOT_READ):
+            return OK
+        if self.required:
+            return ERROR
+        return WARN if self.publishers else OK
+
+    def __str__(self) -> str:
+        words = [self.state.value]
+        if self.age != float("inf"):
+            words.append(f"{self.rate:.1f} Hz, {self.age:.2f} s ago")
+        if not self.publishers:
+            words.append("nobody publishes it")
+        return ", ".join(words)
 
 
 def diagnostic_array(header: Header, statuses: Sequence[DiagnosticStatus]) -> DiagnosticArray:
@@ -132,17 +164,12 @@ def fault_status(
     return _status(f"{node}: faults", bytes([level]), names or "no fault", values, hardware_id)
 
 
-def input_status(
-    node: str, inputs: Sequence[InputHealth], *, silent_after: float = 2.0, hardware_id: str = ""
-) -> DiagnosticStatus:
-    """Rate and age of each input; a required one that is silent is an error, another one only listed."""
-    silent = [item.topic for item in inputs if item.required and not item.age <= silent_after]
-    values: dict[str, str] = {}
-    for item in inputs:
-        never = item.age == float("inf")
-        values[item.topic] = "nothing yet" if never else f"{item.rate:.1f} Hz, {item.age:.2f} s ago"
-    message = f"nothing on {', '.join(silent)}" if silent else "all required inputs come"
-    return _status(f"{node}: inputs", ERROR if silent else OK, message, values, hardware_id)
+def input_status(node: str, inputs: Sequence[InputHealth], *, hardware_id: str = "") -> DiagnosticStatus:
+    """State, rate and age of each input; what is not as it should be is named."""
+    values = {item.topic: str(item) for item in inputs}
+    level = max((item.level for item in inputs), default=OK)
+    bad = [f"{item.topic} {item.state.value}" for item in inputs if item.level != OK]
+    return _status(f"{node}: inputs", level, ", ".join(bad) or "all inputs come", values, hardware_id)
 
 
 def count_status(

@@ -11,6 +11,8 @@ _PROFILES = {
     "latched": (ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL, 1),
 }
 PROFILE_NAMES = tuple(_PROFILES)
+#: Stands for whatever is offered.
+AUTO = "auto"
 
 
 def qos_profile(name: str, *, depth: int | None = None) -> QoSProfile:

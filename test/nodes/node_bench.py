@@ -180,3 +180,13 @@ class SmallCamera:
 def readers_of(node: Node, topic: str) -> list[str]:
     """Names of the nodes that subscribe to a topic, one for each subscription."""
     return sorted(end.node_name for end in node.get_subscriptions_info_by_topic(topic))
+
+
+def both_read(camera: SmallCamera, wait_for: Any, *pipelines: Pipeline) -> None:
+    """Send until all of them get the same image."""
+
+    def read() -> bool:
+        stamp = camera.send()
+        return bool(wait_for(lambda: all(stamp in p.stamps() for p in pipelines), 0.5))
+
+    assert wait_for(read), [pipeline.report.faults.records() for pipeline in pipelines]

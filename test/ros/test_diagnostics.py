@@ -13,7 +13,7 @@ from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from rclpy.serialization import deserialize_message, serialize_message
 
 from sam3d_ros.ros import diagnostics
-from sam3d_ros.ros.diagnostics import InputHealth, LatencyMeter, RateMeter
+from sam3d_ros.ros.diagnostics import InputHealth, InputState, LatencyMeter, RateMeter
 from sam3d_ros.ros.faults import Fault, FaultError, FaultLog, Level
 from sam3d_ros.ros.qos import PROFILE_NAMES, qos_profile
 from sam3d_ros.ros.stamps import header_message
@@ -115,13 +115,37 @@ def test_present_faults_set_the_level_and_past_ones_are_listed():
     assert (status.level, status.message) == (DiagnosticStatus.ERROR, "uncalibrated_camera, labels_resized")
 
 
-def test_silent_inputs_are_named():
-    good = InputHealth("/image", 30.0, 0.02, required=True)
-    status = diagnostics.input_status("objects", [good, InputHealth("/depth", 0.0, math.inf, required=False)])
-    assert status.level == DiagnosticStatus.OK
-    assert values(status) == {"/image": "30.0 Hz, 0.02 s ago", "/depth": "nothing yet"}
-    status = diagnostics.input_status("objects", [good, InputHealth("/labels", 0.0, 7.0, required=True)])
-    assert (status.level, status.message) == (DiagnosticStatus.ERROR, "nothing on /labels")
+def health(topic: str, state: InputState, *, required: bool, publishers: int = 1) -> InputHealth:
+    rate, age = {
+        InputState.NEVER_SEEN: (0.0, math.inf),
+        InputState.STALE: (0.0, 7.0),
+    }.get(state, (30.0, 0.02))
+    return InputHealth(topic, rate, age, required, state, publishers)
+
+
+@pytest.mark.parametrize("bad", [InputState.NEVER_SEEN, InputState.STALE, InputState.MISMATCHED])
+def test_inputs_that_are_not_well_are_named_by_their_state(bad):
+    good = health("/image", InputState.OK, required=True)
+    status = diagnostics.input_status("objects", [good, health("/labels", bad, required=True)])
+    assert (status.level, status.message) == (DiagnosticStatus.ERROR, f"/labels {bad.value}")
+    status = diagnostics.input_status("objects", [good, health("/depth", bad, required=False)])
+    assert (status.level, status.message) == (DiagnosticStatus.WARN, f"/depth {bad.value}")
+    # What is not there is nobody's fault where it need not be.
+    status = diagnostics.input_status("objects", [good, health("/depth", bad, required=False, publishers=0)])
+    assert (status.level, status.message) == (DiagnosticStatus.OK, "all inputs come")
+
+
+def test_every_input_is_listed_with_what_is_known_of_it():
+    inputs = [
+        health("/image", InputState.OK, required=True),
+        health("/labels", InputState.NEVER_SEEN, required=True, publishers=0),
+        health("/points", InputState.NOT_READ, required=False),
+    ]
+    assert values(diagnostics.input_status("objects", inputs)) == {
+        "/image": "ok, 30.0 Hz, 0.02 s ago",
+        "/labels": "never seen, nobody publishes it",
+        "/points": "not read, 30.0 Hz, 0.02 s ago",
+    }
 
 
 def test_the_message_goes_over_the_wire():

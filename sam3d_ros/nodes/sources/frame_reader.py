@@ -13,7 +13,7 @@ from sam3d_ros.nodes.self_report import SelfReport
 from sam3d_ros.nodes.sources.frame_source import FrameSource
 from sam3d_ros.nodes.sources.input_settings import PeopleInputs
 from sam3d_ros.perception.frame import Frame
-from sam3d_ros.ros.diagnostics import InputHealth
+from sam3d_ros.ros.diagnostics import InputHealth, InputState
 from sam3d_ros.ros.faults import FaultError
 from sam3d_ros.ros.frame_assembler import AssemblerConfig, FrameAssembler, Input
 from sam3d_ros.ros.frame_builder import FrameBuilder
@@ -21,6 +21,8 @@ from sam3d_ros.ros.frame_builder import FrameBuilder
 #: So long after it subscribes the node does not yet know that there is no depth: discovery takes usually less than a
 #: second. Seconds.
 DISCOVERY_TIME = 1.5
+#: An input of which nothing came for so long is stale, seconds.
+STALE_AFTER = 2.0
 _NO_NAMES: Mapping[int, str] = MappingProxyType({})
 
 
@@ -113,13 +115,18 @@ class FrameReader:
             self._latencies.add("decode", 1e3 * (time.monotonic() - began))
 
     def follow_publishers(self) -> None:
-        """Expect the keypoints and range sensors that somebody publishes, and leave the rest; called now and then."""
+        """Look again at who publishes what; called now and then.
+
+        Quality of service follows; keypoints and range sensors that somebody publishes are expected, the rest is not.
+        """
         if not self._is_open:
             return
         source = self._source
-        self.assembler.expect_keypoints = self._people is not None and source.is_published(Input.KEYPOINTS)
+        for fault, text in source.follow_publishers():
+            self._faults.report(fault, text)
+        self.assembler.expect_keypoints = self._people is not None and self._is_published(Input.KEYPOINTS)
         if source.key.settings.auto_range_sensor and time.monotonic() >= self._settled_at:
-            has_depth, has_points = (source.is_published(kind) for kind in (Input.DEPTH, Input.POINTS))
+            has_depth, has_points = (self._is_published(kind) for kind in (Input.DEPTH, Input.POINTS))
             self.assembler.config = replace(
                 self.assembler.config,
                 wait=self._wait,
@@ -136,10 +143,31 @@ class FrameReader:
         """How each input does; without image, camera_info and what says where things are there is no frame."""
         required = (Input.IMAGE, Input.CAMERA_INFO, self.assembler.located_by)
         return [
-            InputHealth(self._source.topic(kind, self.node), meter.rate(), meter.age(), kind in required)
+            InputHealth(
+                self._source.topic(kind, self.node),
+                meter.rate(),
+                meter.age(),
+                kind in required,
+                self._state(kind, meter.age()),
+                self._source.count_publishers(kind),
+            )
             for kind, meter in self._source.meters.items()
             if kind in required or kind in self.needs() or kind is Input.POINTS
         ]
+
+    def _is_published(self, kind: Input) -> bool:
+        return self._source.count_publishers(kind) > 0
+
+    def _state(self, kind: Input, age: float) -> InputState:
+        if kind not in self.needs():
+            return InputState.NOT_READ
+        if kind in (Input.CAMERA_INFO, Input.DEPTH_INFO) and self.assembler.has_calibration(kind):
+            return InputState.OK  # it holds, however old it is
+        if age == float("inf"):
+            return InputState.NEVER_SEEN
+        if age > STALE_AFTER:
+            return InputState.STALE
+        return InputState.MISMATCHED if self.assembler.is_mismatched(kind) else InputState.OK
 
     def drops(self) -> dict[str, int]:
         """How many messages were not used, by input and reason."""

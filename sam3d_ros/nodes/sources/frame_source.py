@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -11,18 +11,19 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from rclpy.node import Node
-from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from tf2_ros import Buffer, TransformListener
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from sam3d_ros.msg import BodyKeypoints2DArray
+from sam3d_ros.nodes.sources.inlet import Inlet
 from sam3d_ros.nodes.sources.input_settings import InputSettings
 from sam3d_ros.ros.decoding import Decoding
 from sam3d_ros.ros.diagnostics import RateMeter
+from sam3d_ros.ros.faults import Fault
 from sam3d_ros.ros.frame_assembler import Input
 from sam3d_ros.ros.frame_builder import FrameBuilderConfig
-from sam3d_ros.ros.qos import qos_profile
+from sam3d_ros.ros.qos import AUTO
 from sam3d_ros.ros.stamps import nanoseconds
 from sam3d_ros.ros.transforms import BufferLookup
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 #: A depth image that cannot be used keeps the other range sensor subscribed for so long, seconds.
 DEPTH_DOUBT = 5.0
+#: Losses are looked for in so many seconds at least, in which at least so many calibrations came, and are named where
+#: fewer images than this share of them did.
+LOSS_WINDOW, LOSS_LEAST, LOSS_SHARE = 1.0, 5, 0.7
 #: What names the instances of an input: the topic of its class names.
 _NAMES = {Input.LABELS: "label_info", Input.DETECTIONS: "detections/label_info"}
 
@@ -79,8 +83,9 @@ class FrameSource:
         self.lookup = BufferLookup(self._buffer, key.settings.tf_timeout)
         self._attached: list[FrameReader] = []
         self._reading: list[FrameReader] = []
-        self._subscriptions: dict[Input, tuple[Node, Subscription]] = {}
-        self._named: dict[Input, tuple[Node, Subscription]] = {}
+        self._inlets: dict[Input, Inlet] = {}
+        self._named: dict[Input, Inlet] = {}
+        self._taken_before: deque[tuple[float, Counter[Input]]] = deque()
         self._listener: tuple[Node, TransformListener] | None = None
 
     def attach(self, reader: FrameReader) -> None:
@@ -118,20 +123,36 @@ class FrameSource:
         wanted: dict[Input, Node] = {}
         for reader in reversed(self._reading):
             wanted.update(dict.fromkeys(reader.needs(), reader.node))
-        for kind, (node, subscription) in list(self._subscriptions.items()):
-            if kind not in wanted or all(node is not reader.node for reader in self._reading):
-                node.destroy_subscription(subscription)
-                del self._subscriptions[kind]
-        for kind in wanted.keys() - self._subscriptions.keys():
-            self._subscribe(kind, wanted[kind])
-        self._update_names(wanted)
+        self._close_unwanted(self._inlets, wanted)
+        self._close_unwanted(self._named, wanted)
+        for kind in wanted.keys() - self._inlets.keys():
+            message_type, topic = self._topic(kind, wanted[kind])
+            self.meters.setdefault(kind, RateMeter())
+            take, quality = partial(self._take, kind), self.key.settings.input_qos
+            self._inlets[kind] = Inlet(wanted[kind], message_type, topic, take, quality)
+        for kind in (wanted.keys() & _NAMES.keys()) - self._named.keys():
+            take = partial(self._take_names, kind)
+            # Names are told once: those from before this node began have to come, too.
+            self._named[kind] = Inlet(wanted[kind], LabelInfo, _NAMES[kind], take, AUTO, unknown="latched")
 
-    def is_published(self, kind: Input) -> bool:
-        """Whether somebody publishes an input; for one that is not read by this source no."""
+    def follow_publishers(self) -> list[tuple[Fault, str]]:
+        """Ask for what publishers offer now; called now and then.
+
+        Returns:
+            What keeps messages from coming: incompatible_qos, lost_messages.
+        """
+        inlets = (*self._inlets.values(), *self._named.values())
+        for inlet in inlets:
+            inlet.follow()
+        found = [(Fault.INCOMPATIBLE_QOS, text) for inlet in inlets for text in inlet.incompatibilities()]
+        return found + [(Fault.LOST_MESSAGES, text) for text in self._losses()]
+
+    def count_publishers(self, kind: Input) -> int:
+        """How many publish an input; none of one that this source does not read."""
         if not self._reading:
-            return False
+            return 0
         topic = self.topic(kind, self._reading[0].node)
-        return self._reading[0].node.count_publishers(topic) > 0
+        return self._reading[0].node.count_publishers(topic)
 
     def topic(self, kind: Input, node: Node) -> str:
         """The resolved name of an input."""
@@ -141,23 +162,32 @@ class FrameSource:
         """Whether depth images that could not be used came lately."""
         return time.monotonic() - self.decoding.depth_failed_at < DEPTH_DOUBT
 
-    def _subscribe(self, kind: Input, node: Node) -> None:
-        message_type, topic = self._topic(kind, node)
-        self.meters.setdefault(kind, RateMeter())
-        qos = qos_profile(self.key.settings.input_qos)
-        subscription = node.create_subscription(message_type, topic, partial(self._take, kind), qos)
-        self._subscriptions[kind] = (node, subscription)
+    def _close_unwanted(self, inlets: dict[Input, Inlet], wanted: Mapping[Input, Node]) -> None:
+        for kind, inlet in list(inlets.items()):
+            if kind not in wanted or all(inlet.node is not reader.node for reader in self._reading):
+                inlet.close()
+                del inlets[kind]
 
-    def _update_names(self, wanted: Mapping[Input, Node]) -> None:
-        for kind, (node, subscription) in list(self._named.items()):
-            if kind not in wanted or all(node is not reader.node for reader in self._reading):
-                node.destroy_subscription(subscription)
-                del self._named[kind]
-        for kind in (wanted.keys() & _NAMES.keys()) - self._named.keys():
-            node = wanted[kind]
-            take = partial(self._take_names, kind)
-            subscription = node.create_subscription(LabelInfo, _NAMES[kind], take, qos_profile("latched"))
-            self._named[kind] = (node, subscription)
+    def _losses(self) -> list[str]:
+        """Images of which the calibration came, and they did not: the small message arrives, the large one is lost."""
+        now = time.monotonic()
+        self._taken_before.append((now, self.taken.copy()))
+        while len(self._taken_before) > 1 and now - self._taken_before[1][0] >= LOSS_WINDOW:
+            self._taken_before.popleft()
+        since, before = self._taken_before[0]
+        if now - since < LOSS_WINDOW:
+            return []
+        found = []
+        for small, large in ((Input.CAMERA_INFO, Input.IMAGE), (Input.DEPTH_INFO, Input.DEPTH)):
+            if not {small, large} <= self._inlets.keys():
+                continue
+            few, many = (self.taken[kind] - before[kind] for kind in (large, small))
+            if many >= LOSS_LEAST and few < LOSS_SHARE * many:
+                found.append(
+                    f"{few} of {self._inlets[large].topic} came in {now - since:.1f} s, and {many} of "
+                    f"{self._inlets[small].topic}, which are small"
+                )
+        return found
 
     def _topic(self, kind: Input, node: Node) -> tuple[Any, str]:
         """Type and name of an input."""

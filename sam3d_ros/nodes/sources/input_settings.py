@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sam3d_ros.perception.settings import Settings, parameter
 from sam3d_ros.ros.frame_assembler import Input
-from sam3d_ros.ros.parameters import parameter
-from sam3d_ros.ros.qos import PROFILE_NAMES
+from sam3d_ros.ros.qos import AUTO, PROFILE_NAMES
 
 
 @dataclass(frozen=True)
-class InputSettings:
+class InputSettings(Settings):
     """How inputs are received."""
 
     image_transport: str = parameter(
@@ -22,9 +22,10 @@ class InputSettings:
         choices=("raw", "compressedDepth", "compressed"),
     )
     input_qos: str = parameter(
-        "sensor_data",
-        "Quality of service of the inputs, except label_info, which is latched.",
-        choices=PROFILE_NAMES,
+        AUTO,
+        "Quality of service of the inputs: auto = reliable and latched where every publisher is, looked at again "
+        "whenever publishers come and go; the others are asked for whatever is offered.",
+        choices=(AUTO, *PROFILE_NAMES),
     )
     tf_timeout: float = parameter(
         0.1, "Longest wait for a transform at the stamp of an image, seconds.", minimum=0.0, maximum=5.0
@@ -37,7 +38,7 @@ class InputSettings:
 
 
 @dataclass(frozen=True)
-class PeopleInputSettings:
+class PeopleInputSettings(Settings):
     """What tells where people are, and of their keypoints."""
 
     people_from: str = parameter(

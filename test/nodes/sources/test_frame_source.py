@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from geometry_msgs.msg import TransformStamped
-from node_bench import FRAME, TENTH, Pipeline, SmallCamera, readers_of
-from spinning import EXECUTORS, SpunNodes
+from node_bench import FRAME, TENTH, Pipeline, SmallCamera, both_read, readers_of
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import LabelInfo
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.nodes.player_messages import label_info_message
-from sam3d_ros.nodes.sources.frame_source import FrameSources
 from sam3d_ros.nodes.sources.input_settings import InputSettings, PeopleInputs, PeopleInputSettings
 from sam3d_ros.perception.frame import PointsSource
 from sam3d_ros.ros.decoding import IMAGE, LABELS, POINT_MAP
@@ -30,46 +28,6 @@ from sam3d_ros.ros.transforms import transform_message
 FRAMES = 6
 #: Topics that every reader of labels subscribes to.
 TOPICS = ("image", "labels", "camera_info", "depth", "depth/camera_info", "label_info")
-
-
-@pytest.fixture(scope="module", params=EXECUTORS)
-def host(own_domain: None, request: pytest.FixtureRequest) -> Iterator[SpunNodes]:
-    """The process; others find its next node at once."""
-    made = SpunNodes(request.param)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def camera(probe: Any) -> Iterator[SmallCamera]:
-    made = SmallCamera(probe)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def pipelines(host: SpunNodes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Pipeline]]:
-    """Makes pipelines that share the sources of a process, and know at once which sensors there are."""
-    monkeypatch.setattr("sam3d_ros.nodes.sources.frame_reader.DISCOVERY_TIME", 0.0)
-    sources, made = FrameSources(), []
-
-    def make(name: str, **options: Any) -> Pipeline:
-        made.append(Pipeline(host, sources, name, **options))
-        return made[-1]
-
-    yield make
-    for pipeline in made:
-        pipeline.destroy()
-
-
-def both_read(camera: SmallCamera, wait_for: Any, *pipelines: Pipeline) -> None:
-    """Send until all of them get the same image."""
-
-    def read() -> bool:
-        stamp = camera.send()
-        return bool(wait_for(lambda: all(stamp in p.stamps() for p in pipelines), 0.5))
-
-    assert wait_for(read), [pipeline.report.faults.records() for pipeline in pipelines]
 
 
 def counted(pipeline: Pipeline) -> dict[str, int]:
