@@ -103,20 +103,21 @@ def _decoded_rvl(body: NDArray[np.uint8]) -> NDArray[np.uint16]:
     samples = np.zeros(count, dtype=np.int64)
     written, read, previous = 0, 0, 0
     while written < count:
-        if read + 2 > numbers.size:
-            raise FaultError(Fault.TRUNCATED_DATA, f"RVL depth of {count} pixels ends after {written}")
-        zeros, present = int(numbers[read]), int(numbers[read + 1])
+        run_lengths = numbers[read : read + 2]
+        zeros, present = (int(length) for length in run_lengths) if run_lengths.size == 2 else (0, 0)
+        zigzag = numbers[read + 2 : read + 2 + present]
+        if (run_lengths < 0).any() or (zigzag < 0).any():
+            raise FaultError(Fault.CORRUPT_DATA, "RVL depth holds a number of more than 33 bits")
         read += 2
         written += zeros
         if written + present > count:
             raise FaultError(
                 Fault.CORRUPT_DATA, f"RVL depth has more samples than its {width}x{height} pixels"
             )
-        if read + present > numbers.size:
+        if run_lengths.size < 2 or zigzag.size < present:
             raise FaultError(Fault.TRUNCATED_DATA, f"RVL depth of {count} pixels ends after {written}")
         if zeros == 0 and present == 0:
             raise FaultError(Fault.CORRUPT_DATA, f"RVL depth has an empty run at pixel {written}")
-        zigzag = numbers[read : read + present]
         run = previous + np.cumsum((zigzag >> 1) ^ -(zigzag & 1))
         if present:
             samples[written : written + present] = run
@@ -131,17 +132,17 @@ def _decoded_rvl(body: NDArray[np.uint8]) -> NDArray[np.uint16]:
 def _variable_length_numbers(packed: NDArray[np.uint8]) -> NDArray[np.int64]:
     """All numbers of a stream of nibbles: three bits each, low ones first, the fourth bit means 'more follows'.
 
-    The nibbles fill 32-bit little-endian words from the top.
+    The nibbles fill 32-bit little-endian words from the top. A number that is too long is -1: it may be of what follows
+    the picture.
     """
     words = packed[: packed.size // 4 * 4].view("<u4")
     nibbles = ((words[:, None] >> np.arange(28, -4, -4, dtype=np.uint32)) & 0xF).astype(np.int64).ravel()
     last = np.flatnonzero((nibbles & 8) == 0)
     first = np.concatenate([[0], last[:-1] + 1]) if last.size else last
     lengths = last - first + 1
-    if lengths.size and lengths.max() > _MOST_NIBBLES:
-        raise FaultError(Fault.CORRUPT_DATA, "RVL depth holds a number of more than 33 bits")
     numbers = np.zeros(last.size, dtype=np.int64)
-    for place in range(int(lengths.max()) if lengths.size else 0):
+    for place in range(min(int(lengths.max()), _MOST_NIBBLES) if lengths.size else 0):
         longer = np.flatnonzero(lengths > place)
         numbers[longer] |= (nibbles[first[longer] + place] & 7) << (3 * place)
+    numbers[lengths > _MOST_NIBBLES] = -1
     return numbers

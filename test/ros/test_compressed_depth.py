@@ -121,6 +121,13 @@ def test_no_measurement_and_what_is_too_far_are_unknown(method, most, known):
     np.testing.assert_array_equal(np.isfinite(depth_from_compressed(compressed, most)), [known])
 
 
+@given(maps, st.binary(max_size=60))
+def test_what_follows_run_lengths_is_left_alone(samples, tail):
+    for junk in (tail, bytes(1500), b"\xff" * 40 + bytes(8)):
+        depth = depth_from_compressed(message("16UC1; compressedDepth rvl", rvl(samples) + junk))
+        np.testing.assert_array_equal(np.nan_to_num(np.rint(depth * 1000)), samples)
+
+
 def test_quantised_depth_that_is_too_far_is_unknown():
     """v = A / depth + B for 1, 8 and 9.5 m."""
     a, b = 10100.0, -1009.0
