@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from sam3d_ros.nodes.common_settings import CommonSettings
 from sam3d_ros.nodes.sources.input_settings import InputSettings, PeopleInputSettings
 from sam3d_ros.perception.people.pipeline import PeopleConfig
+from sam3d_ros.perception.settings import parameter
 from sam3d_ros.reconstruction.body_config import BodyNetworkConfig
 from sam3d_ros.ros.frame_assembler import AssemblerConfig
 from sam3d_ros.ros.frame_builder import FrameBuilderConfig
 from sam3d_ros.ros.humans_messages import CHOICES
-from sam3d_ros.ros.parameters import parameter
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sam3d_ros.nodes.boundary import MAX_FAILURES
-from sam3d_ros.ros.parameters import parameter
+from sam3d_ros.perception.settings import Settings, parameter
 
 
 @dataclass(frozen=True)
-class CommonSettings:
+class CommonSettings(Settings):
     """Parameters of a node itself."""
 
     release_on_deactivate: bool = parameter(

@@ -31,10 +31,11 @@ from sam3d_ros.nodes.demo_pictures import view_from_beside
 from sam3d_ros.nodes.demo_table import Box, Judgement, Row, rows, text
 from sam3d_ros.perception.estimates import ObjectEstimate
 from sam3d_ros.perception.scenes.overlay import draw_overlay
+from sam3d_ros.perception.settings import Settings, parameter
 from sam3d_ros.ros.camera_info import camera_from_info
 from sam3d_ros.ros.images import depth_from_image, rgb_from_image
 from sam3d_ros.ros.object_messages import ReceivedObject, mesh_from_message, objects_from_message
-from sam3d_ros.ros.parameters import declare, parameter
+from sam3d_ros.ros.parameters import declare
 from sam3d_ros.ros.qos import qos_profile
 from sam3d_ros.ros.transforms import similarity_from_pose
 
@@ -45,13 +46,21 @@ CHECK_PERIOD = 0.2
 
 
 @dataclass(frozen=True)
-class ReportParameters:
+class ReportParameters(Settings):
     """Parameters of the node."""
 
-    output: str = parameter("demo_output", "Folder for report.json, overlay.png and view.png.")
-    timeout: float = parameter(60.0, "Longest time to wait, seconds.", minimum=1.0, maximum=3600.0)
+    output: str = parameter(
+        "demo_output", "Folder for report.json, overlay.png and view.png.", read_only=True
+    )
+    timeout: float = parameter(
+        60.0, "Longest time to wait, seconds.", minimum=1.0, maximum=3600.0, read_only=True
+    )
     settle: float = parameter(
-        3.0, "Time to go on watching once everything is found, seconds.", minimum=0.0, maximum=600.0
+        3.0,
+        "Time to go on watching once everything is found, seconds.",
+        minimum=0.0,
+        maximum=600.0,
+        read_only=True,
     )
 
 

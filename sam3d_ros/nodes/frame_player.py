@@ -30,9 +30,11 @@ from sam3d_ros.nodes.player_messages import (
     truth_message,
 )
 from sam3d_ros.nodes.player_sources import Capture, captures_of_folder, captures_of_scene
+from sam3d_ros.perception.settings import Settings, parameter
 from sam3d_ros.ros.camera_info import info_from_camera
+from sam3d_ros.ros.faults import Fault, FaultError
 from sam3d_ros.ros.images import image_message
-from sam3d_ros.ros.parameters import declare, parameter, read
+from sam3d_ros.ros.parameters import declare, read, with_values
 from sam3d_ros.ros.pointclouds import cloud_from_points
 from sam3d_ros.ros.qos import qos_profile
 from sam3d_ros.ros.transforms import transform_message
@@ -42,7 +44,7 @@ DELAY_TICK = 0.005
 
 
 @dataclass(frozen=True)
-class PlayerParameters:
+class PlayerParameters(Settings):
     """Parameters of the node; they are read when it is configured."""
 
     frames: str = parameter(
@@ -94,6 +96,16 @@ class FramePlayer(AutostartNode):
         self._outputs: dict[str, LifecyclePublisher] = {}
         self._tickers: list[Timer] = []
         self._late_labels: deque[tuple[int, Time, Image | StampedMessage]] = deque()
+
+    def check_parameters(self, values: Mapping[str, Any]) -> None:
+        super().check_parameters(values)
+        wanted = with_values(self.parameters, values)
+        if self.state != "unconfigured" and wanted != self.parameters:
+            raise FaultError(
+                Fault.INVALID_REQUEST,
+                f"the parameters {', '.join(values)} are read when the node is configured, and it is {self.state}: "
+                "deactivate and clean it up, set them, then configure and activate it",
+            )
 
     def configure(self) -> None:
         p = self.parameters = read(self, PlayerParameters())

@@ -6,13 +6,14 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import rclpy
-from rcl_interfaces.msg import ParameterDescriptor
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.exceptions import ParameterException
@@ -20,13 +21,16 @@ from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.service import Service
 from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
 from sam3d_ros.nodes.boundary import Boundary
+from sam3d_ros.perception.settings import Settings, parameter
 from sam3d_ros.ros.faults import Fault, FaultError
+from sam3d_ros.ros.parameters import declare
 
 #: Period of the timer that keeps the executor of an otherwise silent node responsive, seconds.
 HEARTBEAT_PERIOD = 0.2
@@ -39,6 +43,17 @@ SIGNAL_PERIOD = 0.2
 #: make short numpy calls and would wait for each other at every one: with Python's five milliseconds a new object
 #: took twice as long.
 SWITCH_INTERVAL = 0.0005
+
+
+@dataclass(frozen=True)
+class LifecycleSettings(Settings):
+    """Parameters of every node with a lifecycle."""
+
+    autostart: bool = parameter(
+        True,
+        "Configure and activate the node by itself at start; false leaves both to a manager.",
+        read_only=True,
+    )
 
 
 class AutostartNode(LifecycleNode):
@@ -64,14 +79,7 @@ class AutostartNode(LifecycleNode):
                 callback = partial(_answered, service.callback)
                 service.callback = self.boundary.guarded_service(service.srv_name, callback)
         self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
-        self.declare_parameter(
-            "autostart",
-            True,
-            ParameterDescriptor(
-                description="Configure and activate the node by itself at start; false leaves both to a manager.",
-                read_only=True,
-            ),
-        )
+        self._lifecycle = declare(self, LifecycleSettings())
         # Steady clock: with use_sim_time these timers must run before /clock does.
         self._heartbeat = self.create_timer(HEARTBEAT_PERIOD, _do_nothing, clock=self.steady_clock)
         self._startup = self.create_timer(0.0, self._start, clock=self.steady_clock)
@@ -97,6 +105,22 @@ class AutostartNode(LifecycleNode):
             self.get_logger().warning(f"{what}: {error}")
         else:
             self.get_logger().error(f"{what} failed:\n{details}")
+
+    def check_parameters(self, values: Mapping[str, Any]) -> None:
+        """See to it that parameters may be set to these values, name -> value; subclasses look at their own.
+
+        Raises:
+            FaultError: one may not.
+        """
+
+    def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
+        """Set parameters as anybody asks for it, if they may be: a refusal says what is allowed, rclpy's does not."""
+        try:
+            self.check_parameters({given.name: given.value for given in parameter_list})
+        except FaultError as error:
+            self.failed("set_parameters", error, "")
+            return SetParametersResult(successful=False, reason=f"{error.fault.label}: {error}")
+        return super().set_parameters_atomically(parameter_list)
 
     def create_subscription(
         self, msg_type: Any, topic: str, callback: Callable[..., object], *arguments: Any, **options: Any
@@ -163,7 +187,7 @@ class AutostartNode(LifecycleNode):
 
     def _start(self) -> None:
         self._startup.cancel()
-        wanted = self.get_parameter("autostart").value and self.state == "unconfigured"
+        wanted = self._lifecycle.autostart and self.state == "unconfigured"
         if wanted and self.trigger_configure() is TransitionCallbackReturn.SUCCESS:
             self.trigger_activate()
 
@@ -217,7 +241,8 @@ def run_nodes(factories: Sequence[Callable[[], Node]], args: Sequence[str] | Non
     try:
         nodes = [factory() for factory in factories]
     except (ValueError, ParameterException) as error:
-        print(f"cannot start: {error}", file=sys.stderr)
+        name = f"{error.fault.label}: " if isinstance(error, FaultError) else ""
+        print(f"cannot start: {name}{error}", file=sys.stderr)
         rclpy.try_shutdown()
         return 2
     executor = quickest_executor()

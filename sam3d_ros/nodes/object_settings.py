@@ -8,11 +8,11 @@ from sam3d_ros.nodes.common_settings import CommonSettings
 from sam3d_ros.nodes.sources.input_settings import InputSettings
 from sam3d_ros.perception.geometric.config import GeometricConfig
 from sam3d_ros.perception.pipeline import PipelineConfig
-from sam3d_ros.reconstruction.network_config import NetworkConfig
+from sam3d_ros.perception.settings import parameter
+from sam3d_ros.reconstruction.network_config import RECONSTRUCTORS, NetworkConfig
 from sam3d_ros.reconstruction.reconstructors import Selection, select
 from sam3d_ros.ros.frame_assembler import AssemblerConfig
 from sam3d_ros.ros.frame_builder import FrameBuilderConfig
-from sam3d_ros.ros.parameters import parameter
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class NodeSettings(CommonSettings):
         "auto",
         "What turns a mask into a mesh: geometric (no weights, runs anywhere), sam3d (the networks), or auto: sam3d "
         "where its weights are, geometric elsewhere.",
+        choices=RECONSTRUCTORS,
     )
 
 

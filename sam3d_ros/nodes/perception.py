@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import rclpy
-from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
@@ -15,6 +15,9 @@ from sam3d_ros.nodes.commons import Commons
 from sam3d_ros.nodes.lifecycle import run_nodes
 from sam3d_ros.nodes.sam3d_bodies import Sam3dBodies
 from sam3d_ros.nodes.sam3d_objects import Sam3dObjects
+from sam3d_ros.perception.settings import Settings, parameter
+from sam3d_ros.ros.faults import Fault, FaultError
+from sam3d_ros.ros.parameters import declare
 
 #: What `nodes` can name. All of a process share the commons.
 HOSTED: dict[str, Callable[[Commons], Node]] = {"sam3d_objects": Sam3dObjects, "sam3d_bodies": Sam3dBodies}
@@ -22,29 +25,32 @@ HOSTED: dict[str, Callable[[Commons], Node]] = {"sam3d_objects": Sam3dObjects, "
 DEFAULT_NODES = ("sam3d_objects",)
 
 
+@dataclass(frozen=True)
+class HostSettings(Settings):
+    """Parameters of the process."""
+
+    nodes: tuple[str, ...] = parameter(
+        DEFAULT_NODES, "Nodes to run in this process.", choices=tuple(HOSTED), read_only=True
+    )
+
+
 def chosen_nodes(args: list[str]) -> list[Callable[[], Node]]:
     """The factories of the nodes that the parameter `nodes` of the node `perception` names.
 
     Raises:
-        ValueError: a name is unknown.
+        FaultError: invalid_parameter: a name is unknown.
     """
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     host = rclpy.create_node("perception")
     try:
-        host.declare_parameter(
-            "nodes",
-            list(DEFAULT_NODES),
-            ParameterDescriptor(
-                description=f"Nodes to run in this process, of: {', '.join(HOSTED)}.", read_only=True
-            ),
-        )
-        names = list(host.get_parameter("nodes").value)
+        names = declare(host, HostSettings()).nodes
     finally:
         host.destroy_node()
         rclpy.shutdown()
-    unknown = [name for name in names if name not in HOSTED]
-    if unknown or not names:
-        raise ValueError(f"nodes is {names}: name one or more of {', '.join(HOSTED)}")
+    if not names:
+        raise FaultError(
+            Fault.INVALID_PARAMETER, f"parameter nodes is empty: name one or more of {', '.join(HOSTED)}"
+        )
     commons = Commons()
     return [partial(HOSTED[name], commons) for name in names]
 
@@ -53,7 +59,7 @@ def main() -> int:
     """Entry point of the executable `perception`."""
     try:
         factories = chosen_nodes(sys.argv)
-    except ValueError as error:
-        print(f"perception: {error}", file=sys.stderr)
+    except FaultError as error:
+        print(f"cannot start: {error.fault.label}: {error}", file=sys.stderr)
         return 2
     return run_nodes(factories, sys.argv)

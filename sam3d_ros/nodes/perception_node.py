@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -10,15 +10,18 @@ from typing import Any, Generic, TypeVar
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 
+from sam3d_ros.nodes.common_settings import CommonSettings
 from sam3d_ros.nodes.commons import Commons
 from sam3d_ros.nodes.frame_threads import FrameThreads, TrackingFrame
 from sam3d_ros.nodes.lifecycle import AutostartNode
 from sam3d_ros.nodes.self_report import SelfReport, named_faults
-from sam3d_ros.nodes.setting_groups import declare_groups, with_changes
+from sam3d_ros.nodes.setting_groups import current_values, declare_groups, names_of, with_changes
 from sam3d_ros.nodes.sinks.scene_service import SceneService, default_scene_folder
 from sam3d_ros.nodes.sinks.sink import Sink
 from sam3d_ros.nodes.sources.frame_reader import FrameReader
 from sam3d_ros.reconstruction.reconstructors import Weights
+from sam3d_ros.ros.faults import Fault, FaultError
+from sam3d_ros.ros.parameters import names
 
 S = TypeVar("S")
 
@@ -38,12 +41,14 @@ class PerceptionNode(AutostartNode, Generic[S]):
 
     Args:
         name: of the node.
+        live: the groups of its settings that hold at once; those of `CommonSettings` do, too.
         defaults: of its settings, among them those of `CommonSettings`.
         commons: what the nodes of a process share; None = its own.
     """
 
-    def __init__(self, name: str, defaults: S, commons: Commons | None) -> None:
+    def __init__(self, name: str, defaults: S, live: Collection[str], commons: Commons | None) -> None:
         super().__init__(name)
+        self._live = frozenset((*names(CommonSettings()), *names_of(defaults, live)))
         self._commons = commons or Commons()
         self._settings = declare_groups(self, defaults)
         self.boundary.limit = self.get_parameter("max_failures").value
@@ -93,6 +98,20 @@ class PerceptionNode(AutostartNode, Generic[S]):
     def failed(self, what: str, error: Exception, details: str) -> None:
         super().failed(what, error, details)
         self._report.failed(what, error, details)
+
+    def check_parameters(self, values: Mapping[str, Any]) -> None:
+        super().check_parameters(values)
+        with_changes(self._settings, values)
+        if self.state == "unconfigured":
+            return
+        known = current_values(self._settings)
+        for name, value in values.items():
+            if name in known and name not in self._live and value != known[name]:
+                raise FaultError(
+                    Fault.INVALID_REQUEST,
+                    f"parameter {name} cannot change while the node is {self.state}, it is read when the node is "
+                    "configured: deactivate and clean it up, set the parameter, then configure and activate it",
+                )
 
     def retune(self, settings: S) -> None:
         """Let changed settings hold at once, as far as they can; the others do when the node is configured."""

@@ -31,7 +31,7 @@ class Sam3dBodies(PerceptionNode[BodySettings]):
     _threads: BodyThreads | None
 
     def __init__(self, commons: Commons | None = None) -> None:
-        super().__init__("sam3d_bodies", BodySettings(), commons)
+        super().__init__("sam3d_bodies", BodySettings(), ("people",), commons)
         self._reconstructor: BodyNetworkReconstructor | None = None
         self._pipeline: BodyPipeline | None = None
 

@@ -28,7 +28,7 @@ class Sam3dObjects(PerceptionNode[Settings]):
     _threads: ObjectThreads | None
 
     def __init__(self, commons: Commons | None = None) -> None:
-        super().__init__("sam3d_objects", Settings(), commons)
+        super().__init__("sam3d_objects", Settings(), ("pipeline",), commons)
         self._selection: Selection | None = None
         self._pipeline: ObjectPipeline | None = None
         self._requests: ObjectRequests | None = None

@@ -113,8 +113,9 @@ class SelfReport:
         """What was done raised an error; the log has its traceback."""
         fault = Fault.INTERNAL_ERROR
         if isinstance(error, FaultError):
-            fault = error.fault
-        elif isinstance(error, MemoryError):
+            self.faults.report_error(error)
+            return
+        if isinstance(error, MemoryError):
             fault = Fault.OUT_OF_MEMORY
         elif isinstance(error, MissingWeightsError):
             fault = Fault.MISSING_WEIGHTS

@@ -22,15 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity
-from sam3d_ros.perception.estimates import ObjectEstimate, Verdict, VerdictState
+from sam3d_ros.perception.estimates import ObjectEstimate, VerdictState
 from sam3d_ros.perception.evidence import Cut, Evidence
 from sam3d_ros.perception.fitting.canonical_axes import with_axes_near
 from sam3d_ros.perception.fitting.refinement import RefinementConfig, refine
 from sam3d_ros.perception.frame import Frame
-from sam3d_ros.perception.geometric.reconstructor import unmeasured
+from sam3d_ros.perception.geometric.reconstructor import unmade
 from sam3d_ros.perception.judging.verdict import VerdictThresholds, judge
 from sam3d_ros.perception.reconstructor import (
-    RECONSTRUCTION_FAILED,
     Failed,
     Progress,
     Reconstructor,
@@ -52,8 +51,6 @@ STAGES = ("associate", "follow", "total")
 #: A centre that moved by less than this share of the diameter may be another part of the same surface.
 _MOVED_SHARE = 0.1
 _RECONSTRUCTION_SHARE = 0.9
-#: So many measured points tell the place of what could not be reconstructed, a box of at least this edge, metres.
-_BOX_POINTS, _SMALLEST_BOX = 500, 0.01
 
 _IDENTITY = Similarity()
 _NANOSECONDS = 1e-9
@@ -240,7 +237,7 @@ class ObjectPipeline:
             made = made_apart(evidence, lambda part: self._made(part, report), failed)
         report("done", 1.0)
         return [
-            _unmade(piece) if estimate is None else estimate
+            unmade(piece) if estimate is None else estimate
             for piece, estimate in zip(evidence, made, strict=True)
         ]
 
@@ -343,20 +340,6 @@ def _fixed_from_camera(evidence: Evidence) -> Similarity:
 
 def _rank(state: VerdictState) -> int:
     return state.value
-
-
-def _unmade(evidence: Evidence) -> ObjectEstimate:
-    """The answer for what no reconstruction was made of: a box about its measured points, as far as there are some."""
-    box, points = unmeasured(evidence), evidence.measured(_BOX_POINTS).points
-    pose, source = box.camera_from_object, box.verdict.scale_source
-    if len(points):
-        low, high = points.min(axis=0), points.max(axis=0)
-        edge = max(float((high - low).max()), _SMALLEST_BOX)
-        pose, source = Similarity(pose.rotation, (low + high) / 2, np.full(3, edge)), evidence.scale_source
-    verdict = Verdict(
-        VerdictState.REJECTED, (RECONSTRUCTION_FAILED,), np.nan, np.nan, np.nan, len(points), source
-    )
-    return replace(box, camera_from_object=pose, verdict=verdict)
 
 
 def _adopt(track: Track, origin: _Origin, evidence: Evidence, estimate: ObjectEstimate) -> bool:

@@ -50,7 +50,7 @@ class Reconstructor(Protocol):
 
 
 def made_apart(
-    instances: Sequence[T], make: Callable[[Sequence[T]], Sequence[R]], failed: Failed
+    instances: Sequence[T], make: Callable[[Sequence[T]], Sequence[R | None]], failed: Failed
 ) -> list[R | None]:
     """Have a batch made so that an instance which raises an error costs nobody else the answer.
 
@@ -58,11 +58,11 @@ def made_apart(
 
     Args:
         instances: what to make.
-        make: makes a batch; it gives one answer for each.
+        make: makes a batch; it gives one answer for each, None for who has none.
         failed: told of each instance that fails alone; or once, where a batch failed and its parts did not.
 
     Returns:
-        One answer for each, in the same order; None for who fails alone.
+        One answer for each, in the same order; None for who fails alone, too.
 
     Raises:
         MemoryError: there is no room for a single one. That is not the fault of an instance.

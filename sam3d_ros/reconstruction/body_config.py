@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from sam3d_ros.perception.settings import Settings, parameter
 from sam3d_ros.reconstruction.network_config import DTYPES, default_folder, missing_libraries
 
 #: Values of the field `mode`: bodies and then their hands from near, or bodies alone, which takes a third of the time.
@@ -16,7 +17,7 @@ BODY_FOLDER_VARIABLE = "SAM3D_BODY_CHECKPOINT_DIR"
 
 
 @dataclass(frozen=True)
-class BodyNetworkConfig:
+class BodyNetworkConfig(Settings):
     """Parameters of the reconstruction of people.
 
     Attributes:
@@ -24,24 +25,17 @@ class BodyNetworkConfig:
         device: where the networks run: auto (a GPU if there is one), cpu, cuda or cuda:1.
         dtype: of the image encoder; auto = bfloat16 on a GPU, float32 elsewhere. The rest is float32.
         mode: full looks at hands from near, body does not.
-        max_batch: people that are posed together; 1 to 64.
+        max_batch: people that are posed together.
 
     Raises:
-        ValueError: a value is out of range.
+        ValueError: a value is not allowed.
     """
 
     checkpoint: str = ""
     device: str = "auto"
-    dtype: str = "auto"
-    mode: str = "full"
-    max_batch: int = 8
-
-    def __post_init__(self) -> None:
-        for name, choices in (("dtype", DTYPES), ("mode", BODY_MODES)):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} is {getattr(self, name)!r}: use one of {', '.join(choices)}")
-        if not 1 <= self.max_batch <= 64:
-            raise ValueError(f"max_batch is {self.max_batch}: give 1 to 64")
+    dtype: str = parameter("auto", choices=DTYPES)
+    mode: str = parameter("full", choices=BODY_MODES)
+    max_batch: int = parameter(8, minimum=1, maximum=64)
 
     @property
     def folder(self) -> Path:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from sam3d_ros.perception.settings import Settings, parameter
+
 #: Values of the parameter `reconstructor`; `auto` is `sam3d` where its weights are, and `geometric` elsewhere.
 RECONSTRUCTORS = ("auto", "geometric", "sam3d")
 #: Values of the field `dtype`; `auto` is bfloat16 on a GPU and float32 elsewhere.
@@ -26,7 +28,7 @@ SHORTCUT_STEPS = 4
 
 
 @dataclass(frozen=True)
-class NetworkConfig:
+class NetworkConfig(Settings):
     """Parameters of the `sam3d` reconstructor.
 
     Attributes:
@@ -42,40 +44,23 @@ class NetworkConfig:
         hypotheses: poses drawn for each object, of which the measured points choose; more cost next to nothing.
         outputs: what is made beside the pose: mesh, and gaussians (32 splats a voxel) or gaussians_4 (4 a voxel).
             Only pose = a coarse mesh of voxels, without stage 2.
-        max_triangles: larger meshes are simplified to so many triangles; 100 to 1000000.
+        max_triangles: larger meshes are simplified to so many triangles.
         seed: of the noise that objects are drawn from; the same seed and frame give the same objects.
 
     Raises:
-        ValueError: a value is out of range.
+        ValueError: a value is not allowed.
     """
 
     checkpoint: str = ""
     device: str = "auto"
-    dtype: str = "auto"
-    memory: str = "balanced"
-    steps: int = 25
-    refinement_steps: int = 25
-    hypotheses: int = 4
-    outputs: tuple[str, ...] = ("mesh",)
-    max_triangles: int = 50000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, choices in (("dtype", DTYPES), ("memory", MEMORY)):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} is {getattr(self, name)!r}: use one of {', '.join(choices)}")
-        if unknown := set(self.outputs) - set(OUTPUTS):
-            raise ValueError(f"outputs holds {sorted(unknown)}: choose of {', '.join(OUTPUTS)}")
-        limits = {
-            "steps": (1, 1000),
-            "refinement_steps": (1, 1000),
-            "hypotheses": (1, 64),
-            "max_triangles": (100, 1_000_000),
-            "seed": (0, 2**31 - 1),
-        }
-        for name, (low, high) in limits.items():
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(f"{name} is {getattr(self, name)}: give {low} to {high}")
+    dtype: str = parameter("auto", choices=DTYPES)
+    memory: str = parameter("balanced", choices=MEMORY)
+    steps: int = parameter(25, minimum=1, maximum=1000)
+    refinement_steps: int = parameter(25, minimum=1, maximum=1000)
+    hypotheses: int = parameter(4, minimum=1, maximum=64)
+    outputs: tuple[str, ...] = parameter(("mesh",), choices=OUTPUTS)
+    max_triangles: int = parameter(50000, minimum=100, maximum=1_000_000)
+    seed: int = parameter(0, minimum=0, maximum=2**31 - 1)
 
     @property
     def decoded(self) -> tuple[str, ...]:

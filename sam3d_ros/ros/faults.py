@@ -138,7 +138,7 @@ class Fault(Enum):
     INVALID_PARAMETER = (
         "invalid_parameter",
         Level.ERROR,
-        "set an allowed value and configure the node again",
+        "give what the message says is allowed",
     )
     INVALID_REQUEST = (
         "invalid_request",

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from sam3d_ros.perception.settings import Settings, parameter
 from sam3d_ros.ros.faults import Fault, FaultLog
 from sam3d_ros.ros.stamp_queue import StampQueue
 from sam3d_ros.ros.stamp_watch import CLOCKS_APART, StampWatch
@@ -54,7 +55,7 @@ class Drop(Enum):
 
 
 @dataclass(frozen=True)
-class AssemblerConfig:
+class AssemblerConfig(Settings):
     """Parameters of matching.
 
     Attributes:
@@ -69,14 +70,14 @@ class AssemblerConfig:
         time_jump: an image whose stamp is this much before the newest one means that time started anew, seconds.
     """
 
-    tolerance: float = 0.02
-    labels_tolerance: float = 0.0
-    points_tolerance: float = 0.1
+    tolerance: float = parameter(0.02, minimum=0.0, maximum=10.0)
+    labels_tolerance: float = parameter(0.0, minimum=0.0, maximum=10.0)
+    points_tolerance: float = parameter(0.1, minimum=0.0, maximum=10.0)
     expect_depth: bool = True
     expect_points: bool = False
-    wait: float = 0.1
-    queue_size: int = 30
-    time_jump: float = 0.5
+    wait: float = parameter(0.1, minimum=0.0, maximum=60.0)
+    queue_size: int = parameter(30, minimum=1, maximum=10_000)
+    time_jump: float = parameter(0.5, minimum=0.001, maximum=3600.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ from sam3d_ros.geometry.pointmaps import pointmap_from_lidar, reproject_depth
 from sam3d_ros.msg import BodyKeypoints2DArray
 from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.prompts import KeypointPrompt
+from sam3d_ros.perception.settings import Settings, parameter
 from sam3d_ros.ros.camera_info import camera_from_info
 from sam3d_ros.ros.compressed_depth import depth_from_compressed
 from sam3d_ros.ros.decoding import IMAGE, LABELS, POINT_MAP, Decoding
@@ -35,7 +36,7 @@ _SAME_ASPECT = 0.01
 
 
 @dataclass(frozen=True)
-class FrameBuilderConfig:
+class FrameBuilderConfig(Settings):
     """Parameters of the conversion.
 
     Attributes:
@@ -44,7 +45,7 @@ class FrameBuilderConfig:
         resize_labels: labels of another size than the image, but of its aspect ratio, are resized by the nearest
             pixel, with a warning; otherwise they are refused.
         max_depth: depth beyond this is unknown, metres; many a sensor writes its largest number, 1e3 or 1e4 for
-            nothing. Above 0. Without effect on relative depth.
+            nothing. Without effect on relative depth.
         relative_depth: the depth image has no metric scale, as one that was guessed from a single image: sizes of
             objects are then in its unit, people are placed by the camera alone, and save_scene gives the objects the
             scale of the people.
@@ -53,12 +54,8 @@ class FrameBuilderConfig:
     target_frame: str = ""
     rectified: bool = False
     resize_labels: bool = True
-    max_depth: float = 60.0
+    max_depth: float = parameter(60.0, minimum=0.01, maximum=100_000.0)
     relative_depth: bool = False
-
-    def __post_init__(self) -> None:
-        if not self.max_depth > 0.0:
-            raise ValueError(f"max_depth is {self.max_depth}: give metres above 0")
 
     @property
     def farthest(self) -> float:

@@ -1,8 +1,8 @@
 """Frozen dataclasses as declared ROS parameters, with descriptions and ranges.
 
 A nested dataclass becomes a group: its field `tolerance` in the field `assembler` is `assembler.tolerance`. The
-description of a parameter comes from the field's metadata (`parameter`) or from the `Attributes:` section of the class
-docstring.
+description of a parameter comes from the field's metadata (`perception.settings.parameter`) or from the `Attributes:`
+section of the class docstring, its limits from the field.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import dataclasses
 import inspect
 import re
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -19,6 +19,16 @@ from typing import Any, TypeVar
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+
+from sam3d_ros.perception.settings import (
+    allowed,
+    check_declaration,
+    check_value,
+    choices_of,
+    element_of,
+    number_text,
+)
+from sam3d_ros.ros.faults import Fault, FaultError
 
 T = TypeVar("T")
 
@@ -38,34 +48,6 @@ _ARRAY_TYPES: Mapping[Any, Parameter.Type] = MappingProxyType(
         str: Parameter.Type.STRING_ARRAY,
     }
 )
-
-
-def parameter(
-    default: Any,
-    description: str,
-    *,
-    minimum: float | None = None,
-    maximum: float | None = None,
-    choices: Sequence[str] = (),
-    read_only: bool = False,
-) -> Any:
-    """A dataclass field with what a parameter needs to know beyond its type.
-
-    Args:
-        default: its default.
-        description: one sentence with the unit.
-        minimum, maximum: range of a number, both ends allowed.
-        choices: the texts that are allowed.
-        read_only: cannot be set while the node runs.
-    """
-    metadata = {
-        "description": description,
-        "minimum": minimum,
-        "maximum": maximum,
-        "choices": tuple(choices),
-        "read_only": read_only,
-    }
-    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,43 +70,50 @@ def declare(node: Node, defaults: T, prefix: str = "") -> T:
         prefix: put before every name, for instance `assembler.`.
 
     Raises:
-        ValueError: a value is refused by its dataclass or is none of its choices.
-        rclpy.exceptions.InvalidParameterTypeException, InvalidParameterValueException: a given value has another
-            type, or is out of range.
+        FaultError: invalid_parameter: the node was started with a value that is not allowed.
+        TypeError: a number is declared without limits.
     """
-    for leaf in _leaves(defaults, prefix):
-        node.declare_parameter(leaf.name, _to_ros(leaf.default), _descriptor(leaf))
-    return read(node, defaults, prefix)
+    leaves = _leaves(defaults, prefix)
+    descriptors = [_descriptor(leaf) for leaf in leaves]
+    for leaf in leaves:
+        # Of any type at first, so that a refusal says what is allowed; rclpy's does not.
+        node.declare_parameter(leaf.name, _to_ros(leaf.default), ParameterDescriptor(dynamic_typing=True))
+    config = read(node, defaults, prefix)
+    for descriptor in descriptors:
+        node.set_descriptor(descriptor.name, descriptor)
+    return config
 
 
 def read(node: Node, defaults: T, prefix: str = "") -> T:
-    """The declared parameters as an instance of the dataclass; raises ValueError as `declare` does."""
-    values = {leaf.name: node.get_parameter(leaf.name).value for leaf in _leaves(defaults, prefix)}
-    return with_values(defaults, values, prefix)
+    """The declared parameters as an instance of the dataclass; raises FaultError as `declare` does."""
+    given = {leaf.name: node.get_parameter(leaf.name).value for leaf in _leaves(defaults, prefix)}
+    return with_values(defaults, given, prefix)
 
 
-def with_values(config: T, values: Mapping[str, Any], prefix: str = "") -> T:
+def with_values(config: T, given: Mapping[str, Any], prefix: str = "") -> T:
     """A copy with some parameters changed.
 
     Args:
         config: an instance of a frozen dataclass.
-        values: full names of parameters and their values; others than its own are passed over.
+        given: full names of parameters and their values; others than its own are passed over.
 
     Raises:
-        ValueError: a value is refused by its dataclass or is none of its choices; the message names the parameter.
+        FaultError: invalid_parameter: a value is not allowed; the message names the parameter, the value, and what is.
     """
     changes: dict[str, Any] = {}
     hints = typing.get_type_hints(type(config))
     for item in dataclasses.fields(_checked(config)):
         name, value = prefix + item.name, getattr(config, item.name)
         if dataclasses.is_dataclass(value):
-            changes[item.name] = with_values(value, values, name + ".")
-        elif name in values:
-            changes[item.name] = _from_ros(name, values[name], hints[item.name], item.metadata)
+            changes[item.name] = with_values(value, given, name + ".")
+        elif name in given:
+            changes[item.name] = _from_ros(name, given[name], hints[item.name], item.metadata)
     try:
         return dataclasses.replace(config, **changes)  # type: ignore[type-var]
+    except FaultError:
+        raise
     except ValueError as error:
-        raise ValueError(f"parameters {prefix or ''}*: {error}") from error
+        raise FaultError(Fault.INVALID_PARAMETER, f"parameters {prefix or ''}*: {error}") from error
 
 
 def names(defaults: object, prefix: str = "") -> list[str]:
@@ -132,10 +121,15 @@ def names(defaults: object, prefix: str = "") -> list[str]:
     return [leaf.name for leaf in _leaves(defaults, prefix)]
 
 
+def values(config: object, prefix: str = "") -> dict[str, Any]:
+    """Name -> value as ROS has it, of all parameters of a dataclass."""
+    return {leaf.name: _to_ros(leaf.default) for leaf in _leaves(config, prefix)}
+
+
 def descriptions(defaults: object, prefix: str = "") -> dict[str, str]:
     """Name -> description with its range or choices, as shown to users."""
     return {
-        leaf.name: " ".join(filter(None, [leaf.description, _limits(leaf.metadata)]))
+        leaf.name: " ".join(filter(None, [leaf.description, _limits(leaf)]))
         for leaf in _leaves(defaults, prefix)
     }
 
@@ -148,6 +142,7 @@ def _checked(config: object) -> Any:
 
 def _leaves(config: object, prefix: str) -> list[_Leaf]:
     leaves: list[_Leaf] = []
+    check_declaration(type(_checked(config)))
     hints = typing.get_type_hints(type(config))
     documented = _documented(type(config))
     for item in dataclasses.fields(_checked(config)):
@@ -181,48 +176,31 @@ def _documented(kind: type) -> dict[str, str]:
 
 
 def _descriptor(leaf: _Leaf) -> ParameterDescriptor:
-    minimum, maximum = leaf.metadata.get("minimum"), leaf.metadata.get("maximum")
     descriptor = ParameterDescriptor(
         name=leaf.name,
         type=_ros_type(leaf.name, leaf.kind).value,
         description=leaf.description,
-        additional_constraints=_limits({**leaf.metadata, "minimum": None, "maximum": None}, leaf.kind),
+        additional_constraints=_limits(leaf) if leaf.kind not in (int, float) else "",
         read_only=leaf.metadata.get("read_only", False),
     )
-    if minimum is None and maximum is None:
-        return descriptor
     if leaf.kind is int:
-        # Both ends are needed; an open one is the end of the type.
-        descriptor.integer_range = [
-            IntegerRange(
-                from_value=-(2**63) if minimum is None else int(minimum),
-                to_value=2**63 - 1 if maximum is None else int(maximum),
-            )
-        ]
-    else:
-        descriptor.floating_point_range = [
-            FloatingPointRange(
-                from_value=float("-inf") if minimum is None else float(minimum),
-                to_value=float("inf") if maximum is None else float(maximum),
-            )
-        ]
+        low, high = leaf.metadata["minimum"], leaf.metadata["maximum"]
+        descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
+    elif leaf.kind is float:
+        low, high = leaf.metadata["minimum"], leaf.metadata["maximum"]
+        descriptor.floating_point_range = [FloatingPointRange(from_value=float(low), to_value=float(high))]
     return descriptor
 
 
-def _limits(metadata: Mapping[str, Any], kind: Any = None) -> str:
-    choices = metadata.get("choices") or _enum_values(kind)
-    if choices:
-        return f"One of: {', '.join(map(str, choices))}."
-    low, high = metadata.get("minimum"), metadata.get("maximum")
-    if low is not None and high is not None:
-        return f"From {low:g} to {high:g}."
-    if low is not None:
-        return f"At least {low:g}."
-    return "" if high is None else f"At most {high:g}."
-
-
-def _enum_values(kind: Any) -> tuple[Any, ...]:
-    return tuple(member.value for member in kind) if isinstance(kind, type) and issubclass(kind, Enum) else ()
+def _limits(leaf: _Leaf) -> str:
+    """What is to be known of its values beyond their type, as a sentence."""
+    element = element_of(leaf.kind)
+    if choices := choices_of(element, leaf.metadata):
+        return f"One of: {', '.join(choices)}." if element is leaf.kind else f"Of: {', '.join(choices)}."
+    if element not in (int, float):
+        return ""
+    low, high = (number_text(leaf.metadata[end]) for end in ("minimum", "maximum"))
+    return f"From {low} to {high}."
 
 
 def _ros_type(name: str, kind: Any) -> Parameter.Type:
@@ -249,10 +227,19 @@ def _to_ros(value: Any) -> Any:
 
 
 def _from_ros(name: str, value: Any, kind: Any, metadata: Mapping[str, Any]) -> Any:
-    choices = metadata.get("choices") or _enum_values(kind)
-    if choices and value not in choices:
-        raise ValueError(f"parameter {name} is {value!r}: use one of {', '.join(map(str, choices))}")
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind(value)
-    origin = typing.get_origin(kind)
-    return origin(value) if origin in (tuple, list, frozenset) else value
+    """A value of a field; raises FaultError as `with_values` does."""
+    origin, element = typing.get_origin(kind), element_of(kind)
+    try:
+        if isinstance(element, type) and issubclass(element, Enum):
+            if value not in choices_of(element, metadata):
+                raise ValueError(f"parameter {name} is {value!r}: give {allowed(kind, metadata)}")
+            return element(value)
+        if kind is float and isinstance(value, int):
+            # rcl takes no whole number for a floating one.
+            raise ValueError(
+                f"parameter {name} is {value!r}: give {allowed(kind, metadata)}, with a decimal point"
+            )
+        check_value(name, value, kind, metadata)
+    except ValueError as error:
+        raise FaultError(Fault.INVALID_PARAMETER, str(error)) from error
+    return value if origin is None else origin(value)

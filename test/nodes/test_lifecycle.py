@@ -148,10 +148,10 @@ def test_a_node_that_cannot_be_made_ends_the_process_with_2(tmp_path: Path) -> N
     ("executable", "parameter", "said"),
     [
         ("perception", "nodes:=[sam3d_objects, no_such_node]", "no_such_node"),
-        ("sam3d_objects", "input_qos:=no_such_qos", "input_qos"),
-        ("sam3d_objects", "tf_timeout:=-1.0", "tf_timeout"),
-        ("sam3d_bodies", "body.mode:=no_such_mode", "body.*: mode"),
-        ("frame_player", "rate:=0.0", "rate"),
+        ("sam3d_objects", "image_transport:=x", "image_transport is 'x': give one of raw, compressed"),
+        ("sam3d_objects", "tf_timeout:=-1.0", "tf_timeout is -1.0: give a number from 0 to 5"),
+        ("sam3d_bodies", "body.mode:=no_such_mode", "body.mode is 'no_such_mode': give one of full, body"),
+        ("frame_player", "rate:=0.0", "rate is 0.0: give a number from 0.1 to 120"),
     ],
 )
 def test_executables_refuse_parameters_with_one_line(executable: str, parameter: str, said: str) -> None:
@@ -161,5 +161,6 @@ def test_executables_refuse_parameters_with_one_line(executable: str, parameter:
         command, capture_output=True, text=True, timeout=60, check=False, env=dict(os.environ)
     )
     assert answer.returncode == 2
+    assert answer.stderr.startswith("cannot start: invalid_parameter: parameter ")
     assert said in answer.stderr
     assert "Traceback" not in answer.stderr

@@ -132,7 +132,7 @@ def test_resting_objects_stay_in_the_fixed_frame_while_the_camera_swings() -> No
     world = World()
     camera = world.camera
     pipeline = ObjectPipeline(
-        make_reconstructor("geometric"), PipelineConfig(versions=VersionConfig(improvement=np.inf))
+        make_reconstructor("geometric"), PipelineConfig(versions=VersionConfig(improvement=1e6))
     )
     path: dict[tuple[int, int], list[np.ndarray]] = {}
     for step, pose in enumerate(arc(12, start=np.radians(-20), end=np.radians(20))):

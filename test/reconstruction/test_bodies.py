@@ -149,7 +149,7 @@ def test_what_is_missing_is_named(tiny_body_checkpoint: Path, reconstructor, giv
     assert default_body_folder() == Path(os.environ["SAM3D_BODY_CHECKPOINT_DIR"])
     with pytest.raises(MissingWeightsError, match="checkpoints download --model body-dinov3"):
         BodyNetworkReconstructor(BodyNetworkConfig(checkpoint=str(tmp_path)))
-    with pytest.raises(ValueError, match="mode is 'hand'"):
+    with pytest.raises(ValueError, match="mode is 'hand': give one of full, body"):
         BodyNetworkConfig(mode="hand")
     with pytest.raises(ValueError, match="max_batch is 0"):
         BodyNetworkConfig(max_batch=0)

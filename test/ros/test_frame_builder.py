@@ -305,7 +305,7 @@ def test_depth_beyond_max_depth_is_unknown(transport: str):
     known = np.isfinite(Rig().build(depth=message).points[..., 2])
     assert not known[:24].any() and known[24:].all()
     assert not np.isfinite(Rig(max_depth=1.5).build(depth=message).points).any()
-    with pytest.raises(ValueError, match="give metres above 0"):
+    with pytest.raises(ValueError, match=r"max_depth is 0\.0: give a number from 0\.01"):
         Rig(max_depth=0.0)
 
 

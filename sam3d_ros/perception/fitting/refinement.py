@@ -22,6 +22,7 @@ from sam3d_ros.perception.estimates import ObjectEstimate
 from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.fitting.visible_surface import SurfaceHits, VisibleSurface
 from sam3d_ros.perception.measurement import Measurement
+from sam3d_ros.perception.settings import Settings, parameter
 
 Array = NDArray[np.float64]
 
@@ -43,43 +44,31 @@ _WORSE = 1.2
 
 
 @dataclass(frozen=True)
-class RefinementConfig:
+class RefinementConfig(Settings):
     """Parameters of the refinement.
 
     Attributes:
-        max_points: measured points used of one object; 50 to 5000.
-        min_points: fewer measured points leave the pose as it is; 6 or more.
-        iterations: Gauss-Newton steps at most; 1 to 50.
-        capture: points farther from the surface than this share of the object's diameter pull nothing; 0 to 1.
+        max_points: measured points used of one object.
+        min_points: fewer measured points leave the pose as it is.
+        iterations: Gauss-Newton steps at most.
+        capture: points farther from the surface than this share of the object's diameter pull nothing.
         step_tolerance: a step that moves no point by more than this share of the diameter ends the iteration.
         least_information: a direction with less than this share of the strongest direction's information is not
-            moved; those just above it move slowly; 0 to 1.
+            moved; those just above it move slowly.
         position_floor: metres; smallest standard deviation that is claimed for a position.
         rotation_floor: radians; the same for a rotation.
-        largest_scale_change: the scale may leave its start by this factor at most; 1 or more.
+        largest_scale_change: the scale may leave its start by this factor at most.
     """
 
-    max_points: int = 500
-    min_points: int = 8
-    iterations: int = 8
-    capture: float = 0.25
-    step_tolerance: float = 5e-4
-    least_information: float = 0.01
-    position_floor: float = 0.001
-    rotation_floor: float = 0.01
-    largest_scale_change: float = 3.0
-
-    def __post_init__(self) -> None:
-        if self.max_points < self.min_points or self.min_points < 6 or self.iterations < 1:
-            raise ValueError(
-                f"max_points {self.max_points}, min_points {self.min_points}, iterations {self.iterations}: "
-                "give max_points >= min_points >= 6 and at least one iteration"
-            )
-        if not (0 < self.capture <= 1 and 0 < self.least_information < 1 and self.largest_scale_change >= 1):
-            raise ValueError(
-                f"capture {self.capture} and least_information {self.least_information} lie in (0, 1] and "
-                f"largest_scale_change {self.largest_scale_change} is at least 1"
-            )
+    max_points: int = parameter(500, minimum=50, maximum=5000)
+    min_points: int = parameter(8, minimum=6, maximum=50)
+    iterations: int = parameter(8, minimum=1, maximum=50)
+    capture: float = parameter(0.25, minimum=0.01, maximum=1.0)
+    step_tolerance: float = parameter(5e-4, minimum=1e-9, maximum=0.1)
+    least_information: float = parameter(0.01, minimum=1e-6, maximum=0.99)
+    position_floor: float = parameter(0.001, minimum=1e-6, maximum=1.0)
+    rotation_floor: float = parameter(0.01, minimum=1e-6, maximum=1.0)
+    largest_scale_change: float = parameter(3.0, minimum=1.0, maximum=100.0)
 
 
 @dataclass(frozen=True, eq=False)

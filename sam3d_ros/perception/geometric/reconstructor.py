@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from sam3d_ros.perception.geometric.footprint import natural_rectangle
 from sam3d_ros.perception.geometric.occupancy import Solid, box_solid
 from sam3d_ros.perception.geometric.segment import Segment, segment_instance
 from sam3d_ros.perception.geometric.support import find_support
-from sam3d_ros.perception.reconstructor import Progress
+from sam3d_ros.perception.reconstructor import RECONSTRUCTION_FAILED, Progress
 from sam3d_ros.perception.rectification import rectified_evidence
 
 Array = NDArray[np.float64]
@@ -31,6 +32,8 @@ _FILL = 1.0 - 1e-5
 _UNKNOWN_EDGE = 0.1
 _UNKNOWN_DEPTH = 1.0
 _UNKNOWN_SIGMA = 1.0
+#: So many measured points tell the place of what could not be reconstructed, a box of at least this edge, metres.
+_BOX_POINTS, _SMALLEST_BOX = 500, 0.01
 
 
 class GeometricReconstructor:
@@ -152,6 +155,20 @@ def unmeasured(evidence: Evidence) -> ObjectEstimate:
             ScaleSource.PRIOR,
         ),
     )
+
+
+def unmade(evidence: Evidence) -> ObjectEstimate:
+    """The answer for what no reconstruction was made of: a box about its measured points, as far as there are some."""
+    box, points = unmeasured(evidence), evidence.measured(_BOX_POINTS).points
+    pose, source = box.camera_from_object, box.verdict.scale_source
+    if len(points):
+        low, high = points.min(axis=0), points.max(axis=0)
+        edge = max(float((high - low).max()), _SMALLEST_BOX)
+        pose, source = Similarity(pose.rotation, (low + high) / 2, np.full(3, edge)), evidence.scale_source
+    verdict = Verdict(
+        VerdictState.REJECTED, (RECONSTRUCTION_FAILED,), np.nan, np.nan, np.nan, len(points), source
+    )
+    return replace(box, camera_from_object=pose, verdict=verdict)
 
 
 def _silent(stage: str, share: float) -> None:

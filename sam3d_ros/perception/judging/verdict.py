@@ -14,6 +14,7 @@ from sam3d_ros.perception.fitting.refinement import distances
 from sam3d_ros.perception.fitting.visible_surface import SurfaceHits, VisibleSurface
 from sam3d_ros.perception.measurement import Measurement, hiding_pixels
 from sam3d_ros.perception.reconstructor import RECONSTRUCTION_FAILED
+from sam3d_ros.perception.settings import Settings, parameter
 
 #: Reasons that the figures of a frame give; they are found anew at each judgement.
 FIGURE_REASONS = (
@@ -32,36 +33,36 @@ _FATAL = frozenset({"no_mesh", "no_points", "mask_too_small", "empty_shape", REC
 
 
 @dataclass(frozen=True)
-class VerdictThresholds:
+class VerdictThresholds(Settings):
     """Where ACCEPTED ends and REJECTED begins; between the two bounds an object is UNCERTAIN.
 
     Attributes:
-        min_points: fewer measured points cannot be ACCEPTED; 1 or more.
-        accept_mask_iou, reject_mask_iou: of the silhouette; 0 to 1.
+        min_points: fewer measured points cannot be ACCEPTED.
+        accept_mask_iou, reject_mask_iou: of the silhouette.
         accept_residual, reject_residual: median distance to the surface, as shares of the object's diameter.
         residual_noise: this many standard deviations of the sensor are added to both bounds of the residual.
-        accept_inlier_ratio, reject_inlier_ratio: 0 to 1.
+        accept_inlier_ratio, reject_inlier_ratio: shares of the points that are near.
         inlier_distance: a point this near to the visible surface, as a share of the diameter, is an inlier;
             three standard deviations of the sensor are added.
-        accept_free_space: share of the silhouette that shows where the sensor sees past the object; 0 to 1.
-        accept_hidden: share of the silhouette that other things may hide; 0 to 1.
-        max_points: measured points looked at; 50 to 5000. With that of the refinement, they share the work.
-        max_rays: pixels of the silhouette looked at; 500 to 100000.
+        accept_free_space: share of the silhouette that shows where the sensor sees past the object.
+        accept_hidden: share of the silhouette that other things may hide.
+        max_points: measured points looked at. With that of the refinement, they share the work.
+        max_rays: pixels of the silhouette looked at.
     """
 
-    min_points: int = 50
-    accept_mask_iou: float = 0.75
-    reject_mask_iou: float = 0.4
-    accept_residual: float = 0.02
-    reject_residual: float = 0.08
-    residual_noise: float = 1.0
-    accept_inlier_ratio: float = 0.75
-    reject_inlier_ratio: float = 0.4
-    inlier_distance: float = 0.03
-    accept_free_space: float = 0.15
-    accept_hidden: float = 0.5
-    max_points: int = 500
-    max_rays: int = 4000
+    min_points: int = parameter(50, minimum=1, maximum=5000)
+    accept_mask_iou: float = parameter(0.75, minimum=0.0, maximum=1.0)
+    reject_mask_iou: float = parameter(0.4, minimum=0.0, maximum=1.0)
+    accept_residual: float = parameter(0.02, minimum=0.0, maximum=1.0)
+    reject_residual: float = parameter(0.08, minimum=0.0, maximum=1.0)
+    residual_noise: float = parameter(1.0, minimum=0.0, maximum=100.0)
+    accept_inlier_ratio: float = parameter(0.75, minimum=0.0, maximum=1.0)
+    reject_inlier_ratio: float = parameter(0.4, minimum=0.0, maximum=1.0)
+    inlier_distance: float = parameter(0.03, minimum=0.0, maximum=1.0)
+    accept_free_space: float = parameter(0.15, minimum=0.0, maximum=1.0)
+    accept_hidden: float = parameter(0.5, minimum=0.0, maximum=1.0)
+    max_points: int = parameter(500, minimum=50, maximum=5000)
+    max_rays: int = parameter(4000, minimum=500, maximum=100_000)
 
 
 def judge(

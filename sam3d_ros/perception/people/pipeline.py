@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.point_map import PointMap
-from sam3d_ros.perception.bounded_fields import bounded, check_bounds
 from sam3d_ros.perception.evidence import Cut
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.people.estimates import BodyEstimate, BodyReconstructor
 from sam3d_ros.perception.people.prompting import matched_prompts
 from sam3d_ros.perception.reconstructor import Failed, Progress, made_apart
+from sam3d_ros.perception.settings import Settings, parameter
 from sam3d_ros.perception.tracking.association import AssociationConfig
 from sam3d_ros.perception.tracking.tracker import Tracker, TrackerConfig
 
@@ -31,7 +31,7 @@ _MIDDLE = 0.5
 
 
 @dataclass(frozen=True)
-class PeopleConfig:
+class PeopleConfig(Settings):
     """Who is a person, and how people are tracked.
 
     Attributes:
@@ -46,14 +46,11 @@ class PeopleConfig:
     """
 
     people: tuple[str, ...] = ("person",)
-    max_people: int = bounded(8, 1, 64)
-    min_mask_pixels: int = bounded(100, 1)
-    lost_timeout: float = bounded(3.0, 0.0)
-    keypoint_smoothing: float = bounded(0.0, 0.0, 2.0)
+    max_people: int = parameter(8, minimum=1, maximum=64)
+    min_mask_pixels: int = parameter(100, minimum=1, maximum=1_000_000)
+    lost_timeout: float = parameter(3.0, minimum=0.0, maximum=3600.0)
+    keypoint_smoothing: float = parameter(0.0, minimum=0.0, maximum=2.0)
     association: AssociationConfig = field(default_factory=AssociationConfig)
-
-    def __post_init__(self) -> None:
-        check_bounds(self)
 
     def instances_of(self, frame: Frame) -> list[int]:
         """The instances of a frame that are people, ascending."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from sam3d_ros.perception.bounded_fields import bounded, check_bounds
+from sam3d_ros.perception.settings import Settings, parameter
 from sam3d_ros.perception.tracking.instances import InstanceView
 
 #: Cost of leaving a track without an instance; a match has to be cheaper.
@@ -23,7 +23,7 @@ _FORBIDDEN = 1e6
 
 
 @dataclass(frozen=True)
-class AssociationConfig:
+class AssociationConfig(Settings):
     """When an instance may be a track, and how evidence is weighed.
 
     Attributes:
@@ -37,17 +37,14 @@ class AssociationConfig:
         gate_growth: seconds after which that grows no further.
     """
 
-    min_overlap: float = bounded(0.1, 0.0, 1.0)
-    relabelled_overlap: float = bounded(0.5, 0.0, 1.0)
-    overlap_weight: float = bounded(0.6, 0.0, 1.0)
-    label_penalty: float = bounded(0.3, 0.0, 1.0)
-    gate_floor: float = bounded(0.03, 0.001)
-    gate_share: float = bounded(0.5, 0.0)
-    gate_speed: float = bounded(1.0, 0.0)
-    gate_growth: float = bounded(0.5, 0.0)
-
-    def __post_init__(self) -> None:
-        check_bounds(self)
+    min_overlap: float = parameter(0.1, minimum=0.0, maximum=1.0)
+    relabelled_overlap: float = parameter(0.5, minimum=0.0, maximum=1.0)
+    overlap_weight: float = parameter(0.6, minimum=0.0, maximum=1.0)
+    label_penalty: float = parameter(0.3, minimum=0.0, maximum=1.0)
+    gate_floor: float = parameter(0.03, minimum=0.001, maximum=100.0)
+    gate_share: float = parameter(0.5, minimum=0.0, maximum=100.0)
+    gate_speed: float = parameter(1.0, minimum=0.0, maximum=100.0)
+    gate_growth: float = parameter(0.5, minimum=0.0, maximum=3600.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sam3d_ros.geometry.frames import Similarity
-from sam3d_ros.perception.bounded_fields import bounded, check_bounds
 from sam3d_ros.perception.estimates import ObjectEstimate, Verdict, VerdictState
 from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.fitting.refinement import REFINEMENT_REASONS, RefinementConfig, refine
 from sam3d_ros.perception.fitting.visible_surface import VisibleSurface
 from sam3d_ros.perception.judging.verdict import VerdictThresholds, judge
 from sam3d_ros.perception.measurement import sensor_noise
+from sam3d_ros.perception.settings import Settings, parameter
 from sam3d_ros.perception.tracking.stillness import Glance
 
 #: About so many vertices are projected to find the box of a mesh, and so many points give its distance.
@@ -26,7 +26,7 @@ _SAMPLE_VERTICES, _SAMPLE_POINTS = 1500, 200
 
 
 @dataclass(frozen=True)
-class FollowingConfig:
+class FollowingConfig(Settings):
     """When a pose is kept.
 
     Attributes:
@@ -40,15 +40,12 @@ class FollowingConfig:
             all in every frame.
     """
 
-    rest_overlap: float = bounded(0.02, 0.0, 1.0)
-    rest_residual: float = bounded(0.3, 0.0)
-    gain_overlap: float = bounded(0.03, 0.0, 1.0)
-    gain_residual: float = bounded(0.3, 0.0)
-    max_rays: int = bounded(1600, 500, 100_000)
-    judge_interval: float = bounded(1.0, 0.0, 10.0)
-
-    def __post_init__(self) -> None:
-        check_bounds(self)
+    rest_overlap: float = parameter(0.02, minimum=0.0, maximum=1.0)
+    rest_residual: float = parameter(0.3, minimum=0.0, maximum=100.0)
+    gain_overlap: float = parameter(0.03, minimum=0.0, maximum=1.0)
+    gain_residual: float = parameter(0.3, minimum=0.0, maximum=100.0)
+    max_rays: int = parameter(1600, minimum=500, maximum=100_000)
+    judge_interval: float = parameter(1.0, minimum=0.0, maximum=10.0)
 
 
 @dataclass(frozen=True, eq=False)

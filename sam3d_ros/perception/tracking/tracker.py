@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
-from sam3d_ros.perception.bounded_fields import bounded, check_bounds
 from sam3d_ros.perception.evidence import Cut, Overview
 from sam3d_ros.perception.fitting.visible_surface import VisibleSurface
+from sam3d_ros.perception.settings import Settings, parameter
 from sam3d_ros.perception.tracking.association import AssociationConfig, Expectation, associate
 from sam3d_ros.perception.tracking.instances import InstanceView, view_instances
 from sam3d_ros.perception.tracking.tracks import Silhouette, Track
@@ -23,7 +23,7 @@ _LEAST_VIEWS = 64
 
 
 @dataclass(frozen=True)
-class TrackerConfig:
+class TrackerConfig(Settings):
     """Parameters of tracking.
 
     Attributes:
@@ -35,13 +35,10 @@ class TrackerConfig:
     """
 
     association: AssociationConfig = field(default_factory=AssociationConfig)
-    max_objects: int = bounded(32, 1, 256)
-    min_mask_pixels: int = bounded(16, 1)
-    lost_timeout: float = bounded(3.0, 0.0)
+    max_objects: int = parameter(32, minimum=1, maximum=256)
+    min_mask_pixels: int = parameter(16, minimum=1, maximum=1_000_000)
+    lost_timeout: float = parameter(3.0, minimum=0.0, maximum=3600.0)
     excluded_labels: frozenset[str] = frozenset({"person"})
-
-    def __post_init__(self) -> None:
-        check_bounds(self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from sam3d_ros.perception.bounded_fields import bounded, check_bounds
 from sam3d_ros.perception.estimates import Verdict, VerdictState
+from sam3d_ros.perception.settings import Settings, parameter
 from sam3d_ros.perception.tracking.tracks import Track
 
 _NANOSECONDS = 1e-9
@@ -28,12 +28,12 @@ class ReconstructionReason(Enum):
 
 
 @dataclass(frozen=True)
-class VersionConfig:
+class VersionConfig(Settings):
     """Parameters of mesh versions.
 
     Attributes:
         improvement: a view is clearly better when its quality (visible, measured, whole pixels) exceeds that of
-            the view behind the mesh by this factor; infinite = never make a mesh anew because of the view.
+            the view behind the mesh by this factor; a million = never make a mesh anew because of the view.
         min_interval: seconds from one version to the next at least.
         retry_interval: seconds until an object whose mesh does not fit what is seen now is tried again; doubled with
             each failure.
@@ -41,13 +41,10 @@ class VersionConfig:
             object that is half hidden now needs no new mesh.
     """
 
-    improvement: float = bounded(1.6, 1.05)
-    min_interval: float = bounded(2.0, 0.0)
-    retry_interval: float = bounded(1.0, 0.0)
-    retry_share: float = bounded(0.6, 0.0, 1.0)
-
-    def __post_init__(self) -> None:
-        check_bounds(self)
+    improvement: float = parameter(1.6, minimum=1.05, maximum=1e6)
+    min_interval: float = parameter(2.0, minimum=0.0, maximum=86400.0)
+    retry_interval: float = parameter(1.0, minimum=0.0, maximum=3600.0)
+    retry_share: float = parameter(0.6, minimum=0.0, maximum=1.0)
 
 
 def reconstruction_reason(track: Track, stamp: int, config: VersionConfig) -> ReconstructionReason | None:

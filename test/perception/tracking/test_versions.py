@@ -162,7 +162,7 @@ def test_a_good_mesh_gives_way_to_no_worse_one() -> None:
 )
 def test_parameters_out_of_range_are_refused_by_name(config: object, changes: dict[str, float]) -> None:
     (name,) = changes
-    with pytest.raises(ValueError, match=rf"^{name} is .*: give at (least|most)"):
+    with pytest.raises(ValueError, match=rf"^parameter {name} is .*: give a (whole )?number from"):
         replace(config, **changes)  # type: ignore[type-var]
 
 
@@ -174,4 +174,4 @@ def test_nan_is_no_parameter(name: str) -> None:
 
 def test_an_infinite_improvement_never_asks() -> None:
     track = track_with_mesh(view(10**9))
-    assert reconstruction_reason(track, 10**12, VersionConfig(improvement=float("inf"))) is None
+    assert reconstruction_reason(track, 10**12, VersionConfig(improvement=1e6)) is None
