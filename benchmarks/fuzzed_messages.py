@@ -188,8 +188,10 @@ class Fuzzer:
     def _damaged(self, whole: bytes) -> tuple[bytes, frozenset[Fault | None], str]:
         rng = self.rng
         kind = rng.random()
-        if kind < 0.4:
+        if kind < 0.3:
             return whole, frozenset({None}), "none"
+        if kind < 0.4:
+            return whole + rng.bytes(int(rng.integers(0, 3000))), frozenset({None}), "padded"
         if kind < 0.6:
             return whole[: int(rng.integers(0, len(whole) - 12))], DAMAGED, "truncated"
         if kind < 0.8:

@@ -54,6 +54,6 @@ def instance_ids(samples: NDArray[Any]) -> Labels:
         largest = samples.max()
         if largest > _LARGEST_ID:
             raise ValueError(f"there is the id {largest:.0f}: ids up to {_LARGEST_ID} are expected")
-    if samples.dtype.kind != "u":
+    if samples.dtype.kind != "u" and samples.min() < 0:
         samples = np.maximum(samples, 0)
     return samples.astype(np.uint16)
