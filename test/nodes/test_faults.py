@@ -137,12 +137,24 @@ def depth_of_another_shape(_feed: Feed, messages: Messages) -> None:
     depth.data = depth.data[: depth.height * depth.step]
 
 
+def depth_with_longer_rows(_feed: Feed, messages: Messages) -> None:
+    messages["depth"].width -= 10
+    messages["depth"].step -= 10 * 4
+
+
 def uncalibrated(_feed: Feed, messages: Messages) -> None:
     messages["camera_info"].k = [0.0] * 9
 
 
 def labels_of_half_size(feed: Feed, messages: Messages) -> None:
     messages["labels"] = image_message(feed.picture.labels[::2, ::2], "mono16", messages["labels"].header)
+
+
+def letterboxed_labels(feed: Feed, messages: Messages) -> None:
+    height, width = feed.picture.labels.shape
+    border = (width - height) // 2
+    labels = np.pad(feed.picture.labels, ((border, border), (0, 0)))
+    messages["labels"] = image_message(labels, "mono16", messages["labels"].header)
 
 
 def labels_of_unknown_encoding(_feed: Feed, messages: Messages) -> None:
@@ -158,6 +170,12 @@ def tiny_mask(feed: Feed, messages: Messages) -> None:
 def no_depth_in_a_mask(feed: Feed, messages: Messages) -> None:
     depth = np.where(feed.picture.labels == 1, np.float32(np.nan), feed.picture.depth)
     messages["depth"] = image_message(depth, "32FC1", messages["depth"].header)
+
+
+def no_measurement_in_a_mask(feed: Feed, messages: Messages) -> None:
+    millimetres = np.rint(np.nan_to_num(feed.picture.depth) * 1000).astype(np.uint16)
+    depth = np.where(feed.picture.labels == 1, np.uint16(65535), millimetres)
+    messages["depth"] = image_message(depth, "16UC1", messages["depth"].header)
 
 
 def missing_transform(_feed: Feed, messages: Messages) -> None:
@@ -198,10 +216,13 @@ CASES = (
     Case(truncated_depth, "truncated_data", answered=True),
     Case(camera_info_of_another_size, "size_mismatch", answered=False),
     Case(depth_of_another_shape, "size_mismatch", answered=True),
+    Case(depth_with_longer_rows, "size_mismatch", answered=True),
+    Case(letterboxed_labels, "size_mismatch", answered=False),
     Case(uncalibrated, "uncalibrated_camera", answered=False),
     Case(labels_of_half_size, "labels_resized", answered=True),
     Case(tiny_mask, "empty_mask", answered=True),
     Case(no_depth_in_a_mask, "no_depth_in_mask", answered=True),
+    Case(no_measurement_in_a_mask, "no_depth_in_mask", answered=True),
     Case(missing_transform, "missing_transform", answered=True),
     Case(old_transform, "old_transform", answered=True),
     Case(more_instances_than_max_objects, "too_many_objects", answered=True),
