@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import (
     DurabilityPolicy,
@@ -85,7 +86,15 @@ class Inlet:
         return [info.qos_profile for info in self.node.get_publishers_info_by_topic(self.topic)]
 
     def _subscribed(self) -> Any:
-        return self.node.create_subscription(self._message_type, self.topic, self._take, self._profile)
+        # Without rclpy's own events: one that is under way when its subscription ends is raised by the executor (rclpy
+        # 7.1.6), and what they log is a fault here.
+        return self.node.create_subscription(
+            self._message_type,
+            self.topic,
+            self._take,
+            self._profile,
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+        )
 
 
 def followed(profile: QoSProfile, offers: Sequence[QoSProfile]) -> QoSProfile:
