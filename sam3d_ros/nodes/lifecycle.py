@@ -264,11 +264,9 @@ def run_nodes(factories: Sequence[Callable[[], Node]], args: Sequence[str] | Non
                 closed.wait(boundary.rest("executor"))
 
     def close() -> None:
-        try:
-            for node in bounded:
-                node.close()
-        finally:
-            closed.set()
+        for node in bounded:
+            boundary.attempt("shutdown", node.close)
+        closed.set()
 
     # Signals are for the main thread alone, so another one spins.
     spinner = threading.Thread(target=spin, name="executor", daemon=True)

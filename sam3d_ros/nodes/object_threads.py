@@ -101,7 +101,8 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation]]):
     def _track(self, frame: Frame) -> None:
         # An order made before this look is shown by it; one that is made meanwhile may not be.
         made = self._made
-        observation = self._pipeline.observe(frame)
+        failed = partial(self._boundary.tell, "following of an object")
+        observation = self._pipeline.observe(frame, failed=failed)
         self.newest = (frame, observation)
         with self._condition:
             if observation.requests and not self._is_busy:

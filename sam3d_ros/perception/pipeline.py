@@ -28,7 +28,7 @@ from sam3d_ros.perception.fitting.canonical_axes import with_axes_near
 from sam3d_ros.perception.fitting.refinement import RefinementConfig, refine
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.geometric.reconstructor import unmade
-from sam3d_ros.perception.judging.verdict import VerdictThresholds, judge
+from sam3d_ros.perception.judging.verdict import FIGURE_REASONS, FOLLOWING_FAILED, VerdictThresholds, judge
 from sam3d_ros.perception.reconstructor import (
     Failed,
     Progress,
@@ -155,10 +155,15 @@ class ObjectPipeline:
             self._follower = follower
             self._last = None
 
-    def observe(self, frame: Frame) -> Observation:
+    def observe(self, frame: Frame, *, failed: Failed | None = None) -> Observation:
         """Follow the objects into a frame.
 
         The same frame may be observed again, for instance after `integrate`, to see the new objects in it.
+
+        Args:
+            frame: the frame.
+            failed: told of each object that an error was raised for. It stays where it was, REJECTED for the reason
+                `following_failed`. None = errors are raised.
         """
         clock = _StageClock()
         with self._lock, clock.stage("total"):
@@ -171,7 +176,9 @@ class ObjectPipeline:
                 due = self._due(frame.stamp, update.seen)
                 for track in update.seen:
                     if not is_known or track.track_id in self._renewed:
-                        self._follow(evidence[track.track_id], track, is_due=track.track_id in due)
+                        self._follow_apart(
+                            evidence[track.track_id], track, failed, is_due=track.track_id in due
+                        )
             self._last = (frame, cut, update)
             self._renewed.clear()
             for track in update.seen:
@@ -286,6 +293,18 @@ class ObjectPipeline:
         cut = Cut(frame)
         return cut, self._tracker.update(cut)
 
+    def _follow_apart(self, evidence: Evidence, track: Track, failed: Failed | None, *, is_due: bool) -> None:
+        """Follow a track so that an error costs the others nothing."""
+
+        def follow(alone: Sequence[Track]) -> Sequence[Track | None]:
+            self._follow(evidence, track, is_due=is_due)
+            return alone
+
+        if failed is None:
+            follow([track])
+        elif made_apart([track], follow, failed) == [None]:
+            _give_up(track)
+
     def _follow(self, evidence: Evidence, track: Track, *, is_due: bool) -> None:
         """Find the pose of a track in a frame that shows it."""
         if track.estimate is None:
@@ -370,6 +389,17 @@ def _adopt(track: Track, origin: _Origin, evidence: Evidence, estimate: ObjectEs
     track.version_stamp = evidence.stamp
     track.version_measured = measured
     return True
+
+
+def _give_up(track: Track) -> None:
+    """Leave a track where it was: an error was raised for it."""
+    track.glance = None
+    track.failures += 1
+    if track.estimate is not None:
+        old = track.estimate.verdict
+        reasons = tuple(reason for reason in old.reasons if reason not in FIGURE_REASONS)
+        verdict = replace(old, state=VerdictState.REJECTED, reasons=(FOLLOWING_FAILED, *reasons))
+        track.estimate = replace(track.estimate, verdict=verdict)
 
 
 def _motion_since(origin: _Origin, track: Track) -> Similarity:

@@ -25,6 +25,7 @@ from sam3d_ros.perception.geometric.reconstructor import GeometricReconstructor
 from sam3d_ros.perception.pipeline import ObjectPipeline
 from sam3d_ros.perception.reconstructor import Progress
 from sam3d_ros.perception.scenes.joint_scene import SeenObjects
+from sam3d_ros.perception.tracking.following import Followed, Follower
 from sam3d_ros.simulation.frames import frame_from_depth
 from sam3d_ros.simulation.rendering import render
 from sam3d_ros.simulation.scenes import random_scene
@@ -192,6 +193,40 @@ def test_an_instance_that_cannot_be_made_is_rejected_alone_and_tried_ever_more_r
     reconstructor.is_reconciled = True
     look(200 * SECOND)
     assert wait_for(lambda: look(200 * SECOND)[hated].state is VerdictState.ACCEPTED)
+    threads.stop()
+
+
+def test_an_object_that_cannot_be_followed_costs_the_others_nothing(
+    picture: Frame, wait_for: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hated = picture.instance_ids()[1]
+    follow, hates = Follower.follow, threading.Event()
+
+    def choosy(follower: Follower, evidence: Evidence, *arguments: Any) -> Followed:
+        if hates.is_set() and evidence.instance_id == hated:
+            raise LookupError("a defect")
+        return follow(follower, evidence, *arguments)
+
+    monkeypatch.setattr(Follower, "follow", choosy)
+    source, sink, report = FrameQueue(), NotingSink[SeenObjects](), NotingReport()
+    threads = ObjectThreads(ObjectPipeline(GeometricReconstructor()), source, [sink], report)
+    threads.start()
+
+    def look(stamp: int) -> dict[int, Verdict]:
+        source.frames.put(replace(picture, stamp=stamp))
+        assert wait_for(lambda: sink.moments and sink.moments[-1].stamp == stamp)
+        return {thing.estimate.instance_id: thing.estimate.verdict for thing in sink.moments[-1].objects}
+
+    look(SECOND)
+    assert wait_for(lambda: len(sink.moments[-1].objects) == OBJECTS)
+    before = look(2 * SECOND)
+    hates.set()
+    during = look(3 * SECOND)
+    assert during.pop(hated).reasons[0] == "following_failed"
+    assert all(during[instance] == before[instance] for instance in during)
+    assert {what for what, _ in report.failures} == {"following of an object"}
+    hates.clear()
+    assert wait_for(lambda: look(4 * SECOND)[hated].state is before[hated].state)
     threads.stop()
 
 

@@ -16,8 +16,11 @@ from sam3d_ros.perception.measurement import Measurement, hiding_pixels
 from sam3d_ros.perception.reconstructor import RECONSTRUCTION_FAILED
 from sam3d_ros.perception.settings import Settings, parameter
 
+#: Reason of the verdict on an object that an error was raised for when it was looked for in a frame.
+FOLLOWING_FAILED = "following_failed"
 #: Reasons that the figures of a frame give; they are found anew at each judgement.
 FIGURE_REASONS = (
+    FOLLOWING_FAILED,
     "no_mesh",
     "no_points",
     "too_few_points",
