@@ -29,7 +29,6 @@ from launch.conditions import (
     UnlessCondition,
 )
 from launch.launch_description_sources import (
-    AnyLaunchDescriptionSource,
     InvalidPythonLaunchFileError,
     PythonLaunchDescriptionSource,
 )
@@ -240,12 +239,6 @@ def test_file_without_the_function_is_no_launch_file(tmp_path: Path) -> None:
     path.write_text("")
     with pytest.raises(InvalidPythonLaunchFileError, match="generate_launch_description"):
         PythonLaunchDescriptionSource(str(path)).get_launch_description(LaunchContext())
-
-
-@pytest.mark.parametrize("name", ["a.launch.xml", "a.launch.yaml", "a.launch.yml"])
-def test_markup_launch_files_are_refused_by_name(name: str) -> None:
-    with pytest.raises(NotImplementedError, match=name):
-        AnyLaunchDescriptionSource(name).get_launch_description(LaunchContext())
 
 
 @pytest.mark.parametrize(

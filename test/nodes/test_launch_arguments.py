@@ -148,6 +148,31 @@ def test_a_launch_with_a_wrong_argument_is_refused_by_name(
 
 
 @pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (
+            "parent.launch.xml",
+            """<launch><include file="$(find-pkg-share sam3d_ros)/launch/perception.launch.py">
+            <arg name="sam3d_depth_topic" value="true"/></include></launch>""",
+        ),
+        (
+            "parent.launch.yaml",
+            """launch: [include: {file: $(find-pkg-share sam3d_ros)/launch/perception.launch.py,
+            arg: [{name: sam3d_depth_topic, value: 'true'}]}]""",
+        ),
+    ],
+)
+def test_a_launch_file_in_another_language_includes_this_one(
+    own_domain: None, name: str, content: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(content)
+    command = [ROS2, "launch", str(tmp_path / name)]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert answer.returncode == 1
+    assert "sam3d_depth_topic is 'true', which is no topic" in answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize(
     "value", ["", " ", "/", "image:=/cam/x", "a b", "/cam/", "//cam", "1cam", "~cam", "é", "a\n", "True"]
 )
 def test_what_is_no_topic_is_refused(value: str) -> None:

@@ -9,6 +9,8 @@ from launch.launch_description_entity import LaunchDescriptionEntity
 from launch.unsupported import refuse_keywords
 
 if TYPE_CHECKING:
+    from launch.frontend.entity import Entity
+    from launch.frontend.parser import Parser
     from launch.launch_context import LaunchContext
 
 
@@ -22,6 +24,11 @@ class Action(LaunchDescriptionEntity):
     def __init__(self, *, condition: Condition | None = None, **unsupported: Any) -> None:
         refuse_keywords(self, unsupported)
         self.__condition = condition
+
+    @classmethod
+    def parse(cls, entity: Entity, parser: Parser) -> tuple[type[Action], dict[str, Any]]:
+        """Return the class and what every action may be given in a launch file in XML or YAML."""
+        return cls, parser.parse_condition(entity)
 
     @property
     def condition(self) -> Condition | None:

@@ -45,7 +45,7 @@ def _package_prefix(package: _Argument) -> Substitution:
     return FindPackagePrefix(package)
 
 
-_SUBSTITUTIONS: dict[str, Callable[..., Substitution]] = {
+SUBSTITUTIONS: dict[str, Callable[..., Substitution]] = {
     "var": _launch_configuration,
     "env": _environment,
     "eval": PythonExpression,
@@ -120,7 +120,7 @@ def _parse_call(text: str, position: int) -> tuple[Substitution, int]:
             arguments.append(argument)
     if position >= len(text):
         raise ValueError(f"the substitution '$({text[start:]}' is not closed")
-    if name not in _SUBSTITUTIONS:
-        known = ", ".join(sorted(_SUBSTITUTIONS))
+    if name not in SUBSTITUTIONS:
+        known = ", ".join(sorted(SUBSTITUTIONS))
         raise NotImplementedError(f"the substitution $({name}) is not supported here; supported are {known}")
-    return _SUBSTITUTIONS[name](*arguments), position + 1
+    return SUBSTITUTIONS[name](*arguments), position + 1

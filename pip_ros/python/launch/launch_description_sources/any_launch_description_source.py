@@ -12,8 +12,28 @@ from launch.some_substitutions_type import SomeSubstitutionsType
 _MARKUP_EXTENSIONS = {".xml", ".yaml", ".yml"}
 
 
+def _described(location: str) -> LaunchDescription:
+    from launch.frontend.parser import launch_description_of_file
+
+    return launch_description_of_file(location)
+
+
+class FrontendLaunchDescriptionSource(LaunchDescriptionSource):
+    """A launch file in XML or YAML.
+
+    Args:
+        launch_file_path: path of the file; may contain substitutions.
+    """
+
+    def __init__(self, launch_file_path: SomeSubstitutionsType) -> None:
+        super().__init__(None, launch_file_path, "interpreted frontend launch file")
+
+    def _get_launch_description(self, location: str) -> LaunchDescription:
+        return _described(location)
+
+
 class AnyLaunchDescriptionSource(LaunchDescriptionSource):
-    """A launch file whose language is told by its extension; here Python is the only one.
+    """A launch file whose language is told by its extension: Python, XML or YAML.
 
     Args:
         launch_file_path: path of the file; may contain substitutions.
@@ -24,7 +44,5 @@ class AnyLaunchDescriptionSource(LaunchDescriptionSource):
 
     def _get_launch_description(self, location: str) -> LaunchDescription:
         if Path(location).suffix in _MARKUP_EXTENSIONS:
-            raise NotImplementedError(
-                f"launch file '{location}' is XML or YAML: only launch files in Python are supported here"
-            )
+            return _described(location)
         return get_launch_description_from_python_launch_file(location)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from launch import Action, LaunchContext, SomeSubstitutionsType
+from launch.utilities import normalize_to_list_of_substitutions
 from launch_ros.actions.launch_configurations import GLOBAL_PARAMETERS
 from launch_ros.utilities.parameter_values import evaluate_parameter_dict, normalize_parameter_dict
 
@@ -17,7 +18,7 @@ class SetParameter(Action):
 
     def __init__(self, name: SomeSubstitutionsType, value: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.__parameters = normalize_parameter_dict({name: value})
+        self.__parameters = normalize_parameter_dict({tuple(normalize_to_list_of_substitutions(name)): value})
 
     def execute(self, context: LaunchContext) -> None:
         """Add the parameter to those of the scope."""

@@ -1,0 +1,1 @@
+"""Launch files in XML, where no ROS is installed."""

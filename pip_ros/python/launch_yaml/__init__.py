@@ -1,0 +1,1 @@
+"""Launch files in YAML, where no ROS is installed."""
