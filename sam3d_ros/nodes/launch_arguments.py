@@ -21,7 +21,7 @@ def topic_name(argument: str, value: str) -> str:
     Raises:
         ValueError: the value is no name of a topic.
     """
-    if _TOPIC.fullmatch(value) is None or value.lower() in _ANSWERS:
+    if _TOPIC.fullmatch(value) is None or value.lower().lstrip("~/") in _ANSWERS:
         raise ValueError(
             f"{argument} is '{value}', which is no topic: expected its name, of letters, digits and _ with / between, "
             f"such as {argument}:=/camera/image_raw; leave the argument out to keep its default"

@@ -173,7 +173,7 @@ def test_a_launch_file_in_another_language_includes_this_one(
 
 
 @pytest.mark.parametrize(
-    "value", ["", " ", "/", "image:=/cam/x", "a b", "/cam/", "//cam", "1cam", "~cam", "é", "a\n", "True"]
+    "value", ["", " ", "/", "image:=/cam/x", "a b", "/cam/", "//cam", "1cam", "~cam", "é", "a\n", "True", "/none"]
 )
 def test_what_is_no_topic_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="sam3d_image_topic is '"):
