@@ -44,6 +44,7 @@ class FrameBuilderConfig(Settings):
         rectified: images are rectified: P of their camera_info holds, without distortion.
         resize_labels: labels of another size than the image, but of its aspect ratio, are resized by the nearest
             pixel, with a warning; otherwise they are refused.
+        background_ids: values of label pixels that mean the background, such as 0 and 255; 0 and below always do.
         max_depth: depth beyond this is unknown, metres; many a sensor writes its largest number, 1e3 or 1e4 for
             nothing. Without effect on relative depth.
         relative_depth: the depth image has no metric scale, as one that was guessed from a single image: sizes of
@@ -54,6 +55,7 @@ class FrameBuilderConfig(Settings):
     target_frame: str = ""
     rectified: bool = False
     resize_labels: bool = True
+    background_ids: tuple[int, ...] = parameter((0,), minimum=-(2**31), maximum=65535)
     max_depth: float = parameter(60.0, minimum=0.01, maximum=100_000.0)
     relative_depth: bool = False
 
@@ -155,6 +157,9 @@ class FrameBuilder:
         if message is None:
             return np.zeros((size[1], size[0]), dtype=np.uint16), ()
         labels = labels_from_image(message)
+        # Not in place: they may be the memory of the message.
+        for background in self.config.background_ids:
+            labels = np.where(labels == background, np.uint16(0), labels) if background > 0 else labels
         given = (labels.shape[1], labels.shape[0])
         if given == size:
             return labels, ()

@@ -74,6 +74,29 @@ def inputs(camera: Camera = CAMERA, **changes: object) -> InputSet:
     return InputSet(**(usual | changes))
 
 
+@pytest.mark.parametrize(
+    ("pixels", "encoding", "background", "objects"),
+    [
+        (np.uint8([[255, 1, 2]]), "mono8", (0, 255), [1, 2]),
+        (np.uint8([[1, 0, 255]]), "8UC1", (255, 1), []),
+        (np.uint16([[65535, 300, 1]]), "16UC1", (65535,), [1, 300]),
+        (np.int16([[-1, 3, 7]]), "16SC1", (-1, 3), [7]),
+        (np.int32([[-1, 0, 9]]), "32SC1", (-1,), [9]),
+        (np.uint8([[4, 5, 6]]), "mono8", (0,), [4, 5, 6]),
+    ],
+)
+@pytest.mark.parametrize("scale", [1, 2])
+def test_the_background_may_have_an_id(pixels, encoding: str, background, objects, scale: int):
+    camera = Camera(3 * scale, 2 * scale, 60.0, 60.0, 1.0, 0.5)
+    message = image_message(np.repeat(pixels, 2, axis=0), encoding, header_message(STAMP, "camera"))
+    sent = bytes(message.data)
+    built = FrameBuilder(
+        BufferLookup(tf2_ros.Buffer()), FaultLog(), FrameBuilderConfig(background_ids=background)
+    )
+    assert built.build(inputs(camera, labels=message)).instance_ids() == objects
+    assert bytes(message.data) == sent, "others read this message, too"
+
+
 def depth_message(depth: np.ndarray, frame: str = "camera", stamp: int = STAMP):
     return image_message(depth.astype(np.float32), "32FC1", header_message(stamp, frame))
 
