@@ -20,7 +20,6 @@ from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
-from rclpy.node import Node
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 from vision_msgs.msg import Detection3DArray
@@ -29,6 +28,7 @@ from sam3d_ros.geometry.pointmaps import points_from_depth
 from sam3d_ros.msg import ObjectArray, ObjectMesh
 from sam3d_ros.nodes.demo_pictures import view_from_beside
 from sam3d_ros.nodes.demo_table import Box, Judgement, Row, rows, text
+from sam3d_ros.nodes.guarded_node import GuardedNode
 from sam3d_ros.perception.estimates import ObjectEstimate
 from sam3d_ros.perception.scenes.overlay import draw_overlay
 from sam3d_ros.perception.settings import Settings, parameter
@@ -64,7 +64,7 @@ class ReportParameters(Settings):
     )
 
 
-class DemoReport(Node):
+class DemoReport(GuardedNode):
     """Compares `sam3d_objects/objects` and `sam3d_objects/meshes` with `frame_player/truth`.
 
     It is done when every true object (with no truth: any object) has had a pose and a mesh for `settle` seconds, or
@@ -216,7 +216,7 @@ def main() -> int:
     rclpy.init(args=sys.argv)
     node = DemoReport()
     try:
-        while not node.done:
+        while not node.done and not node.boundary.given_up:
             rclpy.spin_once(node)
         return node.finish()
     except (KeyboardInterrupt, ExternalShutdownException):

@@ -18,18 +18,15 @@ from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.exceptions import ParameterException
 from rclpy.executors import Executor, SingleThreadedExecutor
-from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.service import Service
 from rclpy.signals import SignalHandlerOptions
-from rclpy.subscription import Subscription
-from rclpy.timer import Timer
 
 from sam3d_ros.nodes.boundary import Boundary
+from sam3d_ros.nodes.guarded_node import GuardedNode
 from sam3d_ros.perception.settings import Settings, parameter
-from sam3d_ros.ros.faults import Fault, FaultError
+from sam3d_ros.ros.faults import FaultError
 from sam3d_ros.ros.parameters import declare
 
 #: Period of the timer that keeps the executor of an otherwise silent node responsive, seconds.
@@ -56,28 +53,20 @@ class LifecycleSettings(Settings):
     )
 
 
-class AutostartNode(LifecycleNode):
+class AutostartNode(GuardedNode, LifecycleNode):
     """A lifecycle node that configures and activates itself, unless the parameter `autostart` is false.
 
     Subclasses implement `configure`, `activate`, `deactivate` and `cleanup`. A ValueError or OSError raised there is
     the user's to mend: it is logged as one line, `refused` is called with it, and the node stays in the state it
     was in. Anything else is a defect: `failed` is called with its traceback and the node goes through error
-    processing. Every callback of the node, whoever makes it, is a turn of its boundary.
+    processing.
 
     Attributes:
-        boundary: where failures of the node end.
         steady_clock: for what must run before /clock does.
     """
 
     def __init__(self, name: str, **options: Any) -> None:
-        # Making the node makes callbacks.
-        self.boundary = Boundary(self.failed)
         super().__init__(name, **options)
-        for service in self.services:
-            # Those of the lifecycle are made without `create_service`.
-            if not hasattr(service.callback, "__wrapped__"):
-                callback = partial(_answered, service.callback)
-                service.callback = self.boundary.guarded_service(service.srv_name, callback)
         self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._lifecycle = declare(self, LifecycleSettings())
         # Steady clock: with use_sim_time these timers must run before /clock does.
@@ -99,13 +88,6 @@ class AutostartNode(LifecycleNode):
     def refused(self, error: ValueError | OSError) -> None:
         """A transition was refused because of `error`; subclasses report it further than the log."""
 
-    def failed(self, what: str, error: Exception, details: str) -> None:
-        """What was done raised an error, `details` is its traceback; subclasses report it further than the log."""
-        if isinstance(error, FaultError):
-            self.get_logger().warning(f"{what}: {error}")
-        else:
-            self.get_logger().error(f"{what} failed:\n{details}")
-
     def check_parameters(self, values: Mapping[str, Any]) -> None:
         """See to it that parameters may be set to these values, name -> value; subclasses look at their own.
 
@@ -121,25 +103,6 @@ class AutostartNode(LifecycleNode):
             self.failed("set_parameters", error, "")
             return SetParametersResult(successful=False, reason=f"{error.fault.label}: {error}")
         return super().set_parameters_atomically(parameter_list)
-
-    def create_subscription(
-        self, msg_type: Any, topic: str, callback: Callable[..., object], *arguments: Any, **options: Any
-    ) -> Subscription:
-        turn = self.boundary.guarded(f"subscription {topic}", callback)
-        return super().create_subscription(msg_type, topic, turn, *arguments, **options)
-
-    def create_service(
-        self, srv_type: Any, srv_name: str, callback: Callable[[Any, Any], Any], **options: Any
-    ) -> Service:
-        turn = self.boundary.guarded_service(srv_name, callback)
-        return super().create_service(srv_type, srv_name, turn, **options)
-
-    def create_timer(
-        self, timer_period_sec: float, callback: Callable[..., object], *arguments: Any, **options: Any
-    ) -> Timer:
-        kind = f"timer {getattr(callback, '__qualname__', repr(callback))}"
-        turn = self.boundary.guarded(kind, callback)
-        return super().create_timer(timer_period_sec, turn, *arguments, **options)
 
     @property
     def state(self) -> str:
@@ -303,14 +266,6 @@ def quickest_executor() -> Executor:
     except ImportError:  # rclpy before 7.1.5
         return SingleThreadedExecutor()
     return EventsExecutor()
-
-
-def _answered(callback: Callable[[Any, Any], Any], request: Any, response: Any) -> Any:
-    """The answer of a service of the lifecycle, which raises for a transition that the state does not allow."""
-    try:
-        return callback(request, response)
-    except rclpy_implementation.RCLError as error:
-        raise FaultError(Fault.INVALID_REQUEST, f"{request}: {error}") from error
 
 
 def _do_nothing() -> None:

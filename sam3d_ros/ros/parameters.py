@@ -80,6 +80,9 @@ def declare(node: Node, defaults: T, prefix: str = "") -> T:
         node.declare_parameter(leaf.name, _to_ros(leaf.default), ParameterDescriptor(dynamic_typing=True))
     config = read(node, defaults, prefix)
     for descriptor in descriptors:
+        if node.get_parameter(descriptor.name).value == []:
+            # Of no type, says rclpy, which makes it one of bytes.
+            node.set_parameters([Parameter(descriptor.name, Parameter.Type(descriptor.type), [])])
         node.set_descriptor(descriptor.name, descriptor)
     return config
 

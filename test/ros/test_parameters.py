@@ -61,6 +61,7 @@ class Config(Settings):
     color: Color = Color.RED
     labels: frozenset[str] = frozenset({"person", "cat"})
     weights: tuple[float, ...] = parameter((1.0, 2.0), "How much.", minimum=0.0, maximum=2.0)
+    ids: tuple[int, ...] = parameter((), "Which ones.", minimum=0, maximum=9)
     kinds: tuple[str, ...] = parameter(("x",), "Of what.", choices=("x", "y"))
     inner: Inner = field(default_factory=Inner)
 
@@ -88,6 +89,11 @@ def test_defaults_are_declared_and_read_back(make_node):
     assert node.get_parameter("inner.depth").value == 1.5
     assert node.get_parameter("labels").value == ["cat", "person"]
     assert node.get_parameter("color").value == "red"
+    assert node.get_parameter("ids").value == [] and parameters.declare(make_node(ids=[3]), Config()).ids == (
+        3,
+    )
+    assert node.set_parameters([Parameter("ids", value=[1, 2])])[0].successful
+    assert parameters.read(node, Config()).ids == (1, 2)
 
 
 def test_overrides_arrive_with_their_types(make_node):
