@@ -24,7 +24,7 @@ APPEAR_TIMEOUT = 10.0  # seconds
 _SPIN_PERIOD = 0.05  # seconds
 _MATCHING_TIME = 0.2  # seconds
 _ANSWER_TIMEOUT = 2.0  # seconds
-_ATTEMPTS = 5
+_ATTEMPTS = 15
 
 
 @contextlib.contextmanager
