@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -155,4 +156,24 @@ def test_parameters_of_no_type_are_answered(
     atomically = SetParametersAtomically.Request(parameters=[odd])
     answer = call(SetParametersAtomically, f"{NAME}/set_parameters_atomically", atomically)
     assert not answer.result.successful and answer.result.reason
+    assert feed.works(wait_for)
+
+
+def type_of(kind: str) -> Any:
+    """The type of a service by its name, such as std_srvs/srv/Trigger."""
+    package, folder, name = kind.split("/")
+    if folder == "action":
+        action, _, part = name.partition("_")
+        return getattr(getattr(importlib.import_module(f"{package}.action"), action).Impl, f"{part}Service")
+    return getattr(importlib.import_module(f"{package}.{folder}"), name)
+
+
+def test_every_service_answers_a_request_that_says_nothing(
+    process: NodeInProcess, feed: Feed, probe: Any, call: Any, wait_for: Any
+) -> None:
+    services = probe.node.get_service_names_and_types_by_node(NAME[1:], "/")
+    assert len(services) > 15
+    for name, (kind, *_) in services:
+        service_type = type_of(kind)
+        call(service_type, name, service_type.Request())
     assert feed.works(wait_for)
