@@ -250,8 +250,8 @@ def test_diagnostics_tell_rates_drops_and_latencies_and_silence(feed: Feed, wait
     assert wait_for(lambda: feed.send() and feed.status("inputs").level == DiagnosticStatus.OK)
     rates = {pair.key: pair.value for pair in feed.status("inputs").values}
     assert {"/image", "/labels", "/camera_info", "/depth", "/points"} <= set(rates)
-    assert re.fullmatch(r"[\d.]+ Hz, [\d.]+ s ago", rates["/image"])
-    assert rates["/points"] == "nothing yet"
+    assert re.fullmatch(r"ok, [\d.]+ Hz, [\d.]+ s ago", rates["/image"])
+    assert rates["/points"].startswith("never seen")
     stages = {pair.key for pair in feed.status("latency").values}
     assert {"wait", "decode", "track", "publish", "reconstruct", "stamp to objects"} <= stages
     assert feed.status("unused messages") is not None
