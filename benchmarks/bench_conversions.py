@@ -121,7 +121,7 @@ def main() -> None:
     )
     cloud = cloud_from_points(rng.normal(size=(CLOUD_POINTS, 3)), HEADER)
     tracked = tracked_object()
-    mesh = object_mesh(tracked, HEADER)
+    mesh = object_mesh(tracked, HEADER, session=1)
     board = MarkerBoard()
     buffer = chain_of_frames(20)
     lookup = BufferLookup(buffer)
@@ -151,8 +151,8 @@ def main() -> None:
         "cloud of 130k points": lambda: points_from_cloud(cloud),
         "whole frame with depth": whole_frame(),
         "look-up through 20 frames": lambda: lookup("f0", "f20", 10**9),
-        "ObjectArray of 5": lambda: object_array([tracked] * 5, HEADER),
-        "ObjectMesh, 5k vertices": lambda: object_mesh(tracked, HEADER),
+        "ObjectArray of 5": lambda: object_array([tracked] * 5, HEADER, session=1),
+        "ObjectMesh, 5k vertices": lambda: object_mesh(tracked, HEADER, session=1),
         "ObjectMesh back": lambda: mesh_from_message(mesh),
         "markers of a frame": lambda: board.update([tracked], HEADER),
         "marker of a mesh": lambda: serialized_mesh_marker(tracked),

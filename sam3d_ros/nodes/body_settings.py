@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sam3d_ros.nodes.common_settings import CommonSettings
+from sam3d_ros.nodes.common_settings import NamingSettings
 from sam3d_ros.nodes.sources.input_settings import InputSettings, PeopleInputSettings
 from sam3d_ros.perception.people.pipeline import PeopleConfig
 from sam3d_ros.perception.settings import parameter
@@ -15,7 +15,7 @@ from sam3d_ros.ros.humans_messages import CHOICES
 
 
 @dataclass(frozen=True)
-class BodyNodeSettings(CommonSettings):
+class BodyNodeSettings(NamingSettings):
     """Parameters of the node itself."""
 
     joint_frames: bool = parameter(
@@ -26,7 +26,7 @@ class BodyNodeSettings(CommonSettings):
     )
     humans: str = parameter(
         "auto",
-        "Publish /humans/bodies of REP-155: auto = where the package hri_msgs is installed.",
+        "Publish humans/bodies of REP-155: auto = where the package hri_msgs is installed.",
         choices=CHOICES,
     )
 

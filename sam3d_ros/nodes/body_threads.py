@@ -18,7 +18,7 @@ from sam3d_ros.perception.people.pipeline import BodyPipeline, Sighting, Tracked
 from sam3d_ros.perception.scenes.joint_scene import SeenPeople
 
 
-class BodyThreads(FrameThreads[tuple[Sighting, tuple[TrackedBody, ...]]]):
+class BodyThreads(FrameThreads[tuple[Sighting, tuple[TrackedBody, ...]], SeenPeople]):
     """Runs a pipeline in two threads; the newest result is the people that were posed last.
 
     Args:
@@ -63,7 +63,12 @@ class BodyThreads(FrameThreads[tuple[Sighting, tuple[TrackedBody, ...]]]):
     def _show(self, sighting: Sighting, bodies: tuple[TrackedBody, ...]) -> None:
         frame, began = sighting.frame, time.perf_counter()
         seen = SeenPeople(
-            frame, self._tracked_in.of(frame), bool(self._tracked_in.name), bodies, sighting.alive
+            frame,
+            self._tracked_in.of(frame),
+            bool(self._tracked_in.name),
+            bodies,
+            sighting.alive,
+            self.session,
         )
         self._show_all(self._sinks, seen)
         self._report.spent("publish", 1e3 * (time.perf_counter() - began))

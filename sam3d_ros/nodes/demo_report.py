@@ -44,6 +44,9 @@ MESSAGES_KEPT = 30
 #: Period at which the node looks whether it is done, seconds.
 CHECK_PERIOD = 0.2
 
+#: Session, id and version of a mesh.
+_MeshKey = tuple[int, int, int]
+
 
 @dataclass(frozen=True)
 class ReportParameters(Settings):
@@ -77,8 +80,8 @@ class DemoReport(GuardedNode):
         self.done = False
         self._objects: ObjectArray | None = None
         self._pictured: ObjectArray | None = None
-        self._meshes: dict[tuple[int, int], ObjectMesh] = {}
-        self._mesh_seconds: dict[tuple[int, int], float] = {}
+        self._meshes: dict[_MeshKey, ObjectMesh] = {}
+        self._mesh_seconds: dict[_MeshKey, float] = {}
         self._pose_seconds: list[float] = []
         self._camera_infos: dict[int, CameraInfo] = {}
         self._images: dict[int, Image] = {}
@@ -105,7 +108,7 @@ class DemoReport(GuardedNode):
         found = (
             []
             if self._objects is None
-            else [self._judged(thing) for thing in objects_from_message(self._objects)]
+            else [self._judged(thing, self._objects.session) for thing in objects_from_message(self._objects)]
         )
         return rows(found, self._true_boxes())
 
@@ -148,9 +151,9 @@ class DemoReport(GuardedNode):
         )
         self.done = settled or _seconds(now - self._began) >= self.parameters.timeout
 
-    def _judged(self, thing: ReceivedObject) -> tuple[Box, Judgement]:
+    def _judged(self, thing: ReceivedObject, session: int) -> tuple[Box, Judgement]:
         """The box of an object; without its mesh the centre of the canonical cube stands in for that of the box."""
-        key = (thing.id, thing.mesh_version)
+        key = (session, thing.id, thing.mesh_version)
         center = thing.header_from_object.translation
         if key in self._meshes:
             center = _estimate(thing, self._meshes[key]).center
@@ -183,7 +186,7 @@ class DemoReport(GuardedNode):
         found = [
             (thing.id, _estimate(thing, mesh))
             for thing in objects_from_message(self._pictured)
-            if (mesh := self._meshes.get((thing.id, thing.mesh_version))) is not None
+            if (mesh := self._meshes.get((self._pictured.session, thing.id, thing.mesh_version))) is not None
         ]
         points = np.full(rgb.shape, np.nan, dtype=np.float32)
         if stamp in self._depths:
@@ -205,7 +208,7 @@ class DemoReport(GuardedNode):
             self._pictured = message
 
     def _take_mesh(self, message: ObjectMesh, info: dict[str, int]) -> None:
-        key = (message.id, message.version)
+        key = (message.session, message.id, message.version)
         self._meshes[key] = message
         # The time of its arrival says nothing: a latched mesh may be older than this node.
         self._mesh_seconds[key] = (info["source_timestamp"] - _stamp(message)) / 1e9

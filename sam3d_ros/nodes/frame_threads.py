@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,19 @@ from sam3d_ros.perception.frame import Frame
 LOOK_PERIOD = 0.01
 
 Job = Callable[[], None]
-M = TypeVar("M")
+
+
+Self = TypeVar("Self", bound="Moment")
+
+
+class Moment(Protocol):
+    """What sinks are shown, such as `SeenObjects`."""
+
+    def emptied(self: Self) -> Self:
+        """The same image with nothing in it."""
+
+
+M = TypeVar("M", bound=Moment)
 N = TypeVar("N")
 
 
@@ -65,7 +78,7 @@ class TrackingFrame:
 CAMERA = TrackingFrame()
 
 
-class FrameThreads(Generic[N]):
+class FrameThreads(Generic[N, M]):
     """Both threads; subclasses implement `_track`, which may `_ask` for a reconstruction.
 
     Args:
@@ -77,6 +90,7 @@ class FrameThreads(Generic[N]):
 
     Attributes:
         newest: the newest result since the start.
+        session: a random number from 1 to 2^64 - 1: ids and versions are unique in it.
     """
 
     def __init__(self, source: Source, report: Report, subject: str, boundary: Boundary | None) -> None:
@@ -88,6 +102,8 @@ class FrameThreads(Generic[N]):
         self._stopping = self._is_busy = False
         self._job: Job | None = None
         self.newest: N | None = None
+        self.session = 1 + secrets.randbelow(2**64 - 1)
+        self._shown: M | None = None
         self._threads: tuple[threading.Thread, ...] = ()
 
     def start(self) -> None:
@@ -108,6 +124,12 @@ class FrameThreads(Generic[N]):
             self._condition.notify_all()
         for thread in self._threads:
             thread.join()
+
+    def emptied(self) -> M | None:
+        """The last moment with nothing in it, which is the last one from now on; None where none was shown."""
+        if self._shown is not None:
+            self._shown = self._shown.emptied()
+        return self._shown
 
     def _follow(self) -> None:
         while not self._stopping:
@@ -167,5 +189,6 @@ class FrameThreads(Generic[N]):
 
     def _show_all(self, sinks: Sequence[Sink[M]], moment: M) -> None:
         """Show a moment to every sink, whatever becomes of the others."""
+        self._shown = moment
         for sink in sinks:
             self._boundary.attempt(f"sink {type(sink).__name__}", partial(sink.show, moment))

@@ -9,7 +9,6 @@ from rclpy.action.server import ServerGoalHandle
 
 from sam3d_ros.action import Reconstruct
 from sam3d_ros.nodes.boundary import Cancelled
-from sam3d_ros.nodes.frame_threads import TrackingFrame
 from sam3d_ros.nodes.lifecycle import AutostartNode
 from sam3d_ros.nodes.object_threads import ObjectThreads, Order
 from sam3d_ros.ros.object_messages import object_array
@@ -24,12 +23,10 @@ class ObjectRequests:
 
     Args:
         node: carries it.
-        tracked_in: the frame that objects are tracked in.
     """
 
-    def __init__(self, node: AutostartNode, tracked_in: TrackingFrame) -> None:
+    def __init__(self, node: AutostartNode) -> None:
         self._node = node
-        self._tracked_in = tracked_in
         self._threads: ObjectThreads | None = None
         self._action = ActionServer(
             node,
@@ -81,11 +78,12 @@ class ObjectRequests:
             else:
                 goal.abort()
             return Reconstruct.Result(message=order.error)
-        frame, observation = order.result
-        objects = [thing for thing in observation.objects if thing.track_id in order.track_ids]
+        seen = order.result
+        objects = [thing for thing in seen.objects if thing.track_id in order.track_ids]
+        header = header_message(seen.stamp, seen.frame_id)
         goal.succeed()
-        header = header_message(observation.stamp, self._tracked_in.of(frame))
-        return Reconstruct.Result(success=True, objects=object_array(objects, header))
+        message = object_array(objects, header, session=seen.session, revision=seen.revision)
+        return Reconstruct.Result(success=True, objects=message)
 
 
 def _answered_in_begin(_goal: ServerGoalHandle) -> Reconstruct.Result:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sam3d_ros.nodes.common_settings import CommonSettings
+from sam3d_ros.nodes.common_settings import NamingSettings
 from sam3d_ros.nodes.sources.input_settings import InputSettings
 from sam3d_ros.perception.geometric.config import GeometricConfig
 from sam3d_ros.perception.pipeline import PipelineConfig
@@ -16,7 +16,7 @@ from sam3d_ros.ros.frame_builder import FrameBuilderConfig
 
 
 @dataclass(frozen=True)
-class NodeSettings(CommonSettings):
+class NodeSettings(NamingSettings):
     """Parameters of the node itself."""
 
     reconstructor: str = parameter(
@@ -24,6 +24,11 @@ class NodeSettings(CommonSettings):
         "What turns a mask into a mesh: geometric (no weights, runs anywhere), sam3d (the networks), or auto: sam3d "
         "where its weights are, geometric elsewhere.",
         choices=RECONSTRUCTORS,
+    )
+    publish_rejected: bool = parameter(
+        True,
+        "Objects whose verdict is REJECTED are frames, detections (of score 0) and markers, too; false leaves them to "
+        "~/objects and ~/meshes.",
     )
 
 

@@ -33,7 +33,7 @@ class Order:
         finished: called once at the end, whatever it is, by any thread.
         error: why there is no result; empty when there is one.
         track_ids: the tracks of the instances.
-        result: the frame and the observation that first shows the new meshes.
+        result: the first moment that shows the new meshes.
     """
 
     instance_ids: Sequence[int]
@@ -41,10 +41,10 @@ class Order:
     finished: Callable[[Order], None]
     error: str = ""
     track_ids: tuple[int, ...] = ()
-    result: tuple[Frame, Observation] | None = None
+    result: SeenObjects | None = None
 
 
-class ObjectThreads(FrameThreads[tuple[Frame, Observation]]):
+class ObjectThreads(FrameThreads[tuple[Frame, Observation], SeenObjects]):
     """Runs a pipeline in two threads; the newest result is the frame that was observed last.
 
     Args:
@@ -108,13 +108,13 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation]]):
             if observation.requests and not self._is_busy:
                 wanted = [request.evidence for request in observation.requests]
                 self._ask(partial(self._run_batch, wanted))
-        self._show(frame, observation)
+        seen = self._show(frame, observation)
         if made is not None:
-            made.result = self.newest
+            made.result = seen
             self._finish(made, "")
 
-    def _show(self, frame: Frame, observation: Observation) -> None:
-        began = time.perf_counter()
+    def _show(self, frame: Frame, observation: Observation) -> SeenObjects:
+        began, last = time.perf_counter(), self._shown
         seen = SeenObjects(
             observation.stamp,
             self._tracked_in.of(frame),
@@ -122,6 +122,8 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation]]):
             frame.frame_id,
             frame.is_metric,
             observation.objects,
+            self.session,
+            last.revision + 1 if last is not None and last.stamp == observation.stamp else 1,
         )
         self._show_all(self._sinks, seen)
         self._report.reached("objects", observation.stamp)
@@ -129,6 +131,7 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation]]):
         for stage, milliseconds in observation.milliseconds.items():
             self._report.spent("track" if stage == "total" else stage, milliseconds)
         self._report.observed(observation.faults, observation.stamp)
+        return seen
 
     def _next_job(self) -> Job | None:
         return super()._next_job() if self._order is None else partial(self._fill, self._order)

@@ -57,7 +57,7 @@ class PerceptionNode(AutostartNode, Generic[S]):
         self._tracked_in = TrackingFrame()
         self._weights: Weights | None = None
         self._reader: FrameReader | None = None
-        self._threads: FrameThreads[Any] | None = None
+        self._threads: FrameThreads[Any, Any] | None = None
         self._sinks: Sequence[Sink[Any]] = ()
         self._held = ExitStack()
         self.create_timer(REFRESH_PERIOD, self._refresh, clock=self.steady_clock)
@@ -78,9 +78,9 @@ class PerceptionNode(AutostartNode, Generic[S]):
         assert self._reader is not None and self._threads is not None
         self._reader.close()
         self._threads.stop()
-        if (last := self.last_moment()) is not None:
+        if (emptied := self._threads.emptied()) is not None:
             for sink in self._sinks:
-                sink.clear(*last)
+                sink.clear(emptied)
         if self._weights is not None and self.get_parameter("release_on_deactivate").value:
             self._weights.release()
 
@@ -118,10 +118,6 @@ class PerceptionNode(AutostartNode, Generic[S]):
 
     def summary(self) -> tuple[str, dict[str, str]]:
         """What the node does at the moment, in a few words, and as names and values."""
-        raise NotImplementedError
-
-    def last_moment(self) -> tuple[int, str] | None:
-        """Stamp, nanoseconds, and frame of what the sinks were shown last; None where there is nothing."""
         raise NotImplementedError
 
     def _scene_folder(self) -> Path:

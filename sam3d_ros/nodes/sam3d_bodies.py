@@ -52,6 +52,7 @@ class Sam3dBodies(PerceptionNode[BodySettings]):
             joint_frames=settings.node.joint_frames,
             surface_markers=settings.node.surface_markers,
             humans=humans,
+            prefix=settings.node.prefix_in(self.get_namespace()),
         )
         self._sinks = [BoardedPeople(self._commons.board), *topics]
         self._threads = BodyThreads(
@@ -78,10 +79,6 @@ class Sam3dBodies(PerceptionNode[BodySettings]):
     def retune(self, settings: BodySettings) -> None:
         if self._pipeline is not None:
             self._pipeline.config = settings.people
-
-    def last_moment(self) -> tuple[int, str] | None:
-        newest = None if self._threads is None else self._threads.newest
-        return None if newest is None else (newest[0].frame.stamp, self._tracked_in.of(newest[0].frame))
 
     def summary(self) -> tuple[str, dict[str, str]]:
         newest = None if self._threads is None else self._threads.newest

@@ -48,7 +48,7 @@ class Sam3dObjects(PerceptionNode[Settings]):
         self._threads = ObjectThreads(
             self._pipeline, self._reader, self._sinks, self._report, self._tracked_in, self.boundary
         )
-        self._requests = ObjectRequests(self, self._tracked_in)
+        self._requests = ObjectRequests(self)
         self._held.callback(self._requests.close)
         super().configure()
         self.get_logger().info(
@@ -74,10 +74,6 @@ class Sam3dObjects(PerceptionNode[Settings]):
         if self._pipeline is not None:
             self._pipeline.reconfigure(settings.pipeline)
 
-    def last_moment(self) -> tuple[int, str] | None:
-        newest = None if self._threads is None else self._threads.newest
-        return None if newest is None else (newest[1].stamp, self._tracked_in.of(newest[0]))
-
     def summary(self) -> tuple[str, dict[str, str]]:
         newest = None if self._threads is None else self._threads.newest
         count = 0 if newest is None else len(newest[1].objects)
@@ -91,9 +87,10 @@ class Sam3dObjects(PerceptionNode[Settings]):
 
     def _made_sinks(self, settings: Settings) -> list[Sink[SeenObjects]]:
         sinks: list[Sink[SeenObjects]] = [BoardedObjects(self._commons.board)]
-        sinks += object_topics(self, settings.pipeline.tracker.max_objects)
+        prefix, rejected = settings.node.prefix_in(self.get_namespace()), settings.node.publish_rejected
+        sinks += object_topics(self, settings.pipeline.tracker.max_objects, prefix=prefix, rejected=rejected)
         if any(output.startswith("gaussians") for output in settings.network.outputs):
-            sinks.append(ObjectGaussians(self))
+            sinks.append(ObjectGaussians(self, prefix=prefix, rejected=rejected))
         return sinks
 
 

@@ -33,10 +33,12 @@ class BodyMarkerBoard:
 
     Args:
         surfaces: whether the surface is shown; a megabyte for every person and image.
+        prefix: of the frames of people.
     """
 
-    def __init__(self, *, surfaces: bool = True) -> None:
+    def __init__(self, *, surfaces: bool = True, prefix: str = "") -> None:
         self._surfaces = surfaces
+        self._prefix = prefix
         self._shown: set[int] = set()
 
     def update(self, bodies: Sequence[TrackedBody], header: Header) -> list[MarkerArray | bytes]:
@@ -52,10 +54,10 @@ class BodyMarkerBoard:
             light.markers += [
                 skeleton_marker(tracked, header),
                 joint_marker(tracked, header),
-                name_marker(tracked, header),
+                name_marker(tracked, header, self._prefix),
             ]
             if self._surfaces and tracked.estimate.mesh is not None:
-                surfaces.append(serialized_surface_marker(tracked))
+                surfaces.append(serialized_surface_marker(tracked, self._prefix))
         self._shown = present
         return [light, *surfaces]
 
@@ -90,8 +92,8 @@ def joint_marker(tracked: TrackedBody, header: Header) -> Marker:
     return marker
 
 
-def name_marker(tracked: TrackedBody, header: Header) -> Marker:
-    """Id, class name and verdict above the head, in the colour of the verdict."""
+def name_marker(tracked: TrackedBody, header: Header, prefix: str = "") -> Marker:
+    """Frame, class name and verdict above the head, in the colour of the verdict."""
     estimate = tracked.estimate
     marker = _marker(NAME, tracked, Marker.TEXT_VIEW_FACING, header)
     place = tracked.fixed_from_body.apply((0.0, 0.0, _top(tracked) + _TEXT_DISTANCE))
@@ -100,11 +102,11 @@ def name_marker(tracked: TrackedBody, header: Header) -> Marker:
     marker.color.r, marker.color.g, marker.color.b = STATE_COLORS[estimate.verdict.state]
     reasons = estimate.verdict.reasons
     state = estimate.verdict.state.name + (f": {reasons[0]}" if reasons else "")
-    marker.text = f"{body_frame(tracked.track_id)} {estimate.label}".rstrip() + f"\n{state}"
+    marker.text = f"{body_frame(tracked.track_id, prefix)} {estimate.label}".rstrip() + f"\n{state}"
     return marker
 
 
-def serialized_surface_marker(tracked: TrackedBody) -> bytes:
+def serialized_surface_marker(tracked: TrackedBody, prefix: str = "") -> bytes:
     """The translucent surface in the frame of the body, as a serialised MarkerArray of one.
 
     It is locked to that frame and has stamp 0: it moves with the newest transform, whatever its stamp.
@@ -115,7 +117,8 @@ def serialized_surface_marker(tracked: TrackedBody) -> bytes:
     mesh = tracked.estimate.mesh
     if mesh is None:
         raise ValueError(f"body {tracked.track_id} has no surface: ask the reconstructor for one")
-    marker = _marker(SURFACE, tracked, Marker.TRIANGLE_LIST, Header(frame_id=body_frame(tracked.track_id)))
+    header = Header(frame_id=body_frame(tracked.track_id, prefix))
+    marker = _marker(SURFACE, tracked, Marker.TRIANGLE_LIST, header)
     marker.frame_locked = True
     marker.scale.x = marker.scale.y = marker.scale.z = 1.0
     marker.color.a = _SURFACE_ALPHA

@@ -54,19 +54,25 @@ class ReceivedBody:
     mesh_version: int
 
 
-def body_frame(track_id: int) -> str:
+def body_frame(track_id: int, prefix: str = "") -> str:
     """Name of the TF frame of a person."""
-    return f"body_{track_id}"
+    return f"{prefix}body_{track_id}"
 
 
-def joint_frame(joint: str, track_id: int) -> str:
+def joint_frame(joint: str, track_id: int, prefix: str = "") -> str:
     """Name of the TF frame of a joint of a person."""
-    return f"{joint}_{track_id}"
+    return f"{prefix}{joint}_{track_id}"
 
 
-def body_array(bodies: Sequence[TrackedBody], header: Header) -> BodyArray:
-    """All people of an image. They are told in the frame of tracking, which the header must name."""
-    message = BodyArray(header=header, bodies=[body_message(tracked) for tracked in bodies])
+def body_array(bodies: Sequence[TrackedBody], header: Header, *, session: int) -> BodyArray:
+    """All people of an image.
+
+    Args:
+        bodies: as tracked.
+        header: names the frame that they are tracked in.
+        session: as of `SeenPeople`.
+    """
+    message = BodyArray(header=header, bodies=[body_message(tracked) for tracked in bodies], session=session)
     if bodies:
         skeleton = bodies[0].estimate.skeleton
         message.keypoint_names, message.joint_names = list(skeleton.keypoints), list(skeleton.joints)
@@ -93,23 +99,26 @@ def body_message(tracked: TrackedBody) -> Body:
     return message
 
 
-def body_mesh(tracked: TrackedBody, header: Header) -> BodyMesh | None:
+def body_mesh(tracked: TrackedBody, header: Header, *, session: int, prefix: str = "") -> BodyMesh | None:
     """The surface of a person in the body frame; None if there is none.
 
     Args:
         tracked: the person.
         header: of the image; its stamp is taken over.
+        session: as of `SeenPeople`.
+        prefix: of the frames of people.
     """
     mesh = tracked.estimate.mesh
     if mesh is None:
         return None
     return BodyMesh(
-        header=Header(stamp=header.stamp, frame_id=body_frame(tracked.track_id)),
+        header=Header(stamp=header.stamp, frame_id=body_frame(tracked.track_id, prefix)),
         id=tracked.track_id,
         version=tracked.version,
         vertices=flat_array("f", mesh.vertices),
         triangles=flat_array("I", mesh.triangles),
         colors=flat_array("B", mesh.colors),
+        session=session,
     )
 
 
@@ -133,15 +142,15 @@ def joint_state(tracked: TrackedBody, header: Header) -> JointState:
 
 
 def body_transforms(
-    bodies: Sequence[TrackedBody], header: Header, *, joints: bool = True
+    bodies: Sequence[TrackedBody], header: Header, *, joints: bool = True, prefix: str = ""
 ) -> list[TransformStamped]:
     """The frames `body_<id>` below that of the header, and `<joint>_<id>` below each."""
     transforms = []
     for tracked in bodies:
-        parent = body_frame(tracked.track_id)
+        parent = body_frame(tracked.track_id, prefix)
         transforms.append(transform_message(header, parent, tracked.fixed_from_body))
         if joints:
-            transforms += _joint_transforms(tracked, Header(stamp=header.stamp, frame_id=parent))
+            transforms += _joint_transforms(tracked, Header(stamp=header.stamp, frame_id=parent), prefix)
     return transforms
 
 
@@ -158,7 +167,7 @@ def bodies_from_message(message: BodyArray) -> list[ReceivedBody]:
     return [_received(body, skeleton) for body in message.bodies]
 
 
-def _joint_transforms(tracked: TrackedBody, header: Header) -> list[TransformStamped]:
+def _joint_transforms(tracked: TrackedBody, header: Header, prefix: str) -> list[TransformStamped]:
     body_from_fixed = tracked.fixed_from_body.inverse()
     names = tracked.estimate.skeleton.joints
     positions = body_from_fixed.apply(tracked.joints).tolist()
@@ -166,7 +175,8 @@ def _joint_transforms(tracked: TrackedBody, header: Header) -> list[TransformSta
     transforms = []
     # One by one as plain numbers: a Similarity for each of 127 joints takes ten times as long.
     for name, position, orientation in zip(names, positions, orientations, strict=True):
-        message = TransformStamped(header=header, child_frame_id=joint_frame(name, tracked.track_id))
+        frame = joint_frame(name, tracked.track_id, prefix)
+        message = TransformStamped(header=header, child_frame_id=frame)
         t, q = message.transform.translation, message.transform.rotation
         t.x, t.y, t.z = position
         q.x, q.y, q.z, q.w = orientation

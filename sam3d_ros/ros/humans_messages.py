@@ -64,15 +64,17 @@ def human_id(track_id: int) -> str:
     return f"b{track_id:04d}"
 
 
-def human_frame(track_id: int) -> str:
+def human_frame(track_id: int, prefix: str = "") -> str:
     """Name of the TF frame that REP-155 gives to a body."""
-    return f"body_{human_id(track_id)}"
+    return f"{prefix}body_{human_id(track_id)}"
 
 
-def human_transforms(bodies: Iterable[TrackedBody], header: Header) -> list[TransformStamped]:
+def human_transforms(
+    bodies: Iterable[TrackedBody], header: Header, prefix: str = ""
+) -> list[TransformStamped]:
     """The frames that REP-155 names after its ids, each with the pose of `body_<id>`."""
     return [
-        transform_message(header, human_frame(tracked.track_id), tracked.fixed_from_body)
+        transform_message(header, human_frame(tracked.track_id, prefix), tracked.fixed_from_body)
         for tracked in bodies
     ]
 

@@ -55,10 +55,12 @@ class MarkerBoard:
 
     Args:
         refresh: a mesh that did not change is sent again after so many seconds, one mesh a frame.
+        prefix: of the frames of objects.
     """
 
-    def __init__(self, refresh: float = 10.0) -> None:
+    def __init__(self, refresh: float = 10.0, *, prefix: str = "") -> None:
         self._refresh = refresh
+        self._prefix = prefix
         self._sent: dict[int, _Sent] = {}
 
     def update(self, objects: Sequence[TrackedObject], header: Header) -> list[MarkerArray | bytes]:
@@ -76,7 +78,7 @@ class MarkerBoard:
             known = self._sent.get(tracked.track_id)
             now = _sent(tracked, stamp)
             if known is None or refreshed == tracked.track_id or _changed(known, now):
-                meshes.append(serialized_mesh_marker(tracked))
+                meshes.append(serialized_mesh_marker(tracked, self._prefix))
                 self._sent[tracked.track_id] = now
             light.markers.append(axes_marker(tracked, header))
             light.markers.append(text_marker(tracked, header))
@@ -103,7 +105,7 @@ class MarkerBoard:
         return None if oldest is None or ages[oldest] < self._refresh * 1e9 else oldest
 
 
-def serialized_mesh_marker(tracked: TrackedObject) -> bytes:
+def serialized_mesh_marker(tracked: TrackedObject, prefix: str = "") -> bytes:
     """The mesh with its colours, in the frame of the object, scaled to metres, as a serialised MarkerArray of one.
 
     It is locked to that frame and has stamp 0: it moves with the newest transform, whatever its stamp.
@@ -111,7 +113,7 @@ def serialized_mesh_marker(tracked: TrackedObject) -> bytes:
     mesh, scale = tracked.estimate.mesh, tracked.fixed_from_object.scale
     rejected = tracked.estimate.verdict.state is VerdictState.REJECTED
     marker = _marker(MESH, tracked.track_id, Marker.TRIANGLE_LIST)
-    marker.header.frame_id = object_frame(tracked.track_id)
+    marker.header.frame_id = object_frame(tracked.track_id, prefix)
     marker.frame_locked = True
     marker.scale.x, marker.scale.y, marker.scale.z = scale.tolist()
     marker.color.a = _REJECTED_ALPHA if rejected else 1.0

@@ -44,14 +44,23 @@ class ReceivedObject:
     mesh_version: int
 
 
-def object_frame(track_id: int) -> str:
+def object_frame(track_id: int, prefix: str = "") -> str:
     """Name of the TF frame of an object."""
-    return f"object_{track_id}"
+    return f"{prefix}object_{track_id}"
 
 
-def object_array(objects: Sequence[TrackedObject], header: Header) -> ObjectArray:
-    """All objects at one stamp. Poses are in the frame that they are tracked in, which the header must name."""
-    return ObjectArray(header=header, objects=[object_message(tracked) for tracked in objects])
+def object_array(
+    objects: Sequence[TrackedObject], header: Header, *, session: int, revision: int = 1
+) -> ObjectArray:
+    """All objects at one stamp.
+
+    Args:
+        objects: as tracked.
+        header: names the frame that they are tracked in.
+        session, revision: as of `SeenObjects`.
+    """
+    messages = [object_message(tracked) for tracked in objects]
+    return ObjectArray(header=header, objects=messages, session=session, revision=revision)
 
 
 def object_message(tracked: TrackedObject) -> ReconstructedObject:
@@ -69,7 +78,7 @@ def object_message(tracked: TrackedObject) -> ReconstructedObject:
     return message
 
 
-def object_mesh(tracked: TrackedObject, header: Header) -> ObjectMesh:
+def object_mesh(tracked: TrackedObject, header: Header, *, session: int) -> ObjectMesh:
     """The mesh of one object, in its canonical frame, as flat arrays."""
     mesh = tracked.estimate.mesh
     return ObjectMesh(
@@ -79,6 +88,7 @@ def object_mesh(tracked: TrackedObject, header: Header) -> ObjectMesh:
         vertices=flat_array("f", mesh.vertices),
         triangles=flat_array("I", mesh.triangles),
         colors=flat_array("B", mesh.colors),
+        session=session,
     )
 
 
@@ -87,10 +97,12 @@ def detection_array(objects: Sequence[TrackedObject], header: Header) -> Detecti
     return Detection3DArray(header=header, detections=[_detection(tracked, header) for tracked in objects])
 
 
-def object_transforms(objects: Sequence[TrackedObject], header: Header) -> list[TransformStamped]:
+def object_transforms(
+    objects: Sequence[TrackedObject], header: Header, prefix: str = ""
+) -> list[TransformStamped]:
     """The frames `object_<id>`: rotation and translation of each object; its scale is in the ObjectArray."""
     return [
-        transform_message(header, object_frame(tracked.track_id), tracked.fixed_from_object)
+        transform_message(header, object_frame(tracked.track_id, prefix), tracked.fixed_from_object)
         for tracked in objects
     ]
 

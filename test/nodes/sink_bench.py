@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pkgutil import resolve_name
 from typing import Any, Generic, TypeVar
 
@@ -28,6 +28,8 @@ M = TypeVar("M")
 
 SECOND = 1_000_000_000
 NODE = "/stage"
+#: Does not fit 63 bits.
+SESSION = 2**64 - 3
 TETRAHEDRON = Mesh(
     np.array([(0, 0, 0), (0.5, 0, 0), (0, 0.5, 0), (0, 0, 0.5)], np.float32),
     np.array([(0, 2, 1), (0, 1, 3), (0, 3, 2), (1, 2, 3)]),
@@ -69,10 +71,10 @@ class Stage:
         """Whether somebody subscribes to a topic of the stage."""
         return self.node.count_subscribers(f"{NODE}/{topic}") > 0
 
-    def clear(self) -> None:
-        """Have everything taken back."""
+    def clear(self, moment: Any) -> None:
+        """Have everything taken back; the moment is the last one that was shown."""
         for sink in self.sinks:
-            sink.clear(9 * SECOND, "camera")
+            sink.clear(moment.emptied())
 
     def close(self) -> None:
         """End them and the node."""
@@ -134,19 +136,25 @@ class Ear(Generic[M]):
 
 
 def things(
-    stamp: int, ids: Iterable[int], *, versions: dict[int, int] | None = None, splats: bool = False
+    stamp: int,
+    ids: Iterable[int],
+    *,
+    versions: dict[int, int] | None = None,
+    splats: bool = False,
+    rejected: Collection[int] = (),
 ) -> SeenObjects:
     """Objects in a row; their meshes are a second older than the image."""
-    verdict = Verdict(VerdictState.ACCEPTED, (), 0.9, 0.002, 0.95, 500, ScaleSource.DEPTH)
     objects = []
     for track_id in ids:
+        state = VerdictState.REJECTED if track_id in rejected else VerdictState.ACCEPTED
+        verdict = Verdict(state, (), 0.9, 0.002, 0.95, 500, ScaleSource.DEPTH)
         pose = Similarity(translation=np.array([track_id, 0.0, 2.0]), scale=np.full(3, 0.1))
         estimate = ObjectEstimate(
             track_id, "mug", TETRAHEDRON, pose, np.eye(6), verdict, splats=SPLATS if splats else None
         )
         version = (versions or {}).get(track_id, 1)
         objects.append(TrackedObject(track_id, version, estimate, pose, stamp, stamp - SECOND))
-    return SeenObjects(stamp, "camera", False, "camera", True, tuple(objects))
+    return SeenObjects(stamp, "camera", False, "camera", True, tuple(objects), SESSION)
 
 
 def people(stamp: int, ids: Iterable[int], alive: Iterable[int] = ()) -> SeenPeople:
@@ -154,7 +162,7 @@ def people(stamp: int, ids: Iterable[int], alive: Iterable[int] = ()) -> SeenPeo
     frame = labelled_frame(stamp, np.zeros((4, 4)), {})
     estimate = standing_body(1)
     bodies = tuple(TrackedBody(i, 1, estimate, Similarity(), estimate.keypoints) for i in ids)
-    return SeenPeople(frame, "camera", False, bodies, frozenset({*ids, *alive}))
+    return SeenPeople(frame, "camera", False, bodies, frozenset({*ids, *alive}), SESSION)
 
 
 def shown(messages: Sequence[MarkerArray]) -> set[tuple[str, int]]:

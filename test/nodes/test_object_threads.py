@@ -298,8 +298,8 @@ def test_an_order_shows_its_objects_and_its_progress(
     order = desk.order(*wanted, progress=lambda stage, share: shares.append(share)).get(timeout=30)
     assert order.error == ""
     assert order.result is not None
-    evidence = order.result[1].evidence
-    assert sorted(evidence[track].instance_id for track in order.track_ids) == wanted
+    instances = {thing.track_id: thing.estimate.instance_id for thing in order.result.objects}
+    assert sorted(instances[track] for track in order.track_ids) == wanted
     assert shares == sorted(shares)
     assert "60000" in desk.order(60000).get(timeout=10).error
 
@@ -339,6 +339,43 @@ def test_stopping_ends_what_is_under_way_and_starting_again_goes_on(
     desk.put(replace(picture, stamp=SECOND))
     assert wait_for(lambda: desk.sink.moments[-1].stamp == SECOND)
     assert [thing.track_id for thing in desk.sink.moments[-1].objects] == ids
+    # Ids go on, and so does what they are unique in.
+    assert {moment.session for moment in desk.sink.moments} == {desk.threads.session}
+
+
+def test_every_look_at_an_image_has_a_number_and_so_has_taking_everything_back(
+    desk: Desk, picture: Frame, wait_for: Callable[..., Any]
+) -> None:
+    assert desk.threads.emptied() is None
+    desk.put(picture)
+    assert wait_for(lambda: desk.known() == OBJECTS)
+    desk.order().get(timeout=30)
+    assert wait_for(lambda: len(desk.sink.moments) == 3)
+    assert [moment.revision for moment in desk.sink.moments] == [1, 2, 3]
+    assert [len(moment.objects) for moment in desk.sink.moments] == [0, OBJECTS, OBJECTS]
+    desk.threads.stop()
+    emptied = desk.threads.emptied()
+    assert emptied is not None
+    assert (emptied.stamp, emptied.objects, emptied.revision) == (picture.stamp, (), 4)
+    assert emptied.session == desk.threads.session
+    desk.threads.start()
+    # The same image again, after all was taken back, and another one.
+    desk.put(picture)
+    assert wait_for(lambda: desk.sink.moments[-1].revision == 5 and desk.known() == OBJECTS)
+    desk.put(replace(picture, stamp=SECOND))
+    assert wait_for(lambda: desk.sink.moments[-1].stamp == SECOND)
+    assert desk.sink.moments[-1].revision == 1
+
+
+def test_sessions_are_drawn_from_all_of_64_bits() -> None:
+    drawn = [
+        ObjectThreads(ObjectPipeline(GeometricReconstructor()), FrameQueue(), [], NotingReport()).session
+        for _ in range(64)
+    ]
+    assert len(set(drawn)) == len(drawn) and min(drawn) > 0 and max(drawn) < 2**64
+    # None of them would do with one chance in 2^64.
+    assert max(drawn) >= 2**63
+    assert min(drawn) < 2**63
 
 
 def test_every_sink_is_shown_every_moment_and_the_report_told_of_each_stage(

@@ -37,7 +37,7 @@ class NotingSink(Generic[M]):
     def refresh(self) -> None:
         """Nobody begins to listen."""
 
-    def clear(self, stamp: int, frame_id: str) -> None:
+    def clear(self, emptied: M) -> None:
         """Nobody is told."""
 
     def close(self) -> None:

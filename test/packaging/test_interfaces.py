@@ -33,7 +33,15 @@ def test_verdict_constants() -> None:
 @pytest.mark.parametrize(
     ("message", "fields"),
     [
-        (ObjectArray, {"header": "std_msgs/Header", "objects": "sequence<sam3d_ros/ReconstructedObject>"}),
+        (
+            ObjectArray,
+            {
+                "header": "std_msgs/Header",
+                "objects": "sequence<sam3d_ros/ReconstructedObject>",
+                "session": "uint64",
+                "revision": "uint32",
+            },
+        ),
         (
             ReconstructedObject,
             {
@@ -67,6 +75,7 @@ def test_verdict_constants() -> None:
                 "vertices": "sequence<float>",
                 "triangles": "sequence<uint32>",
                 "colors": "sequence<uint8>",
+                "session": "uint64",
             },
         ),
         (Reconstruct.Goal, {"ids": "sequence<uint32>"}),

@@ -24,6 +24,8 @@ from sam3d_ros.ros.stamps import header_message
 from sam3d_ros.ros.transforms import similarity_from_pose, similarity_from_transform
 
 HEADER = header_message(1_500_000_000, "map")
+#: Does not fit 63 bits.
+SESSION = 2**64 - 3
 FIXED_FROM_CAMERA = Similarity.from_quaternion((0.1, -0.4, 0.2, 0.8), (1.0, 2.0, 3.0))
 poses = st.builds(
     Similarity.from_quaternion,
@@ -40,7 +42,7 @@ def tracked(track_id: int = 4, pose: Similarity = FACING, **options: object) -> 
 
 @given(poses)
 def test_a_body_array_brings_everything_to_the_other_side(pose: Similarity) -> None:
-    wire = serialize_message(body_array([tracked(pose=pose)], HEADER))
+    wire = serialize_message(body_array([tracked(pose=pose)], HEADER, session=SESSION))
     message = deserialize_message(wire, BodyArray)
     assert message.header == HEADER
     (body,) = bodies_from_message(message)
@@ -58,26 +60,29 @@ def test_a_body_array_brings_everything_to_the_other_side(pose: Similarity) -> N
 
 
 def test_nobody_is_an_empty_array() -> None:
-    assert bodies_from_message(body_array([], HEADER)) == []
+    wire = serialize_message(body_array([], HEADER, session=SESSION))
+    message = deserialize_message(wire, BodyArray)
+    assert bodies_from_message(message) == []
+    assert message.session == SESSION
 
 
 def test_arrays_that_do_not_fit_the_names_are_refused() -> None:
-    message = body_array([tracked()], HEADER)
+    message = body_array([tracked()], HEADER, session=SESSION)
     message.joint_names.append("tail")
     with pytest.raises(ValueError, match="joint_positions of body 4 has 9 numbers: 12 are expected"):
         bodies_from_message(message)
 
 
 def test_the_surface_is_told_in_the_frame_of_the_body() -> None:
-    message = deserialize_message(serialize_message(body_mesh(tracked(), HEADER)), BodyMesh)
+    message = deserialize_message(serialize_message(body_mesh(tracked(), HEADER, session=SESSION)), BodyMesh)
     assert (message.header.stamp, message.header.frame_id) == (HEADER.stamp, "body_4")
-    assert (message.id, message.version) == (4, 3)
+    assert (message.session, message.id, message.version) == (SESSION, 4, 3)
     mesh = mesh_from_message(message)
     assert np.array_equal(mesh.vertices, SURFACE.vertices)
     assert np.array_equal(mesh.triangles, SURFACE.triangles)
     bare = tracked(mesh=None)
-    assert body_mesh(bare, HEADER) is None
-    assert body_array([bare], HEADER).bodies[0].mesh_version == 0
+    assert body_mesh(bare, HEADER, session=SESSION) is None
+    assert body_array([bare], HEADER, session=SESSION).bodies[0].mesh_version == 0
 
 
 @given(poses)
@@ -96,6 +101,22 @@ def test_frames_make_one_tree_that_ends_where_the_joints_are(pose: Similarity) -
         assert np.allclose(joint.translation, truth.apply(JOINTS[index]), atol=1e-5)
         turn = Similarity.from_quaternion((0, 0, np.sin(0.05 * index), np.cos(0.05 * index)))
         assert np.allclose(joint.rotation, truth.rotation @ turn.rotation, atol=1e-5)
+
+
+def test_a_prefix_stands_before_every_frame_of_a_person_and_leaves_the_tree_as_it_is() -> None:
+    prefix = "robot1/"
+    plain = body_transforms([tracked()], HEADER)
+    for transform, other in zip(body_transforms([tracked()], HEADER, prefix=prefix), plain, strict=True):
+        assert transform.child_frame_id == prefix + other.child_frame_id
+        parent = other.header.frame_id
+        assert transform.header.frame_id == (parent if parent == "map" else prefix + parent)
+        assert transform.transform == other.transform
+    mesh = body_mesh(tracked(), HEADER, session=SESSION, prefix=prefix)
+    assert mesh is not None and mesh.header.frame_id == "robot1/body_4"
+    viewer = Viewer()
+    viewer.receive(BodyMarkerBoard(prefix=prefix).update([tracked()], HEADER))
+    assert viewer.shown["surface", 4].header.frame_id == "robot1/body_4"
+    assert viewer.shown["name", 4].text.startswith("robot1/body_4 ")
 
 
 def test_joints_may_be_left_out_of_the_tree() -> None:

@@ -78,6 +78,8 @@ def test_the_frames_of_both_names_are_one() -> None:
     assert [t.child_frame_id for t in humans] == ["body_b0004", "body_b0005"]
     for transform, other in zip(humans, own, strict=True):
         assert (transform.header, transform.transform) == (other.header, other.transform)
+    prefixed = human_transforms(people, HEADER, "robot1/")
+    assert [t.child_frame_id for t in prefixed] == ["robot1/body_b0004", "robot1/body_b0005"]
 
 
 def test_who_is_tracked_is_listed(messages: HumansMessages) -> None:

@@ -78,6 +78,13 @@ def test_the_mesh_is_drawn_triangle_by_triangle_in_the_frame_of_the_object():
     assert (marker.scale.x, marker.scale.y, marker.scale.z) == (0.1, 0.2, 0.3)
 
 
+def test_the_mesh_is_in_the_frame_of_the_prefix():
+    viewer = Viewer()
+    viewer.receive(MarkerBoard(prefix="robot1/").update([tracked(4)], at(1.0)))
+    frames = {name: marker.header.frame_id for (name, _), marker in viewer.markers.items()}
+    assert frames == {MESH: "robot1/object_4", AXES: "map", TEXT: "map"}
+
+
 def test_axes_and_text_are_where_the_object_is():
     viewer = Viewer()
     viewer.receive(MarkerBoard().update([tracked(4), tracked(5, state=VerdictState.REJECTED)], at(1.0)))

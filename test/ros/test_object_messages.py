@@ -34,6 +34,8 @@ from sam3d_ros.ros.stamps import header_message, nanoseconds, time_message
 from sam3d_ros.ros.transforms import similarity_from_pose, similarity_from_transform
 
 HEADER = header_message(1_234_567_890, "map")
+#: Does not fit 63 bits.
+SESSION = 2**64 - 3
 
 
 def through_the_wire(message):
@@ -90,7 +92,7 @@ def tracked_objects(draw) -> TrackedObject:
 
 @given(st.lists(tracked_objects(), max_size=3))
 def test_objects_read_back_as_they_were(objects):
-    message = through_the_wire(object_array(objects, HEADER))
+    message = through_the_wire(object_array(objects, HEADER, session=SESSION))
     assert isinstance(message, ObjectArray) and message.header == HEADER
     for tracked, received in zip(objects, objects_from_message(message), strict=True):
         assert (received.id, received.label, received.mesh_version) == (
@@ -106,10 +108,16 @@ def test_objects_read_back_as_they_were(objects):
         assert str(received.verdict) == str(tracked.estimate.verdict)
 
 
+@given(st.integers(1, 2**64 - 1), st.integers(1, 2**32 - 1))
+def test_session_and_revision_are_told_whole(session: int, revision: int):
+    message = through_the_wire(object_array([], HEADER, session=session, revision=revision))
+    assert (message.session, message.revision) == (session, revision)
+
+
 @given(tracked_objects())
 def test_covariance_turns_with_the_frame(tracked):
     """Against its definition: variances of directions do not depend on the frame they are written in."""
-    (received,) = objects_from_message(object_array([tracked], HEADER))
+    (received,) = objects_from_message(object_array([tracked], HEADER, session=SESSION))
     camera, fixed = tracked.estimate.camera_from_object.rotation, tracked.fixed_from_object.rotation
     for block in (slice(0, 3), slice(3, 6)):
         for axis in np.eye(3):
@@ -124,9 +132,10 @@ def test_covariance_turns_with_the_frame(tracked):
 
 @given(tracked_objects())
 def test_meshes_read_back_as_they_were(tracked):
-    message = through_the_wire(object_mesh(tracked, HEADER))
+    message = through_the_wire(object_mesh(tracked, HEADER, session=SESSION))
     assert isinstance(message, ObjectMesh)
-    assert (message.id, message.version) == (tracked.track_id, tracked.mesh_version)
+    told = (message.session, message.id, message.version)
+    assert told == (SESSION, tracked.track_id, tracked.mesh_version)
     back, mesh = mesh_from_message(message), tracked.estimate.mesh
     for name in ("vertices", "triangles", "colors"):
         np.testing.assert_array_equal(getattr(back, name), getattr(mesh, name))
@@ -158,7 +167,7 @@ def test_detection_boxes_hold_all_vertices_and_no_smaller_box_does(tracked):
 
 @given(tracked_objects())
 def test_all_messages_agree_on_the_pose(tracked):
-    (item,) = object_array([tracked], HEADER).objects
+    (item,) = object_array([tracked], HEADER, session=SESSION).objects
     (transform,) = object_transforms([tracked], HEADER)
     (detection,) = detection_array([tracked], HEADER).detections
     pose = similarity_from_pose(item.pose.pose).matrix()
@@ -196,3 +205,10 @@ def test_confidence_is_the_worse_figure_and_none_for_the_rejected(verdict):
 def test_stamps_read_back(stamp):
     assert nanoseconds(through_the_wire(time_message(stamp))) == stamp
     assert isinstance(header_message(stamp, "map"), Header)
+
+
+@given(tracked_objects(), st.sampled_from(["", "robot1/", "a/b/", "left_"]))
+def test_a_prefix_stands_before_the_frame_of_the_object_and_of_nothing_else(tracked, prefix):
+    (plain,), (transform,) = (object_transforms([tracked], HEADER, p) for p in ("", prefix))
+    assert transform.child_frame_id == f"{prefix}object_{tracked.track_id}"
+    assert (transform.header, transform.transform) == (HEADER, plain.transform)

@@ -29,10 +29,12 @@ class BodyTransforms:
         node: carries the publisher.
         joints: whether the joints are frames, too.
         humans: whether those of REP-155 are.
+        prefix: of the names of the frames.
     """
 
-    def __init__(self, node: LifecycleNode, *, joints: bool, humans: bool) -> None:
+    def __init__(self, node: LifecycleNode, *, joints: bool, humans: bool, prefix: str) -> None:
         self._node = node
+        self._prefix = prefix
         self._joints, self._humans = joints, humans
         self._tf = TransformBroadcaster(node)
 
@@ -40,15 +42,15 @@ class BodyTransforms:
         if not moment.bodies:
             return
         header = header_message(moment.frame.stamp, moment.frame_id)
-        transforms = body_transforms(moment.bodies, header, joints=self._joints)
+        transforms = body_transforms(moment.bodies, header, joints=self._joints, prefix=self._prefix)
         if self._humans:
-            transforms += human_transforms(moment.bodies, header)
+            transforms += human_transforms(moment.bodies, header, self._prefix)
         self._tf.sendTransform(transforms)
 
     def refresh(self) -> None:
         """Nothing is kept for who comes late."""
 
-    def clear(self, stamp: int, frame_id: str) -> None:
+    def clear(self, emptied: SeenPeople) -> None:
         """Transforms age by themselves."""
 
     def close(self) -> None:
@@ -67,17 +69,20 @@ class BodyMessages:
 
     def show(self, moment: SeenPeople) -> None:
         if self._outlet.has_listener:
-            header = header_message(moment.frame.stamp, moment.frame_id)
-            self._outlet.publish(body_array(moment.bodies, header))
+            self._publish(moment)
 
     def refresh(self) -> None:
         """Who comes late gets the next one."""
 
-    def clear(self, stamp: int, frame_id: str) -> None:
-        self._outlet.publish(body_array((), header_message(stamp, frame_id)))
+    def clear(self, emptied: SeenPeople) -> None:
+        self._publish(emptied)
 
     def close(self) -> None:
         self._outlet.close()
+
+    def _publish(self, moment: SeenPeople) -> None:
+        header = header_message(moment.frame.stamp, moment.frame_id)
+        self._outlet.publish(body_array(moment.bodies, header, session=moment.session))
 
 
 class BodyMeshes(LatchedSink[SeenPeople]):
@@ -86,15 +91,18 @@ class BodyMeshes(LatchedSink[SeenPeople]):
     Args:
         node: carries the publisher.
         max_people: most people at a time.
+        prefix: of the frames of people.
     """
 
-    def __init__(self, node: LifecycleNode, max_people: int) -> None:
+    def __init__(self, node: LifecycleNode, max_people: int, prefix: str) -> None:
         super().__init__(Outlet(node, BodyMesh, "~/meshes", qos_profile("latched", depth=max_people)))
+        self._prefix = prefix
 
     def _send(self, moment: SeenPeople) -> None:
         header = header_message(moment.frame.stamp, moment.frame_id)
         for tracked in moment.bodies:
-            if (mesh := body_mesh(tracked, header)) is not None:
+            mesh = body_mesh(tracked, header, session=moment.session, prefix=self._prefix)
+            if mesh is not None:
                 self._outlet.publish(mesh)
 
 
@@ -105,20 +113,21 @@ class BodyMarkers(LatchedSink[SeenPeople]):
         node: carries the publisher.
         max_people: most people at a time.
         surfaces: whether the markers show the surfaces.
+        prefix: of the frames of people.
     """
 
-    def __init__(self, node: LifecycleNode, max_people: int, *, surfaces: bool) -> None:
+    def __init__(self, node: LifecycleNode, max_people: int, *, surfaces: bool, prefix: str) -> None:
         # Those of one image: the light ones of everybody, and a surface of each.
         latched = qos_profile("latched", depth=max_people + 1)
         super().__init__(Outlet(node, MarkerArray, "~/markers", latched))
-        self._board = BodyMarkerBoard(surfaces=surfaces)
+        self._board = BodyMarkerBoard(surfaces=surfaces, prefix=prefix)
 
     def _send(self, moment: SeenPeople) -> None:
         header = header_message(moment.frame.stamp, moment.frame_id)
         for message in self._board.update(moment.bodies, header):
             self._outlet.publish(message)
 
-    def _take_back(self) -> None:
+    def _take_back(self, emptied: SeenPeople) -> None:
         self._outlet.publish(self._board.clear())
 
 
@@ -142,7 +151,7 @@ class BodyJointStates:
     def refresh(self) -> None:
         """Who comes late gets the next one."""
 
-    def clear(self, stamp: int, frame_id: str) -> None:
+    def clear(self, emptied: SeenPeople) -> None:
         self._topics.keep(())
 
     def close(self) -> None:
@@ -156,6 +165,7 @@ def body_topics(
     joint_frames: bool,
     surface_markers: bool,
     humans: HumansMessages | None = None,
+    prefix: str = "",
 ) -> Sequence[Sink[SeenPeople]]:
     """The topics of the node, meshes and frames before what refers to them.
 
@@ -165,16 +175,17 @@ def body_topics(
         joint_frames: whether the joints are frames, too.
         surface_markers: whether the markers show the surfaces.
         humans: fills the messages of REP-155, where its topics and frames are wanted.
+        prefix: of the frames of people.
     """
     sinks: list[Sink[SeenPeople]] = [
-        BodyTransforms(node, joints=joint_frames, humans=humans is not None),
+        BodyTransforms(node, joints=joint_frames, humans=humans is not None, prefix=prefix),
         BodyJointStates(node),
     ]
     if humans is not None:
         sinks.append(HumansTopics(node, humans))
     return [
         *sinks,
-        BodyMeshes(node, max_people),
+        BodyMeshes(node, max_people, prefix),
         BodyMessages(node),
-        BodyMarkers(node, max_people, surfaces=surface_markers),
+        BodyMarkers(node, max_people, surfaces=surface_markers, prefix=prefix),
     ]

@@ -1,4 +1,4 @@
-"""What REP-155 (ROS4HRI) wants to know of people: `/humans/bodies/tracked` and the topics of each body."""
+"""What REP-155 (ROS4HRI) wants to know of people: `humans/bodies/tracked` and the topics of each body."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from sam3d_ros.ros.humans_messages import HumansMessages, human_id
 from sam3d_ros.ros.qos import qos_profile
 from sam3d_ros.ros.stamps import header_message
 
-NAMESPACE = "/humans/bodies"
+#: Below the namespace of the node: two of them number their people each for itself.
+NAMESPACE = "humans/bodies"
 
 
 class HumansTopics:
-    """The publishers of `/humans/bodies`.
+    """The publishers of `humans/bodies`.
 
     Args:
         node: carries them.
@@ -53,9 +54,10 @@ class HumansTopics:
     def refresh(self) -> None:
         """Who comes late gets the next one."""
 
-    def clear(self, stamp: int, frame_id: str) -> None:
+    def clear(self, emptied: SeenPeople) -> None:
+        header = header_message(emptied.frame.stamp, emptied.frame_id)
         self._topics.keep(())
-        self._tracked.publish(self._messages.tracked((), header_message(stamp, frame_id)))
+        self._tracked.publish(self._messages.tracked((), header))
 
     def close(self) -> None:
         self._topics.keep(())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
-from std_msgs.msg import Header
 from tf2_ros import TransformBroadcaster
 from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import MarkerArray
@@ -15,7 +14,6 @@ from visualization_msgs.msg import MarkerArray
 from sam3d_ros.msg import ObjectArray, ObjectMesh
 from sam3d_ros.nodes.sinks.sink import LatchedSink, Outlet, Sink
 from sam3d_ros.perception.scenes.joint_scene import SeenObjects
-from sam3d_ros.perception.tracking.tracks import TrackedObject
 from sam3d_ros.ros.markers import MarkerBoard
 from sam3d_ros.ros.object_messages import detection_array, object_array, object_mesh, object_transforms
 from sam3d_ros.ros.qos import qos_profile
@@ -34,21 +32,24 @@ class ObjectTransforms:
 
     Args:
         node: carries the publisher.
+        prefix: of the names of the frames.
+        rejected: whether objects whose verdict is REJECTED have frames, too.
     """
 
-    def __init__(self, node: LifecycleNode) -> None:
+    def __init__(self, node: LifecycleNode, *, prefix: str, rejected: bool) -> None:
         self._node = node
+        self._prefix, self._rejected = prefix, rejected
         self._tf = TransformBroadcaster(node)
 
     def show(self, moment: SeenObjects) -> None:
-        if moment.objects:
+        if objects := moment.chosen(rejected=self._rejected):
             header = header_message(moment.stamp, moment.frame_id)
-            self._tf.sendTransform(object_transforms(moment.objects, header))
+            self._tf.sendTransform(object_transforms(objects, header, self._prefix))
 
     def refresh(self) -> None:
         """Nothing is kept for who comes late."""
 
-    def clear(self, stamp: int, frame_id: str) -> None:
+    def clear(self, emptied: SeenObjects) -> None:
         """Transforms age by themselves."""
 
     def close(self) -> None:
@@ -56,7 +57,7 @@ class ObjectTransforms:
 
 
 class ObjectMessages:
-    """A topic with one message for each image: `~/objects`, `~/detections`.
+    """A topic with one message for each moment: `~/objects`, `~/detections`.
 
     Args:
         node: carries the publisher.
@@ -69,21 +70,20 @@ class ObjectMessages:
         node: LifecycleNode,
         message_type: Any,
         topic: str,
-        message_of: Callable[[Sequence[TrackedObject], Header], Any],
+        message_of: Callable[[SeenObjects], Any],
     ) -> None:
         self._outlet = Outlet(node, message_type, topic, qos_profile("reliable"))
         self._message_of = message_of
 
     def show(self, moment: SeenObjects) -> None:
         if self._outlet.has_listener:
-            header = header_message(moment.stamp, moment.frame_id)
-            self._outlet.publish(self._message_of(moment.objects, header))
+            self._outlet.publish(self._message_of(moment))
 
     def refresh(self) -> None:
         """Who comes late gets the next one."""
 
-    def clear(self, stamp: int, frame_id: str) -> None:
-        self._outlet.publish(self._message_of((), header_message(stamp, frame_id)))
+    def clear(self, emptied: SeenObjects) -> None:
+        self._outlet.publish(self._message_of(emptied))
 
     def close(self) -> None:
         self._outlet.close()
@@ -102,7 +102,8 @@ class ObjectMeshes(LatchedSink[SeenObjects]):
     """`~/meshes`: who joins late gets the meshes of all objects.
 
     A mesh is published once for every version, and again only when others are about to push it out of what late joiners
-    get. Nothing is sent for a deleted object: its id is never used again, and it is missing in every later ObjectArray.
+    get. Nothing is sent for a deleted object: its id is never used again in the session, and it is missing in every
+    later ObjectArray.
 
     Args:
         node: carries the publisher.
@@ -122,16 +123,14 @@ class ObjectMeshes(LatchedSink[SeenObjects]):
             sent = self._sent.get(tracked.track_id)
             if sent is None or sent.version != tracked.mesh_version:
                 header = header_message(tracked.mesh_stamp, moment.frame_id)
-                self._publish(tracked.track_id, tracked.mesh_version, object_mesh(tracked, header))
+                message = object_mesh(tracked, header, session=moment.session)
+                self._publish(tracked.track_id, tracked.mesh_version, message)
         # The oldest first: what is sent again makes the others older.
         for track_id, sent in sorted(self._sent.items(), key=lambda item: item[1].number):
             if self._sent_count - sent.number >= self._history:
                 self._publish(track_id, sent.version, sent.message)
 
-    def _begin_anew(self) -> None:
-        self._sent.clear()
-
-    def _take_back(self) -> None:
+    def _take_back(self, emptied: SeenObjects) -> None:
         self._sent.clear()
 
     def _publish(self, track_id: int, version: int, message: ObjectMesh) -> None:
@@ -145,31 +144,53 @@ class ObjectMarkers(LatchedSink[SeenObjects]):
 
     Args:
         node: carries the publisher.
+        prefix: of the frames of objects.
+        rejected: whether objects whose verdict is REJECTED are shown, which they can be only with a frame.
     """
 
-    def __init__(self, node: LifecycleNode) -> None:
+    def __init__(self, node: LifecycleNode, *, prefix: str, rejected: bool) -> None:
         latched = qos_profile("latched", depth=MARKER_MESSAGES)
         super().__init__(Outlet(node, MarkerArray, "~/markers", latched))
-        self._board = MarkerBoard()
+        self._board = MarkerBoard(prefix=prefix)
+        self._rejected = rejected
 
     def _send(self, moment: SeenObjects) -> None:
-        for message in self._board.update(moment.objects, header_message(moment.stamp, moment.frame_id)):
+        objects = moment.chosen(rejected=self._rejected)
+        for message in self._board.update(objects, header_message(moment.stamp, moment.frame_id)):
             self._outlet.publish(message)
 
     def _begin_anew(self) -> None:
         if (latched := self._board.clear()).markers:
             self._outlet.publish(latched)
 
-    def _take_back(self) -> None:
+    def _take_back(self, emptied: SeenObjects) -> None:
         self._outlet.publish(self._board.clear())
 
 
-def object_topics(node: LifecycleNode, max_objects: int) -> list[Sink[SeenObjects]]:
-    """The topics that every node has, meshes and frames before what refers to them."""
+def object_topics(
+    node: LifecycleNode, max_objects: int, *, prefix: str = "", rejected: bool = True
+) -> list[Sink[SeenObjects]]:
+    """The topics that every node has, meshes and frames before what refers to them.
+
+    Args:
+        node: carries the publishers; they are silent while it is not active.
+        max_objects: most objects at a time.
+        prefix: of the frames of objects.
+        rejected: whether objects whose verdict is REJECTED are among the frames, the detections and the markers.
+    """
+
+    def objects_of(moment: SeenObjects) -> ObjectArray:
+        header = header_message(moment.stamp, moment.frame_id)
+        return object_array(moment.objects, header, session=moment.session, revision=moment.revision)
+
+    def detections_of(moment: SeenObjects) -> Detection3DArray:
+        header = header_message(moment.stamp, moment.frame_id)
+        return detection_array(moment.chosen(rejected=rejected), header)
+
     return [
         ObjectMeshes(node, max_objects),
-        ObjectTransforms(node),
-        ObjectMessages(node, ObjectArray, "~/objects", object_array),
-        ObjectMessages(node, Detection3DArray, "~/detections", detection_array),
-        ObjectMarkers(node),
+        ObjectTransforms(node, prefix=prefix, rejected=rejected),
+        ObjectMessages(node, ObjectArray, "~/objects", objects_of),
+        ObjectMessages(node, Detection3DArray, "~/detections", detections_of),
+        ObjectMarkers(node, prefix=prefix, rejected=rejected),
     ]

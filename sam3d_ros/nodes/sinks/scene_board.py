@@ -80,7 +80,7 @@ class BoardedObjects:
     def refresh(self) -> None:
         """The board is asked when a scene is."""
 
-    def clear(self, stamp: int, frame_id: str) -> None:
+    def clear(self, emptied: SeenObjects) -> None:
         self._board.show_objects(None)
 
     def close(self) -> None:
@@ -103,7 +103,7 @@ class BoardedPeople:
     def refresh(self) -> None:
         """The board is asked when a scene is."""
 
-    def clear(self, stamp: int, frame_id: str) -> None:
+    def clear(self, emptied: SeenPeople) -> None:
         self._board.show_people(None)
 
     def close(self) -> None:

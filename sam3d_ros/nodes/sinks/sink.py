@@ -25,12 +25,11 @@ class Sink(Protocol[M_contra]):
     def refresh(self) -> None:
         """Serve who has begun to listen since the last moment; called now and then."""
 
-    def clear(self, stamp: int, frame_id: str) -> None:
+    def clear(self, emptied: M_contra) -> None:
         """Take everything back: nothing that viewers show may outlive the node's activity.
 
         Args:
-            stamp: of the last moment, nanoseconds.
-            frame_id: the frame of tracking.
+            emptied: the last moment with nothing in it.
         """
 
     def close(self) -> None:
@@ -89,10 +88,10 @@ class LatchedSink(Generic[M]):
             if not (self._is_heard and self._outlet.has_listener):
                 self._update()
 
-    def clear(self, stamp: int, frame_id: str) -> None:
+    def clear(self, emptied: M) -> None:
         with self._lock:
             self._last = None
-            self._take_back()
+            self._take_back(emptied)
 
     def close(self) -> None:
         self._outlet.close()
@@ -112,5 +111,5 @@ class LatchedSink(Generic[M]):
     def _begin_anew(self) -> None:
         """Somebody listens after nobody did, and has what is latched, which may be long gone."""
 
-    def _take_back(self) -> None:
-        """Take back what viewers show."""
+    def _take_back(self, emptied: M) -> None:
+        """Take back what viewers show; `emptied` is as of `clear`."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.perception.estimates import VerdictState
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.people.alignment import BodyAlignment, alignment_of, firmest, in_scale_of_body
 from sam3d_ros.perception.people.pipeline import TrackedBody
@@ -34,6 +35,8 @@ class SeenObjects:
         camera: frame of the image.
         is_metric: whether the points that were measured on them are in metres.
         objects: as tracked.
+        session: the number of the tracking that ids and versions are unique in; 0 = not told.
+        revision: 1 for the first time that the image is looked at, one more for each later one.
     """
 
     stamp: int
@@ -42,6 +45,20 @@ class SeenObjects:
     camera: str
     is_metric: bool
     objects: tuple[TrackedObject, ...]
+    session: int = 0
+    revision: int = 1
+
+    def chosen(self, *, rejected: bool) -> tuple[TrackedObject, ...]:
+        """The objects, with those whose verdict is REJECTED or without."""
+        if rejected:
+            return self.objects
+        return tuple(
+            thing for thing in self.objects if thing.estimate.verdict.state is not VerdictState.REJECTED
+        )
+
+    def emptied(self) -> SeenObjects:
+        """The same image, looked at once more, with nothing in it."""
+        return replace(self, objects=(), revision=self.revision + 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +71,7 @@ class SeenPeople:
         is_fixed: whether that is fixed in the world; otherwise it is the camera.
         bodies: as tracked.
         alive: ids of all tracks, also of those who are out of sight for a moment.
+        session: as of `SeenObjects`.
     """
 
     frame: Frame
@@ -61,6 +79,11 @@ class SeenPeople:
     is_fixed: bool
     bodies: tuple[TrackedBody, ...]
     alive: frozenset[int] = frozenset()
+    session: int = 0
+
+    def emptied(self) -> SeenPeople:
+        """The same image with nobody in it."""
+        return replace(self, bodies=(), alive=frozenset())
 
 
 @dataclass(frozen=True, eq=False)

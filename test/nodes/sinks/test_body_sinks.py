@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import JointState
-from sink_bench import NODE, SECOND, Ear, Made, Stage, people, shown
+from sink_bench import NODE, SECOND, SESSION, Ear, Made, Stage, people, shown
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
@@ -101,7 +101,7 @@ def test_what_rep_155_wants_of_a_person_is_made_for_who_listens(
     stage = play(lambda node: [HumansTopics(node, Humans(made.counts))])
     assert made.by(lambda: stage.show(people(SECOND, [1, 2]))) == {}
     kind = JointState if topic == "joint_states" else Header
-    ear = listen(kind, f"{NAMESPACE}/b0002/{topic}", RELIABLE)
+    ear = listen(kind, f"/{NAMESPACE}/b0002/{topic}", RELIABLE)
     moment = people(2 * SECOND, [1, 2])
     assert wait_for(lambda: made.by(lambda: stage.show(moment)) == {HUMANS_TOPICS[topic]: 1})
     assert wait_for(lambda: stage.show(moment) or ear.heard)
@@ -115,11 +115,12 @@ def test_who_is_tracked_stays_listed_while_out_of_sight_and_comes_late_to_everyb
     stage = play(lambda node: [HumansTopics(node, Humans())])
     stage.show(people(SECOND, [1, 2]))
     stage.show(people(2 * SECOND, [2], alive=[1]))
-    ear = listen(Header, f"{NAMESPACE}/tracked", qos_profile("latched"))
+    ear = listen(Header, f"/{NAMESPACE}/tracked", qos_profile("latched"))
     assert wait_for(lambda: [m.frame_id for m in ear.heard] == ["1 2"])
-    stage.show(people(3 * SECOND, [2]))
+    last = people(3 * SECOND, [2])
+    stage.show(last)
     assert wait_for(lambda: ear.heard[-1].frame_id == "2")
-    stage.clear()
+    stage.clear(last)
     assert wait_for(lambda: ear.heard[-1].frame_id == "")
 
 
@@ -136,6 +137,31 @@ def test_frames_are_told_to_everybody_as_soon_as_there_are_people(
         wanted |= {"root_3", "l_upleg_3", "c_head_3"}
     for message in list(ear.heard):
         assert {t.child_frame_id for t in message.transforms} == wanted
+
+
+@pytest.mark.parametrize("prefix", ["", "robot1/"])
+def test_frames_of_people_have_the_prefix_wherever_they_are_named_and_topics_do_not(
+    prefix: str, play: Play, listen: Listen, wait_for: Any
+) -> None:
+    stage = play(lambda node: topics_of(node, joint_frames=True, humans=Humans(), prefix=prefix))
+    frames = listen(TFMessage, "/tf", RELIABLE).heard
+    meshes = listen(BodyMesh, "meshes", LATCHED).heard
+    markers = listen(MarkerArray, "markers", LATCHED).heard
+    moment = people(SECOND, [3])
+    assert wait_for(lambda: stage.show(moment) or (frames and meshes and shown(markers)))
+    told = {t.child_frame_id: t.header.frame_id for t in frames[-1].transforms}
+    assert {f"{prefix}body_3", f"{prefix}body_b0003", f"{prefix}root_3"} <= set(told)
+    assert all(name.startswith(prefix) for name in told)
+    assert set(told.values()) == {"camera", f"{prefix}body_3"}
+    assert {(m.header.frame_id, m.session) for m in list(meshes)} == {(f"{prefix}body_3", SESSION)}
+    assert wait_for(
+        lambda: (
+            {m.header.frame_id for said in list(markers) for m in said.markers if m.ns == "surface"}
+            == {f"{prefix}body_3"}
+        )
+    )
+    assert stage.node.count_publishers(f"{NODE}/body_3/joint_states") == 1
+    assert stage.node.count_publishers("/humans/bodies/b0003/joint_states") == 1
 
 
 def test_who_comes_late_gets_everybody_though_nothing_moves_any_more(
@@ -204,8 +230,10 @@ def test_everybody_is_taken_back(stage: Stage, listen: Listen, wait_for: Any) ->
     assert wait_for(lambda: stage.show(moment) or shown(markers) == markers_of(1, 2))
     topic = f"{NODE}/body_1/joint_states"
     assert stage.node.count_publishers(topic) == 1
-    stage.clear()
+    assert bodies[-1].session == SESSION
+    stage.clear(people(9 * SECOND, [1]))
     assert wait_for(lambda: not bodies[-1].bodies and nanoseconds(bodies[-1].header.stamp) == 9 * SECOND)
+    assert bodies[-1].session == SESSION
     assert wait_for(lambda: shown(markers) == set())
     assert wait_for(lambda: not stage.node.count_publishers(topic))
     late = listen(MarkerArray, "markers", LATCHED).heard

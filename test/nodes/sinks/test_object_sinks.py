@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import PointCloud2
-from sink_bench import SECOND, Ear, Made, Stage, shown, things
+from sink_bench import SECOND, SESSION, Ear, Made, Stage, shown, things
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import MarkerArray
@@ -167,6 +167,97 @@ def test_a_mesh_is_sent_once_for_a_version_while_somebody_listens(
     assert told == [(1, 1, 0), (2, 1, 0), (2, 2, 5 * SECOND)]
 
 
+def test_who_comes_back_has_the_meshes_that_are_latched_and_none_is_made_again(
+    monkeypatch: pytest.MonkeyPatch, play: Play, listen: Listen, wait_for: Any
+) -> None:
+    made = Made(monkeypatch, MODULE, "object_mesh")
+    stage = play(lambda node: object_topics(node, MOST))
+    stage.show(things(SECOND, [1, 2]))
+    first = listen(ObjectMesh, "meshes", LATCHED)
+    assert wait_for(lambda: stage.refresh() or {m.id for m in list(first.heard)} == {1, 2})
+    first.leave()
+    assert wait_for(lambda: not stage.is_heard("meshes"))
+    stage.show(things(2 * SECOND, [1, 2, 3], versions={2: 2}))
+    last = listen(ObjectMesh, "meshes", LATCHED)
+    wanted = {(SESSION, 1, 1), (SESSION, 2, 2), (SESSION, 3, 1)}
+    assert wait_for(
+        lambda: stage.refresh() or wanted <= {(m.session, m.id, m.version) for m in list(last.heard)}
+    )
+    # Both versions of the second, one of the others.
+    assert made.counts["object_mesh"] == 4
+
+
+@pytest.mark.parametrize("rejected", [True, False])
+def test_rejected_objects_are_frames_detections_and_markers_only_where_they_are_wanted(
+    rejected: bool, play: Play, listen: Listen, wait_for: Any
+) -> None:
+    stage = play(
+        lambda node: [*object_topics(node, MOST, rejected=rejected), ObjectGaussians(node, rejected=rejected)]
+    )
+    objects, meshes = (
+        listen(ObjectArray, "objects", RELIABLE).heard,
+        listen(ObjectMesh, "meshes", LATCHED).heard,
+    )
+    detections, frames = (
+        listen(Detection3DArray, "detections", RELIABLE).heard,
+        listen(TFMessage, "/tf", RELIABLE).heard,
+    )
+    markers, clouds = (
+        listen(MarkerArray, "markers", LATCHED).heard,
+        listen(PointCloud2, "gaussians", LATCHED).heard,
+    )
+    moment = things(SECOND, [1, 2], rejected=[2], splats=True)
+    wanted = {1, 2} if rejected else {1}
+    assert wait_for(lambda: stage.show(moment) or all((objects, meshes, detections, frames, markers, clouds)))
+    assert wait_for(lambda: stage.show(moment) or shown(markers) == markers_of(*wanted))
+    assert wait_for(lambda: {m.id for m in list(meshes)} == {1, 2})
+    assert {thing.id for thing in objects[-1].objects} == {1, 2}
+    assert {int(found.id) for found in detections[-1].detections} == wanted
+    assert {t.child_frame_id for t in frames[-1].transforms} == {f"object_{i}" for i in wanted}
+    assert wait_for(lambda: {c.header.frame_id for c in list(clouds)} == {f"object_{i}" for i in wanted})
+    # What was shown goes when the verdict does.
+    assert wait_for(
+        lambda: (
+            stage.show(things(2 * SECOND, [1, 2], rejected=[1, 2]))
+            or shown(markers) == (markers_of(1, 2) if rejected else set())
+        )
+    )
+
+
+def test_frames_of_objects_have_the_prefix_wherever_they_are_named(
+    play: Play, listen: Listen, wait_for: Any
+) -> None:
+    stage = play(
+        lambda node: [*object_topics(node, MOST, prefix="robot1/"), ObjectGaussians(node, prefix="robot1/")]
+    )
+    frames, clouds = listen(TFMessage, "/tf", RELIABLE).heard, listen(PointCloud2, "gaussians", LATCHED).heard
+    markers = listen(MarkerArray, "markers", LATCHED).heard
+    moment = things(SECOND, [7], splats=True)
+    assert wait_for(lambda: stage.show(moment) or (frames and clouds and shown(markers)))
+    assert {(t.header.frame_id, t.child_frame_id) for t in frames[-1].transforms} == {
+        ("camera", "robot1/object_7")
+    }
+    assert clouds[-1].header.frame_id == "robot1/object_7"
+    assert wait_for(
+        lambda: (
+            {m.header.frame_id for said in list(markers) for m in said.markers if m.ns == "mesh"}
+            == {"robot1/object_7"}
+        )
+    )
+
+
+def test_splats_are_taken_back_by_an_empty_cloud(play: Play, listen: Listen, wait_for: Any) -> None:
+    stage = play(lambda node: [ObjectGaussians(node)])
+    moment = things(SECOND, [1], splats=True)
+    clouds = listen(PointCloud2, "gaussians", LATCHED).heard
+    assert wait_for(lambda: stage.show(moment) or clouds)
+    stage.clear(moment)
+    assert wait_for(lambda: clouds[-1].width == 0)
+    assert (clouds[-1].header.frame_id, nanoseconds(clouds[-1].header.stamp)) == ("camera", SECOND)
+    late = listen(PointCloud2, "gaussians", LATCHED).heard
+    assert wait_for(lambda: late and late[-1].width == 0)
+
+
 def test_a_mesh_that_others_would_push_out_is_sent_again(stage: Stage, listen: Listen, wait_for: Any) -> None:
     ear = listen(ObjectMesh, "meshes", LATCHED)
     stage.show(things(SECOND, [1, 2]))
@@ -186,9 +277,11 @@ def test_what_is_taken_back_stays_away(stage: Stage, listen: Listen, wait_for: A
     moment = things(SECOND, [1, 2])
     assert wait_for(lambda: stage.show(moment) or (objects and detections))
     assert wait_for(lambda: stage.show(moment) or shown(markers) == markers_of(1, 2))
-    stage.clear()
+    assert (objects[-1].session, objects[-1].revision) == (SESSION, 1)
+    stage.clear(things(9 * SECOND, [1, 2]))
     assert wait_for(lambda: not objects[-1].objects and not detections[-1].detections)
     assert {nanoseconds(said[-1].header.stamp) for said in (objects, detections)} == {9 * SECOND}
+    assert (objects[-1].session, objects[-1].revision) == (SESSION, 2)
     assert wait_for(lambda: shown(markers) == set())
     late = listen(MarkerArray, "markers", LATCHED).heard
     assert wait_for(lambda: stage.refresh() or late)

@@ -109,10 +109,10 @@ def test_sinks_put_up_what_they_are_shown_and_take_down_their_own_alone() -> Non
     for sink in (things, persons):
         sink.refresh()
     assert place(board) == 1.0 and len(board.scene().bodies) == 1
-    persons.clear(SECOND, "camera")
+    persons.clear(people(SECOND).emptied())
     assert place(board) == 2.0 and board.scene().bodies == ()
     persons.show(people(2 * SECOND))
-    things.clear(2 * SECOND, "camera")
+    things.clear(objects(2 * SECOND).emptied())
     assert board.scene().objects == () and len(board.scene().bodies) == 1
     for sink in (things, persons):
         sink.close()
