@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -83,6 +83,7 @@ class FrameSource:
         self.lookup = BufferLookup(self._buffer, key.settings.tf_timeout)
         self._attached: list[FrameReader] = []
         self._reading: list[FrameReader] = []
+        self._takers: Mapping[Input, Sequence[FrameReader]] = {}
         self._inlets: dict[Input, Inlet] = {}
         self._named: dict[Input, Inlet] = {}
         self._taken_before: deque[tuple[float, Counter[Input]]] = deque()
@@ -120,9 +121,9 @@ class FrameSource:
 
     def update(self) -> None:
         """Subscribe to what a reader needs, and to nothing else."""
-        wanted: dict[Input, Node] = {}
-        for reader in reversed(self._reading):
-            wanted.update(dict.fromkeys(reader.needs(), reader.node))
+        needs = {reader: reader.needs() for reader in self._reading}
+        self._takers = {kind: [reader for reader in needs if kind in needs[reader]] for kind in Input}
+        wanted = {kind: readers[0].node for kind, readers in self._takers.items() if readers}
         self._close_unwanted(self._inlets, wanted)
         self._close_unwanted(self._named, wanted)
         for kind in wanted.keys() - self._inlets.keys():
@@ -203,9 +204,7 @@ class FrameSource:
         self.meters[kind].tick()
         self.taken[kind] += 1
         stamp = nanoseconds(message.header.stamp)
-        jumps = [
-            reader.assembler.add(kind, stamp, message) for reader in self._reading if kind in reader.needs()
-        ]
+        jumps = [reader.assembler.add(kind, stamp, message) for reader in self._takers.get(kind, ())]
         if any(jumps):
             # Time started anew: transforms from before would answer for stamps that come again.
             self._buffer.clear()
