@@ -75,6 +75,11 @@ class PlayerParameters(Settings):
     depth_encoding: str = parameter("32FC1", "Encoding of the depth image.", choices=("32FC1", "16UC1"))
     label_encoding: str = parameter("mono16", "Encoding of the label image.", choices=tuple(LABEL_TYPES))
     compressed: bool = parameter(False, "Publish image/compressed and depth/compressedDepth, too.")
+    output_qos: str = parameter(
+        "sensor_data",
+        "Quality of service of what a camera publishes: best effort, or reliable as most drivers have it.",
+        choices=("sensor_data", "reliable"),
+    )
     label_delay: float = parameter(0.0, "Time that the segmenter takes, seconds.", minimum=0.0, maximum=10.0)
     renumber: bool = parameter(
         False, "Give the instances new numbers at every frame; label_info is not published then."
@@ -120,16 +125,16 @@ class FramePlayer(AutostartNode):
         # image_transport names: a transport is a sibling of the topic that the base name is remapped to.
         jpeg_topic = self.resolve_topic_name("image") + "/compressed"
         depth_png_topic = self.resolve_topic_name("depth") + "/compressedDepth"
-        sensor_data, latched = qos_profile("sensor_data"), qos_profile("latched")
+        streamed, latched = qos_profile(p.output_qos), qos_profile("latched")
         self._outputs = {
-            "image": self.create_lifecycle_publisher(Image, "image", sensor_data),
-            "camera_info": self.create_lifecycle_publisher(CameraInfo, "camera_info", sensor_data),
-            "labels": self.create_lifecycle_publisher(Image, "labels", sensor_data),
+            "image": self.create_lifecycle_publisher(Image, "image", streamed),
+            "camera_info": self.create_lifecycle_publisher(CameraInfo, "camera_info", streamed),
+            "labels": self.create_lifecycle_publisher(Image, "labels", streamed),
             "label_info": self.create_lifecycle_publisher(LabelInfo, "label_info", latched),
-            "depth": self.create_lifecycle_publisher(Image, "depth", sensor_data),
-            "points": self.create_lifecycle_publisher(PointCloud2, "points", sensor_data),
-            "jpeg": self.create_lifecycle_publisher(CompressedImage, jpeg_topic, sensor_data),
-            "depth_png": self.create_lifecycle_publisher(CompressedImage, depth_png_topic, sensor_data),
+            "depth": self.create_lifecycle_publisher(Image, "depth", streamed),
+            "points": self.create_lifecycle_publisher(PointCloud2, "points", streamed),
+            "jpeg": self.create_lifecycle_publisher(CompressedImage, jpeg_topic, streamed),
+            "depth_png": self.create_lifecycle_publisher(CompressedImage, depth_png_topic, streamed),
             "truth": self.create_lifecycle_publisher(Detection3DArray, "~/truth", latched),
         }
         self._tf = TransformBroadcaster(self)
