@@ -85,6 +85,9 @@ SETTINGS = {
     "outputs": "What the networks make, with commas between: mesh, gaussians, gaussians_4, or pose alone.",
     "hypotheses": "Poses that the networks draw for each object.",
     "target_frame": "Fixed TF frame that objects are tracked in, needed when the camera moves.",
+    "frame_prefix": "Before the name of every TF frame that is made, with its slash; / = none. Where nothing says one, "
+    "it is sam3d_namespace and a slash.",
+    "publish_rejected": "Objects whose verdict is REJECTED are frames, detections and markers, too.",
     "image_transport": "Transport of the colour image.",
     "depth_transport": "Transport of the depth image.",
     "relative_depth": "The depth image has no metric scale: save_scene takes that of the people.",
@@ -95,7 +98,14 @@ SETTINGS = {
 #: Settings of the objects that hold for the people, too, where they have another name.
 SHARED = {"device": "body.device", "dtype": "body.dtype"}
 #: Settings that are no text.
-KINDS = {"steps": int, "refinement_steps": int, "hypotheses": int, "relative_depth": bool, "outputs": list}
+KINDS = {
+    "steps": int,
+    "refinement_steps": int,
+    "hypotheses": int,
+    "relative_depth": bool,
+    "publish_rejected": bool,
+    "outputs": list,
+}
 CHOICES = {
     "reconstructor": ["", *RECONSTRUCTORS],
     "dtype": ["", *DTYPES],
@@ -103,9 +113,14 @@ CHOICES = {
     "image_transport": ["", "raw", "compressed"],
     "depth_transport": ["", "raw", "compressedDepth", "compressed"],
     "relative_depth": ["", "true", "false"],
+    "publish_rejected": ["", "true", "false"],
     "body.mode": ["", *BODY_MODES],
     "people_from": ["", "labels", "detections"],
 }
+
+
+#: How long a process that ended is not started again: what brought it down may pass, seconds.
+RESPAWN_DELAY = 1.0
 
 
 def _topic_argument(name: str) -> str:
@@ -171,6 +186,8 @@ def _nodes(context: LaunchContext) -> list[Node]:
         namespace=LaunchConfiguration("sam3d_namespace"),
         additional_env=dict(PROCESS_ENVIRONMENT),
         output="screen",
+        respawn=LaunchConfiguration("sam3d_respawn"),
+        respawn_delay=RESPAWN_DELAY,
         parameters=files,
         remappings=list(remapped.items()),
         arguments=["--ros-args", "--log-level", LaunchConfiguration("sam3d_log_level")],
@@ -228,6 +245,13 @@ def generate_launch_description() -> LaunchDescription:
         ),
         DeclareLaunchArgument(
             "sam3d_namespace", default_value="", description="Namespace of the nodes and their topics."
+        ),
+        DeclareLaunchArgument(
+            "sam3d_respawn",
+            default_value="false",
+            choices=["true", "false"],
+            description="Start the nodes again when their process ends by itself or is killed: ids begin anew, under "
+            "another session.",
         ),
         DeclareLaunchArgument(
             "sam3d_log_level",
