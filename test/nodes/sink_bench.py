@@ -44,14 +44,22 @@ class Stage:
     Args:
         context: of the node.
         make: makes the sinks of a node.
+        namespace: of the node.
 
     Attributes:
         node: the node.
         sinks: as made.
     """
 
-    def __init__(self, context: rclpy.Context, make: Callable[[LifecycleNode], Sequence[Sink[Any]]]) -> None:
-        self.node = LifecycleNode(NODE[1:], context=context, enable_communication_interface=False)
+    def __init__(
+        self,
+        context: rclpy.Context,
+        make: Callable[[LifecycleNode], Sequence[Sink[Any]]],
+        namespace: str = "",
+    ) -> None:
+        self.node = LifecycleNode(
+            NODE[1:], context=context, namespace=namespace, enable_communication_interface=False
+        )
         self.sinks = make(self.node)
         self.node.trigger_configure()
         self.node.trigger_activate()

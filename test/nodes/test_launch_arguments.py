@@ -62,6 +62,8 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> LaunchDescription:
         "sam3d_reconstructor": "geometric",
         "sam3d_steps": "3",
         "sam3d_target_frame": "1e3",
+        "sam3d_frame_prefix": "/",
+        "sam3d_publish_rejected": "false",
         "sam3d_relative_depth": "true",
         "sam3d_outputs": "mesh, gaussians",
         "sam3d_labels_topic": "/segmenter/labels",
@@ -104,6 +106,8 @@ def test_arguments_win_over_the_file_and_over_parameters_set_around(parameters: 
     assert parameters("reconstructor") == "geometric"
     assert parameters("steps") == 3
     assert parameters("target_frame") == "1e3"
+    assert parameters("frame_prefix") == "/"
+    assert parameters("publish_rejected") is False
     assert parameters("relative_depth") is True
     assert list(parameters("outputs")) == ["mesh", "gaussians"]
 
@@ -173,7 +177,8 @@ def test_a_launch_file_in_another_language_includes_this_one(
 
 
 @pytest.mark.parametrize(
-    "value", ["", " ", "/", "image:=/cam/x", "a b", "/cam/", "//cam", "1cam", "~cam", "é", "a\n", "True", "/none"]
+    "value",
+    ["", " ", "/", "image:=/cam/x", "a b", "/cam/", "//cam", "1cam", "~cam", "é", "a\n", "True", "/none"],
 )
 def test_what_is_no_topic_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="sam3d_image_topic is '"):

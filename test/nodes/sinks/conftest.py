@@ -23,8 +23,8 @@ def play(process: SpunNodes) -> Iterator[Callable[..., Stage]]:
     """Puts sinks on a stage."""
     stages: list[Stage] = []
 
-    def begin(make: Callable[..., Any]) -> Stage:
-        stages.append(Stage(process.context, make))
+    def begin(make: Callable[..., Any], namespace: str = "") -> Stage:
+        stages.append(Stage(process.context, make, namespace))
         return stages[-1]
 
     yield begin

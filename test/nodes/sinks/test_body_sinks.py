@@ -124,6 +124,21 @@ def test_who_is_tracked_stays_listed_while_out_of_sight_and_comes_late_to_everyb
     assert wait_for(lambda: ear.heard[-1].frame_id == "")
 
 
+@pytest.mark.parametrize(
+    ("namespace", "root"), [("", ""), ("robot1", "/robot1"), ("/fleet/robot1", "/fleet/robot1")]
+)
+def test_rep_155_is_in_the_namespace_of_the_node(
+    namespace: str, root: str, play: Callable[..., Stage], listen: Listen, wait_for: Any
+) -> None:
+    stage = play(lambda node: [HumansTopics(node, Humans())], namespace)
+    moment = people(SECOND, [7])
+    stage.show(moment)
+    ear = listen(Header, f"{root}/humans/bodies/tracked", qos_profile("latched"))
+    assert wait_for(lambda: [m.frame_id for m in ear.heard] == ["7"])
+    for topic in HUMANS_TOPICS:
+        assert stage.node.count_publishers(f"{root}/humans/bodies/b0007/{topic}") == 1
+
+
 @pytest.mark.parametrize("joint_frames", [False, True])
 def test_frames_are_told_to_everybody_as_soon_as_there_are_people(
     joint_frames: bool, play: Play, listen: Listen, wait_for: Any
