@@ -154,7 +154,7 @@ def _share_hidden(evidence: Evidence) -> float | None:
 
     mask = evidence.mask
     around = (cv2.dilate(mask.view(np.uint8), np.ones((3, 3), np.uint8)) > 0) & ~mask
-    hiding = hiding_pixels(mask, evidence.labels, evidence.depth)
+    hiding = hiding_pixels(mask, evidence.things, evidence.depth)
     return float(np.mean(hiding[around])) if around.any() else None
 
 

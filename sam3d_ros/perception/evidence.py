@@ -21,6 +21,7 @@ from sam3d_ros.perception.estimates import ScaleSource
 from sam3d_ros.perception.frame import Frame, PointsSource, scale_source
 from sam3d_ros.perception.instance_table import InstanceTable, instance_table
 from sam3d_ros.perception.measurement import Measurement, measured
+from sam3d_ros.perception.surroundings import surroundings, without_surroundings
 from sam3d_ros.perception.window import Window
 
 _IDENTITY = Similarity()
@@ -29,7 +30,7 @@ GRID_WIDTH = 160
 #: What is kept around the box of an instance: a share of its longer side, and pixels beside that. Occluders and free
 #: space are looked at there, and completed shapes reach into it.
 _MARGIN_SHARE, _MARGIN_PIXELS = 0.5, 8
-#: Points of the background, and every how many rows of the image tell enough of them where it is dense.
+#: Points that tell what the background is, and every how many rows of the image have enough where it is dense.
 _BACKGROUND_POINTS, _BACKGROUND_ROWS = 1500, 4
 #: Points along each edge of a window that is bent by a lens.
 _EDGE_POINTS = 17
@@ -100,16 +101,24 @@ class Overview:
 
     @cached_property
     def background(self) -> NDArray[np.float32]:
-        """(N, 3) measured points of no instance, in the order of the pixels; a sample where there are many."""
+        """(N, 3) points of all that is measured, in the order of the pixels; a sample where there are many.
+
+        Whether a table has a label depends on the segmenter: labels do not count here.
+        """
         if self.kept_background is not None or self.frame is None:
             return np.zeros((0, 3), np.float32) if self.kept_background is None else self.kept_background
-        labels, point_map = self.frame.labels, self.frame.point_map
+        point_map = self.frame.point_map
         for rows in (slice(None, None, _BACKGROUND_ROWS), slice(None)):
-            unlabelled = np.flatnonzero((labels[rows] == 0) & np.isfinite(point_map.depth[rows]))
-            if len(unlabelled) >= _BACKGROUND_POINTS:
-                unlabelled = unlabelled[np.linspace(0, len(unlabelled) - 1, _BACKGROUND_POINTS).astype(int)]
+            known = np.flatnonzero(np.isfinite(point_map.depth[rows]))
+            if len(known) >= _BACKGROUND_POINTS:
+                known = known[np.linspace(0, len(known) - 1, _BACKGROUND_POINTS).astype(int)]
                 break
-        return point_map.cropped(rows, slice(None)).at(np.divmod(unlabelled, labels.shape[1]))
+        return point_map.cropped(rows, slice(None)).at(np.divmod(known, point_map.shape[1]))
+
+    @cached_property
+    def surroundings(self) -> tuple[int, ...]:
+        """Instances that are no things but what things stand on, ascending; see `surroundings`."""
+        return surroundings(self.labels, self.points, self.points_source)
 
     def kept(self) -> Overview:
         """The same without the full images."""
@@ -199,6 +208,11 @@ class Evidence:
         """(h, w) pixels of the instance in the window."""
         return self.labels == self.instance_id
 
+    @cached_property
+    def things(self) -> NDArray[np.uint16]:
+        """(h, w) the labels of the instance and of others that may hide it: those of its surroundings are 0."""
+        return without_surroundings(self.labels, self.overview.surroundings, self.instance_id)
+
     @property
     def depth(self) -> NDArray[np.float32]:
         """(h, w) metres along the optical axis in the window, NaN = unknown."""
@@ -220,7 +234,7 @@ class Evidence:
         if known is None:
             known = self._measurements[count] = measured(
                 mask=self.mask,
-                labels=self.labels,
+                labels=self.things,
                 point_map=self.point_map,
                 rays=self.rays,
                 box=self.box,
@@ -234,12 +248,12 @@ class Evidence:
     def looked_at(
         self, window: Window, stride: int
     ) -> tuple[NDArray[np.uint16], NDArray[np.float32], NDArray[np.float32]]:
-        """Labels, depth and rays of every `stride`-th pixel of a window, which may leave that of the evidence.
+        """Things, depth and rays of every `stride`-th pixel of a window, which may leave that of the evidence.
 
         Beyond it the overview answers: what is there is known to a cell.
 
         Returns:
-            (r, c) labels; (r, c) metres, NaN = unknown; (r, c, 3) directions with z = 1.
+            (r, c) labels as in `things`; (r, c) metres, NaN = unknown; (r, c, 3) directions with z = 1.
         """
         first = (window.top + stride // 2, window.left + stride // 2)
         rays = self.camera.rays()[first[0] : window.bottom : stride, first[1] : window.right : stride]
@@ -249,17 +263,18 @@ class Evidence:
                 slice(first[0] - own.top, window.bottom - own.top, stride),
                 slice(first[1] - own.left, window.right - own.left, stride),
             )
-            return self.labels[cells], self.depth[cells], rays
+            return self.things[cells], self.depth[cells], rays
         rows = np.arange(first[0], window.bottom, stride)
         columns = np.arange(first[1], window.right, stride)
         coarse = np.ix_(rows // self.overview.stride, columns // self.overview.stride)
         labels, depth = self.overview.labels[coarse], self.overview.points[..., 2][coarse]
+        labels = without_surroundings(labels, self.overview.surroundings, self.instance_id)
         inside = [
             slice(*np.searchsorted(places, ends))
             for places, ends in ((rows, (own.top, own.bottom)), (columns, (own.left, own.right)))
         ]
         fine = np.ix_(rows[inside[0]] - own.top, columns[inside[1]] - own.left)
-        labels[inside[0], inside[1]], depth[inside[0], inside[1]] = self.labels[fine], self.depth[fine]
+        labels[inside[0], inside[1]], depth[inside[0], inside[1]] = self.things[fine], self.depth[fine]
         return labels, depth, rays
 
     def kept(self) -> Evidence:

@@ -132,13 +132,13 @@ def test_the_overview_is_the_frame_on_a_grid_and_its_background(frame: Frame) ->
     np.testing.assert_array_equal(overview.points, frame.points[::stride, ::stride])
     assert overview.frame is frame
     assert (overview.stamp, overview.frame_id, overview.camera) == (5, "camera", frame.camera)
-    unlabelled = frame.points[(frame.labels == 0) & np.isfinite(frame.points[..., 2])]
-    known = {tuple(point): place for place, point in enumerate(unlabelled.tolist())}
+    measured = frame.points[np.isfinite(frame.points[..., 2])]
+    known = {tuple(point): place for place, point in enumerate(measured.tolist())}
     places = [known[tuple(point)] for point in overview.background.tolist()]
     assert places == sorted(set(places)), "a sample in the order of the pixels"
-    assert len(places) == min(1500, len(unlabelled)) or len(places) == 1500
-    if len(unlabelled) < 1500:
-        np.testing.assert_array_equal(overview.background, unlabelled)
+    assert len(places) == min(1500, len(measured)) or len(places) == 1500
+    if len(measured) < 1500:
+        np.testing.assert_array_equal(overview.background, measured)
 
 
 @pytest.mark.parametrize("pose", [None, Similarity(np.diag([1.0, -1.0, -1.0]), np.array([1.0, 2.0, 3.0]))])

@@ -50,7 +50,7 @@ class Segment:
         instance_id: value of its pixels in `labels`.
         camera: of the window, perhaps of every second or third of its pixels only.
         goes_on: whether the image goes on beyond the arrays: top, bottom, left, right.
-        labels: (h, w) instances.
+        labels: (h, w) instances, without surroundings.
         points: (h, w, 3) float32 metres as measured, NaN = unknown.
         mask: (h, w) pixels of the instance, without crumbs.
         measured: (h, w) pixels of the mask with a trusted depth.
@@ -133,7 +133,7 @@ def segment_instance(evidence: Evidence) -> Segment | None:
             window.left > 0,
             window.right < image.width,
         ),
-        labels=evidence.labels[rows, columns],
+        labels=evidence.things[rows, columns],
         points=points,
         mask=mask,
         measured=measured,

@@ -21,7 +21,9 @@ _SEGMENT_POINTS = 60
 #: Planes that are tried, and about how many points vote on them.
 _TRIALS, _VOTERS = 300, 500
 _CANDIDATES = 4
-#: A plane with a smaller share of the background is none.
+#: Fewer points tell nothing of a plane.
+_LEAST_POINTS = 30
+#: A plane with a smaller share of the points is none.
 _LEAST_SHARE = 0.06
 #: An object stands on a plane when its lowest points come this near to it, as a share of its size.
 _CONTACT = 0.3
@@ -62,15 +64,21 @@ class Ground:
 def find_support(overview: Overview, segments: Sequence[Segment], config: GeometricConfig) -> SupportPlane:
     """The plane that most likely carries the instances of a frame.
 
-    RANSAC over the unlabelled points (Fischler and Bolles 1981) for several planes; among these the one that
-    has many points, carries instances, and faces up in the image or towards a camera that looks down.
+    RANSAC (Fischler and Bolles 1981) over the points of everything, for a table may be labelled, for several planes;
+    among these the one that has many points, carries instances, and faces up in the image or towards a camera that
+    looks down.
     """
-    background = overview.background.astype(np.float64)
     fallback = SupportPlane(np.array([0.0, -1.0, 0.0]), 0.0, False)
-    if len(background) < 30 or not segments:
+    beside = _beside(overview, [segment.instance_id for segment in segments])
+    # What an object shows of itself does not carry it.
+    useful = beside.any(axis=0)
+    background, beside = overview.background[useful].astype(np.float64), beside[:, useful]
+    if len(background) < _LEAST_POINTS:
         return fallback
     rng = np.random.default_rng(config.seed)
     samples = [segment.surface(_SEGMENT_POINTS) for segment in segments]
+    counts = np.count_nonzero(beside, axis=1)
+    counts = np.where(counts < _LEAST_POINTS, np.inf, counts)
     tolerance = config.plane_tolerance * np.maximum(1.0, background[:, 2])
     tolerance = np.maximum(
         tolerance, 2.0 * sensor_noise(overview.points_source, float(np.median(background[:, 2])))
@@ -85,10 +93,12 @@ def find_support(overview: Overview, segments: Sequence[Segment], config: Geomet
         if share < _LEAST_SHARE:
             break
         plane = SupportPlane(normal, offset, True)
-        score = share**0.5 * _uprightness(normal) * _carried(plane, samples)
+        on_plane = np.flatnonzero(left)[inliers]
+        shares = np.count_nonzero(beside[:, on_plane], axis=1) / counts
+        score = float(np.mean(shares**0.5 * _carried(plane, samples))) * _uprightness(normal)
         if score > best_score:
             best, best_score = plane, score
-        left[np.flatnonzero(left)[inliers]] = False
+        left[on_plane] = False
     return best
 
 
@@ -128,6 +138,19 @@ def place_on_ground(plane: SupportPlane, segment: Segment) -> Ground:
     if carried > 0.4:
         return Ground(camera_from_ground, float(low))
     return Ground(camera_from_ground, level)
+
+
+def _beside(overview: Overview, instance_ids: Sequence[int]) -> NDArray[np.bool_]:
+    """(S, N) whether each point of the background is surely not of each of S instances."""
+    places = np.nan_to_num(overview.camera.project(overview.background)) / overview.stride
+    rows, columns = overview.grid_shape
+    beside = np.ones((len(instance_ids), len(places)), bool)
+    # The pixels in between may be those of any of the four cells around them.
+    for u in (np.floor(places[:, 0]), np.ceil(places[:, 0])):
+        for v in (np.floor(places[:, 1]), np.ceil(places[:, 1])):
+            at = (np.clip(v, 0, rows - 1).astype(np.intp), np.clip(u, 0, columns - 1).astype(np.intp))
+            beside &= overview.labels[at] != np.array(instance_ids)[:, None]
+    return beside
 
 
 def _strongest_plane(
@@ -171,16 +194,16 @@ def _uprightness(normal: Array) -> float:
     return float(np.clip(0.55 - 0.45 * normal[1], 0.05, 1.0))
 
 
-def _carried(plane: SupportPlane, samples: Sequence[Array]) -> float:
-    """Share of instances that are above the plane and come near to it, with a floor for stacks and hands."""
-    carried = 0.0
-    for points in samples:
+def _carried(plane: SupportPlane, samples: Sequence[Array]) -> Array:
+    """(S,) how far each instance is above the plane and comes near to it, with a floor for stacks and hands."""
+    carried = np.zeros(len(samples))
+    for index, points in enumerate(samples):
         heights = plane.heights(points)
         size = max(float(np.linalg.norm(np.ptp(points, axis=0))), 1e-3)
         low = float(np.percentile(heights, 5.0))
         above = np.mean(heights > -0.05 * size)
-        carried += float(above > 0.8) * float(np.clip(1.5 - low / (_CONTACT * size), 0.0, 1.0))
-    return 0.05 + carried / len(samples)
+        carried[index] = float(above > 0.8) * float(np.clip(1.5 - low / (_CONTACT * size), 0.0, 1.0))
+    return 0.05 + carried
 
 
 def _seen_below(
@@ -200,8 +223,8 @@ def _seen_below(
         below: height that its lower part ends at.
 
     Returns:
-        (N,) heights of unlabelled points near the mask; and the share of the lower border where another surface
-        begins at the height where the object ends.
+        (N,) heights of points near the mask that belong to no other thing; and the share of the lower border where
+        another surface begins at the height where the object ends.
     """
     labels, points = segment.labels, segment.points
     kernel = np.ones((3, 3), np.uint8)
