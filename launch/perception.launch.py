@@ -8,6 +8,8 @@ not meant for it. `use_sim_time` alone is shared, as everywhere. What it leaves 
 DDS profile, which is of use to the processes after.
 """
 
+import shlex
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -173,6 +175,26 @@ def _overriding_file(folder: Path, parameters: Mapping[str, Any]) -> Path:
     return Path(file.name)
 
 
+def _rviz(context: LaunchContext, remapped: Mapping[str, str], parameters: Mapping[str, Any]) -> Node:
+    """RViz with the topics of the nodes, in the frame that is named, or else in the one that camera_info names."""
+    frame = _given(context, "sam3d_rviz_frame") or parameters.get("target_frame", "")
+    markers = {
+        f"{node}/markers": remapped[f"{node}:~/markers"].replace("~", node)
+        for node in ("sam3d_objects", "sam3d_bodies")
+    }
+    return Node(
+        package="rviz2",
+        executable="rviz2",
+        name="rviz",
+        namespace=LaunchConfiguration("sam3d_namespace"),
+        prefix=None if frame else f"{shlex.quote(sys.executable)} -m sam3d_ros.nodes.camera_view",
+        output="log",
+        arguments=[*(["-f", frame] if frame else []), "-d", LaunchConfiguration("sam3d_rviz_config")],
+        remappings=[*((topic, remapped[topic]) for topic in INPUTS), *markers.items()],
+        parameters=[{"use_sim_time": parameters["use_sim_time"]}] if "use_sim_time" in parameters else [],
+    )
+
+
 def _nodes(context: LaunchContext) -> list[Node]:
     """The process of the graph, and RViz where it is wanted."""
     parameters = _parameters(context)
@@ -192,17 +214,9 @@ def _nodes(context: LaunchContext) -> list[Node]:
         remappings=list(remapped.items()),
         arguments=["--ros-args", "--log-level", LaunchConfiguration("sam3d_log_level")],
     )
-    rviz = Node(
-        package="rviz2",
-        executable="rviz2",
-        name="rviz",
-        namespace=LaunchConfiguration("sam3d_namespace"),
-        output="log",
-        arguments=["-d", LaunchConfiguration("sam3d_rviz_config")],
-        remappings=[(topic, remapped[topic]) for topic in INPUTS],
-        parameters=[{"use_sim_time": parameters["use_sim_time"]}] if "use_sim_time" in parameters else [],
-    )
-    return [perception, rviz] if _given(context, "sam3d_rviz") == "true" else [perception]
+    if _given(context, "sam3d_rviz") == "true":
+        return [perception, _rviz(context, remapped, parameters)]
+    return [perception]
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -269,6 +283,12 @@ def generate_launch_description() -> LaunchDescription:
             "sam3d_rviz_config",
             default_value=PathJoinSubstitution([share, "config", "perception.rviz"]),
             description="RViz configuration.",
+        ),
+        DeclareLaunchArgument(
+            "sam3d_rviz_frame",
+            default_value="",
+            description="Fixed frame of RViz. Empty: sam3d_target_frame, or where that is empty, too, the frame of the "
+            "first camera_info.",
         ),
     ]
     profile = DeclareLaunchArgument(
