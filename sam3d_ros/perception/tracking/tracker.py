@@ -20,6 +20,10 @@ from sam3d_ros.perception.tracking.tracks import Silhouette, Track
 
 #: So many instances of a frame are looked at, whatever the number of objects that may be tracked.
 _LEAST_VIEWS = 64
+_NANOSECONDS = 1e-9
+
+#: Frames that come slowly, but steadily, are no gap: this many of the last interval are waited for.
+_INTERVALS = 2.0
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class TrackerConfig(Settings):
         association: when an instance may be a track.
         max_objects: at most this many instances of a frame are tracked, known ones first, then the largest.
         min_mask_pixels: smaller masks are passed over.
-        lost_timeout: seconds without a mask after which a track is deleted.
+        lost_timeout: seconds without a mask after which a track is deleted, also where no frame came for so long;
+            from a source that is slower than that, twice the time between its last frames.
         excluded_labels: class names that are not objects; people have a reconstruction of their own.
     """
 
@@ -75,6 +80,8 @@ class Tracker:
         self._tracks: dict[int, Track] = {}
         self._next_id = 1
         self._stamp: int | None = None
+        #: Seconds between the last two frames.
+        self._interval = 0.0
         self._reference: str | None = None
 
     @property
@@ -91,6 +98,7 @@ class Tracker:
         forgotten = tuple(self._tracks)
         self._tracks.clear()
         self._stamp = None
+        self._interval = 0.0
         return forgotten
 
     def update(self, cut: Cut) -> TrackUpdate:
@@ -107,6 +115,9 @@ class Tracker:
         cleared = started_anew or (self._reference is not None and self._reference != reference)
         if cleared:
             deleted = self.clear()
+        gap = _INTERVALS * self._interval
+        if self._stamp is not None and overview.stamp > self._stamp:
+            self._interval = (overview.stamp - self._stamp) * _NANOSECONDS
         self._stamp, self._reference = overview.stamp, reference
 
         config = self.config
@@ -117,6 +128,8 @@ class Tracker:
             limit=max(_LEAST_VIEWS, 4 * config.max_objects),
             excluded_labels=config.excluded_labels,
         )
+        # What is where an object was an hour ago is another one.
+        deleted = (*deleted, *self._expire(overview.stamp, gap))
         known = self.tracks
         expectations = self._expect(overview, known)
         pairs = associate(expectations, instances.views, instances.grid_shape, config.association)
@@ -133,22 +146,31 @@ class Tracker:
         seen = tuple(track for track in self.tracks if track.is_seen)
         for track, pixel in zip(seen, _pixels(overview, seen), strict=True):
             track.view_pixel = pixel
-        gone = [
-            track.track_id
-            for track in self.tracks
-            if not track.is_seen and track.seconds_unseen(overview.stamp) > config.lost_timeout
-        ]
-        for track_id in gone:
-            del self._tracks[track_id]
+        deleted = (*deleted, *self._expire(overview.stamp, math.inf))
         return TrackUpdate(
             seen=seen,
             created=created,
-            deleted=tuple(sorted({*deleted, *gone})),
+            deleted=tuple(sorted(deleted)),
             cleared=cleared,
             tiny=instances.tiny,
             too_many=instances.too_many + len(unmatched[room:]),
             without_points=instances.without_points,
         )
+
+    def _expire(self, stamp: int, gap: float) -> tuple[int, ...]:
+        """Delete the tracks that are lost at a stamp (nanoseconds); returns their ids.
+
+        Those that the last frame showed are lost only after a gap of so many seconds.
+        """
+        timeout = self.config.lost_timeout
+        gone = tuple(
+            track.track_id
+            for track in self.tracks
+            if track.seconds_unseen(stamp) > (max(timeout, gap) if track.is_seen else timeout)
+        )
+        for track_id in gone:
+            del self._tracks[track_id]
+        return gone
 
     def _create(self, overview: Overview, view: InstanceView) -> int:
         track = Track(self._next_id, view, overview.stamp, overview.grid_shape, np.full(2, np.nan))

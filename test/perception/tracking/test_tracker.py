@@ -168,10 +168,25 @@ def test_an_object_that_leaves_is_deleted_once_and_its_id_never_returns() -> Non
 
 
 def test_a_slow_source_keeps_its_ids() -> None:
-    """With seconds between frames an object is known again before its time-out is looked at."""
+    """With seconds between all frames an object is known again; the first gap is as long as any, and ends tracks."""
     world, tracker = World(), Tracker(TrackerConfig(lost_timeout=1.0))
-    first = ids_by_thing(tracker.update(Cut(world.frame(0.0, THREE_APART))))
-    assert ids_by_thing(tracker.update(Cut(world.frame(60.0, THREE_APART)))) == first
+    tracker.update(Cut(world.frame(0.0, THREE_APART)))
+    first = ids_by_thing(tracker.update(Cut(world.frame(60.0, THREE_APART))))
+    for seconds in (120.0, 200.0, 250.0):
+        assert ids_by_thing(tracker.update(Cut(world.frame(seconds, THREE_APART)))) == first
+
+
+@pytest.mark.parametrize("pause", [1.5, 3600.0])
+@pytest.mark.parametrize("lost_timeout", [0.1, 1.0])
+def test_after_a_time_without_frames_objects_are_new(pause: float, lost_timeout: float) -> None:
+    world, tracker = World(), Tracker(TrackerConfig(lost_timeout=lost_timeout))
+    for step in range(4):
+        update = tracker.update(Cut(world.frame(0.1 * step, THREE_APART)))
+        assert update.deleted == ()
+    update = tracker.update(Cut(world.frame(0.3 + pause, THREE_APART[:1])))
+    assert (update.created, update.deleted, update.cleared) == ((4,), (1, 2, 3), False)
+    update = tracker.update(Cut(world.frame(0.4 + pause, THREE_APART[:1])))
+    assert (update.created, update.deleted) == ((), ())
 
 
 def test_a_clock_that_jumps_back_clears_all() -> None:
