@@ -102,14 +102,13 @@ def read_camera(path: Path, size: tuple[int, int]) -> tuple[Camera, Similarity |
             "write the focal lengths and principal point in pixels"
         )
     try:
-        distortion = tuple(float(value) for value in content.get("distortion") or ())
-        model = content.get("distortion_model") or "none"
+        model, distortion = _lens(content)
         camera = Camera(
             width=int(content["width"]),
             height=int(content["height"]),
             **{key: float(content[key]) for key in ("fx", "fy", "cx", "cy")},
-            distortion_model=model if any(distortion) else "none",
-            distortion=distortion if model != "none" and any(distortion) else (),
+            distortion_model=model,
+            distortion=distortion,
         )
         depth_unit = float(content.get("depth_unit_m", _MILLIMETRE))
         pose = content.get("camera_from_lidar")
@@ -126,6 +125,15 @@ def read_camera(path: Path, size: tuple[int, int]) -> tuple[Camera, Similarity |
             "scale the intrinsics or take the image they belong to"
         )
     return camera, camera_from_lidar, depth_unit
+
+
+def _lens(content: Mapping[str, Any]) -> tuple[str, tuple[float, ...]]:
+    """Model and coefficients of `camera.json`; a fisheye is one without coefficients, too, another lens is none."""
+    model = content.get("distortion_model") or "none"
+    distortion = tuple(float(value) for value in content.get("distortion") or ())
+    if model == "equidistant":
+        return model, distortion or (0.0,) * 4
+    return (model, distortion) if model != "none" and any(distortion) else ("none", ())
 
 
 def read_labels(path: Path, size: tuple[int, int], *, required: bool) -> NDArray[np.uint16]:

@@ -67,6 +67,23 @@ def resize(path: Path) -> None:
     cv2.imwrite(str(path), image[:-2])
 
 
+@pytest.mark.parametrize("distortion", [None, [], [0.0] * 4])
+def test_a_fisheye_without_coefficients_is_a_fisheye(folder: Path, distortion: list[float] | None) -> None:
+    edit_camera(folder, distortion_model="equidistant", distortion=distortion)
+    camera = read_frame_folder(folder).frame().camera
+    assert (camera.distortion_model, camera.distortion) == ("equidistant", (0.0,) * 4)
+    # The angle from the axis grows with the distance from the middle, and not its tangent.
+    x, _, z = camera.rays_at(np.array([15.5 + 30.0 * 0.4, 11.5]))
+    assert np.arctan2(x, z) == pytest.approx(0.4, abs=1e-6)
+
+
+@pytest.mark.parametrize("model", ["plumb_bob", "rational_polynomial", "none", "", None])
+def test_any_other_lens_without_coefficients_is_a_pinhole(folder: Path, model: str | None) -> None:
+    edit_camera(folder, distortion_model=model, distortion=[0.0] * 8)
+    camera = read_frame_folder(folder).frame().camera
+    assert (camera.distortion_model, camera.distortion) == ("none", ())
+
+
 def test_a_valid_folder_gives_points_on_the_wall(folder: Path) -> None:
     read = read_frame_folder(folder)
     frame = read.frame(stamp=5)
