@@ -1,7 +1,8 @@
 """Tracked objects as RViz markers.
 
 The mesh of an object is sent in the frame `object_<id>`, locked to it: RViz moves it with /tf. It is sent again only
-when it has changed, and now and then for viewers that came late. Axes and text are light and come with every frame.
+when it has changed, and now and then for viewers that came late. Axes and text are light and come with every frame: the
+colour of the text tells the verdict, so that no mesh is sent for one.
 """
 
 from __future__ import annotations
@@ -36,8 +37,6 @@ STATE_COLORS = {
     VerdictState.UNCERTAIN: (1.0, 0.9, 0.2),
     VerdictState.REJECTED: (1.0, 0.3, 0.2),
 }
-#: Opacity of a mesh that was rejected.
-_REJECTED_ALPHA = 0.4
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,6 @@ class _Sent:
 
     version: int
     scale: tuple[float, ...]
-    rejected: bool
     stamp: int
 
 
@@ -111,14 +109,13 @@ def serialized_mesh_marker(tracked: TrackedObject, prefix: str = "") -> bytes:
     It is locked to that frame and has stamp 0: it moves with the newest transform, whatever its stamp.
     """
     mesh, scale = tracked.estimate.mesh, tracked.fixed_from_object.scale
-    rejected = tracked.estimate.verdict.state is VerdictState.REJECTED
     marker = _marker(MESH, tracked.track_id, Marker.TRIANGLE_LIST)
     marker.header.frame_id = object_frame(tracked.track_id, prefix)
     marker.frame_locked = True
     marker.scale.x, marker.scale.y, marker.scale.z = scale.tolist()
-    marker.color.a = _REJECTED_ALPHA if rejected else 1.0
+    marker.color.a = 1.0
     corners = mesh.triangles.reshape(-1).astype(np.intp)
-    colors = np.full((len(mesh.vertices), 4), marker.color.a, dtype=np.float32)
+    colors = np.ones((len(mesh.vertices), 4), dtype=np.float32)
     colors[:, :3] = mesh.colors / np.float32(255.0)
     return serialized_with_points(marker, mesh.vertices[corners], colors[corners])
 
@@ -164,15 +161,12 @@ def _sent(tracked: TrackedObject, stamp: int) -> _Sent:
     return _Sent(
         version=tracked.mesh_version,
         scale=tuple(tracked.fixed_from_object.scale.tolist()),
-        rejected=tracked.estimate.verdict.state is VerdictState.REJECTED,
         stamp=stamp,
     )
 
 
 def _changed(known: _Sent, now: _Sent) -> bool:
-    return (known.version, known.rejected) != (now.version, now.rejected) or not np.allclose(
-        known.scale, now.scale, rtol=1e-3
-    )
+    return known.version != now.version or not np.allclose(known.scale, now.scale, rtol=1e-3)
 
 
 def _centimetres(size: NDArray[np.float64]) -> str:

@@ -23,9 +23,10 @@ from tracking_world import (
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.point_map import PointMap
-from sam3d_ros.perception.estimates import VerdictState
+from sam3d_ros.perception.estimates import ScaleSource, VerdictState
 from sam3d_ros.perception.evidence import Evidence, cut
 from sam3d_ros.perception.frame import Frame, PointsSource
+from sam3d_ros.perception.judging.verdict import NOT_MEASURED
 from sam3d_ros.perception.pipeline import STAGES, ObjectPipeline, PipelineConfig
 from sam3d_ros.perception.tracking.tracker import TrackerConfig
 from sam3d_ros.perception.tracking.tracks import NOT_SEEN, TrackedObject
@@ -170,10 +171,10 @@ def test_what_is_not_seen_says_so_and_keeps_its_place_in_the_world() -> None:
     expected = gone.fixed_from_object.translation - there.translation
     np.testing.assert_allclose(gone.estimate.camera_from_object.translation, expected, atol=1e-12)
     assert 3 not in after.evidence
-    later = pipeline.observe(world.frame(1.6, THREE_APART[:2], fixed_from_camera=there))
+    later = pipeline.observe(world.frame(1.2, THREE_APART[:2], fixed_from_camera=there))
     assert later.deleted == (3,)
     assert [thing.track_id for thing in later.objects] == [1, 2]
-    assert pipeline.observe(world.frame(1.7, THREE_APART[:2], fixed_from_camera=there)).deleted == ()
+    assert pipeline.observe(world.frame(1.3, THREE_APART[:2], fixed_from_camera=there)).deleted == ()
 
 
 def test_an_answer_from_an_old_frame_is_carried_to_the_present() -> None:
@@ -215,7 +216,8 @@ def test_answers_of_ended_tracks_and_unknown_frames_are_dropped() -> None:
     seen = pipeline.observe(frame).evidence
     evidence = [seen[1], seen[2], seen[3]]
     answers = pipeline.reconstruct(evidence)
-    pipeline.observe(world.frame(1.0, THREE_APART[:1]))
+    for seconds in (0.4, 0.8):
+        pipeline.observe(world.frame(seconds, THREE_APART[:1]))
     assert len(pipeline.integrate(evidence, answers)) == 1
     assert pipeline.counters["dropped"] == 2
     assert pipeline.integrate(cut(world.frame(1.1, THREE_APART)), answers) == ()
@@ -250,11 +252,57 @@ def test_a_frame_without_depth_says_so_and_harms_no_later_frame() -> None:
         seen = serve(pipeline, world.frame(0.5 * step, THREE_APART, source=source))
         for found, truth in zip(sorted(seen.objects, key=_instance), THREE_APART, strict=True):
             verdict = found.estimate.verdict
-            assert verdict.state is (VerdictState.REJECTED if blind else VerdictState.ACCEPTED)
-            assert ("no_points" in verdict.reasons) == blind
+            assert verdict.state is (VerdictState.UNCERTAIN if blind else VerdictState.ACCEPTED)
+            assert verdict.reasons == ((NOT_MEASURED,) if blind else ())
+            assert verdict.scale_source is ScaleSource.DEPTH, "the size was measured before"
             assert offset_between(found.fixed_from_object, truth.fixed_from_object) < 0.003
             assert found.mesh_version == 1
     assert len(reconstructor.calls) == 1
+
+
+def test_what_was_never_measured_is_rejected() -> None:
+    world = World()
+    pipeline = ObjectPipeline(TrueReconstructor(world))
+    for step in range(3):
+        seen = serve(pipeline, world.frame(0.1 * step, THREE_APART, source=PointsSource.NONE))
+        assert [thing.estimate.verdict.state for thing in seen.objects] == [VerdictState.REJECTED] * 3
+        assert all(thing.estimate.verdict.reasons == ("no_points",) for thing in seen.objects)
+
+
+def test_an_object_whose_points_are_lost_goes_with_its_mask() -> None:
+    """The others are measured all the time, and what is measured again is found where it is."""
+    world = World(noise=0.001)
+    pipeline = ObjectPipeline(TrueReconstructor(world))
+    serve(pipeline, world.frame(0.0, THREE_APART))
+    for step in range(1, 7):
+        things = [THREE_APART[0].moved(0.01 * step, 0.0, 0.0), *THREE_APART[1:]]
+        frame = world.frame(0.1 * step, things)
+        blind = step < 5
+        if blind:
+            points = frame.points.copy()
+            points[frame.mask(1)] = np.nan
+            frame = replace(frame, point_map=PointMap(points))
+            world.remember(frame, {thing.instance_id: thing for thing in things})
+        moved, *others = sorted(serve(pipeline, frame).objects, key=_instance)
+        assert {other.estimate.verdict.state for other in others} == {VerdictState.ACCEPTED}
+        assert moved.estimate.verdict.state is (VerdictState.UNCERTAIN if blind else VerdictState.ACCEPTED)
+        assert (moved.estimate.verdict.reasons[:1] == (NOT_MEASURED,)) == blind
+        assert offset_between(moved.fixed_from_object, things[0].fixed_from_object) < 0.02
+        assert moved.mesh_version == 1
+    assert offset_between(moved.fixed_from_object, things[0].fixed_from_object) < 0.004
+
+
+def test_after_an_hour_another_thing_in_the_same_place_is_another_object() -> None:
+    world = World()
+    pipeline = ObjectPipeline(TrueReconstructor(world))
+    for step in range(3):
+        before = serve(pipeline, world.frame(0.1 * step, [box(1, 0.0, 0.0, 0.8, label="mug")]))
+    assert [thing.track_id for thing in before.objects] == [1]
+    frame = world.frame(3600.0, [box(1, 0.0, 0.0, 0.8, label="brick")])
+    after = pipeline.observe(frame)
+    assert (after.created, after.deleted, after.objects) == ((2,), (1,), ())
+    (brick,) = serve(pipeline, frame).objects
+    assert (brick.track_id, brick.estimate.label) == (2, "brick")
 
 
 def _instance(thing: TrackedObject) -> int:

@@ -98,7 +98,8 @@ def test_axes_and_text_are_where_the_object_is():
     np.testing.assert_allclose(ends[1::2] / ends[1, 0], np.eye(3))
     assert text.text == "4 mug\n10.0 x 20.0 x 30.0 cm\naccepted"
     assert viewer.markers[TEXT, 5].text.endswith("rejected: low_mask_iou")
-    assert viewer.markers[MESH, 5].colors[0].a < 1.0
+    green, red = (viewer.markers[TEXT, i].color for i in (4, 5))
+    assert green.g > green.r and red.r > red.g
 
 
 def test_a_mesh_is_sent_again_only_when_it_has_changed():
@@ -108,10 +109,18 @@ def test_a_mesh_is_sent_again_only_when_it_has_changed():
     assert viewer.meshes_received == 1
     viewer.receive(board.update([tracked(1, version=2)], at(11)))
     viewer.receive(board.update([tracked(1, version=2, scale=(0.1, 0.2, 0.31))], at(12)))
-    viewer.receive(
-        board.update([tracked(1, version=2, scale=(0.1, 0.2, 0.31), state=VerdictState.REJECTED)], at(13))
-    )
-    assert viewer.meshes_received == 4
+    assert viewer.meshes_received == 3
+
+
+def test_a_change_of_verdict_sends_a_colour_and_no_mesh():
+    board, viewer = MarkerBoard(refresh=1000.0), Viewer()
+    colors = set()
+    for i, state in enumerate((*VerdictState, *reversed(VerdictState))):
+        viewer.receive(board.update([tracked(1, state=state)], at(i)))
+        color = viewer.markers[TEXT, 1].color
+        colors.add((state, color.r, color.g, color.b, color.a))
+    assert viewer.meshes_received == 1
+    assert len({color for _, *color in map(tuple, colors) for color in [tuple(color)]}) == len(colors) == 3
 
 
 def test_a_viewer_that_comes_late_gets_every_mesh_in_a_while():

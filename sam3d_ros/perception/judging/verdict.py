@@ -18,11 +18,14 @@ from sam3d_ros.perception.settings import Settings, parameter
 
 #: Reason of the verdict on an object that an error was raised for when it was looked for in a frame.
 FOLLOWING_FAILED = "following_failed"
+#: An object that was measured before is not measured in this frame, which tells nothing against it.
+NOT_MEASURED = "not_measured"
 #: Reasons that the figures of a frame give; they are found anew at each judgement.
 FIGURE_REASONS = (
     FOLLOWING_FAILED,
     "no_mesh",
     "no_points",
+    NOT_MEASURED,
     "too_few_points",
     "low_mask_iou",
     "high_depth_residual",
@@ -75,6 +78,9 @@ def judge(
 
     What a stage before left in `estimate.verdict.reasons` (a refinement that diverged, a support that was not
     found) is kept and cannot be ACCEPTED; reasons of former figures are dropped.
+
+    Without a measured point, an estimate that was never judged with some is REJECTED. Of another one the former verdict
+    is kept, at most UNCERTAIN; only its mask can tell more against it.
     """
     thresholds = thresholds or VerdictThresholds()
     reasons = [reason for reason in estimate.verdict.reasons if reason not in FIGURE_REASONS]
@@ -88,6 +94,8 @@ def judge(
     diameter = float(np.linalg.norm(estimate.size))
     near = thresholds.inlier_distance * diameter + 3.0 * np.nan_to_num(measurement.noise)
     view = _look(evidence, estimate, measurement, near, thresholds.max_rays)
+    if count == 0 and was_measured(estimate.verdict):
+        return _not_measured(estimate.verdict, view.mask_iou, thresholds)
     if count == 0:
         reasons.insert(0, "no_points")
         return Verdict(
@@ -125,6 +133,26 @@ def judge(
         VerdictState.REJECTED if rejected else VerdictState.UNCERTAIN if reasons else VerdictState.ACCEPTED
     )
     return Verdict(state, tuple(reasons), view.mask_iou, residual, inliers, count, scale_source)
+
+
+def was_measured(verdict: Verdict) -> bool:
+    """Whether a verdict rests on measured points, of its frame or of one before."""
+    return verdict.point_count > 0 or NOT_MEASURED in verdict.reasons
+
+
+def _not_measured(former: Verdict, mask_iou: float, thresholds: VerdictThresholds) -> Verdict:
+    """The verdict in a frame that measures nothing of the object."""
+    kept = [reason for reason in former.reasons if reason not in (NOT_MEASURED, "low_mask_iou")]
+    rejected = mask_iou < thresholds.reject_mask_iou or (former.state is VerdictState.REJECTED and kept)
+    return Verdict(
+        state=VerdictState.REJECTED if rejected else VerdictState.UNCERTAIN,
+        reasons=(NOT_MEASURED, *(["low_mask_iou"] if mask_iou < thresholds.accept_mask_iou else []), *kept),
+        mask_iou=mask_iou,
+        depth_residual=np.nan,
+        inlier_ratio=np.nan,
+        point_count=0,
+        scale_source=former.scale_source,
+    )
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from sam3d_ros.perception.estimates import ObjectEstimate, Verdict, VerdictState
 from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.fitting.refinement import REFINEMENT_REASONS, RefinementConfig, refine
 from sam3d_ros.perception.fitting.visible_surface import VisibleSurface
-from sam3d_ros.perception.judging.verdict import VerdictThresholds, judge
+from sam3d_ros.perception.judging.verdict import NOT_MEASURED, VerdictThresholds, judge
 from sam3d_ros.perception.measurement import sensor_noise
 from sam3d_ros.perception.settings import Settings, parameter
 from sam3d_ros.perception.tracking.stillness import Glance
@@ -102,6 +102,8 @@ class Follower:
         kept = tuple(reason for reason in expected.verdict.reasons if reason not in REFINEMENT_REASONS)
         expected = replace(expected, verdict=replace(expected.verdict, reasons=kept))
         stayed = replace(expected, verdict=judge(evidence, expected, self._thresholds))
+        if NOT_MEASURED in stayed.verdict.reasons:
+            return self._followed_by_mask(evidence, stayed, baseline or stayed.verdict, glance)
         noise = _noise(evidence, expected)
         if baseline is not None and self._rests(stayed.verdict, baseline, noise):
             return Followed(stayed, baseline, rested=True, glance=glance)
@@ -113,6 +115,22 @@ class Follower:
         if baseline is None or self._is_better(best.verdict, stayed.verdict, noise):
             return Followed(best, best.verdict, rested=False, glance=glance)
         return Followed(stayed, stayed.verdict, rested=True, glance=glance)
+
+    def _followed_by_mask(
+        self, evidence: Evidence, stayed: ObjectEstimate, baseline: Verdict, glance: Glance
+    ) -> Followed:
+        """Where nothing is measured for a while, an object goes with its mask; how far away it is, is not known.
+
+        The baseline stays, for the next measured points to be compared with.
+        """
+        overlap = stayed.verdict.mask_iou
+        if overlap < baseline.mask_iou - self._config.rest_overlap and (
+            moved := _moved_into_box(evidence, stayed)
+        ):
+            moved = replace(moved, verdict=judge(evidence, moved, self._thresholds))
+            if moved.verdict.mask_iou > overlap + self._config.gain_overlap:
+                return Followed(moved, baseline, rested=False, glance=glance)
+        return Followed(stayed, baseline, rested=True, glance=glance)
 
     def _holds(self, glance: Glance, evidence: Evidence) -> bool:
         """Whether the last judgement is that of this evidence, too."""

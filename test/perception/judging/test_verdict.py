@@ -14,7 +14,7 @@ from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.evidence import Cut
 from sam3d_ros.perception.frame import Frame
-from sam3d_ros.perception.judging.verdict import VerdictThresholds, judge
+from sam3d_ros.perception.judging.verdict import NOT_MEASURED, VerdictThresholds, judge
 
 SEEN_FROM = camera_above()
 BRICK, PLACE = box(0.16, 0.10, 0.12), placed(0.02, 0.01, 25)
@@ -130,6 +130,29 @@ def test_no_points_reject_but_the_silhouette_is_judged() -> None:
     assert verdict.mask_iou > 0.97
     assert np.isnan(verdict.depth_residual) and np.isnan(verdict.inlier_ratio)
     assert verdict.point_count == 0 and verdict.scale_source is ScaleSource.PRIOR
+
+
+def test_without_points_a_measured_object_keeps_its_verdict_but_is_not_accepted() -> None:
+    blind = BRICK_FRAME.without_points()
+    accepted = replace(BRICK_TRUTH, verdict=judged(BRICK_FRAME, BRICK_TRUTH))
+    wrong = shifted(BRICK_TRUTH, (0.0, 0.0, 0.1))
+    rejected = replace(wrong, verdict=judged(BRICK_FRAME, wrong))
+    assert (accepted.verdict.state, rejected.verdict.state) == (VerdictState.ACCEPTED, VerdictState.REJECTED)
+    for _ in range(3):
+        accepted = replace(accepted, verdict=judged(blind, accepted))
+        rejected = replace(rejected, verdict=judged(blind, rejected))
+        assert accepted.verdict.state is VerdictState.UNCERTAIN
+        assert accepted.verdict.reasons == (NOT_MEASURED,) and accepted.verdict.point_count == 0
+        assert accepted.verdict.scale_source is ScaleSource.DEPTH and np.isnan(
+            accepted.verdict.depth_residual
+        )
+        assert rejected.verdict.state is VerdictState.REJECTED
+        assert {NOT_MEASURED, "high_depth_residual"} <= set(rejected.verdict.reasons)
+    elsewhere = judged(blind, shifted(accepted, (0.4, 0.0, 0.0)))
+    assert elsewhere.state is VerdictState.REJECTED and elsewhere.reasons == (NOT_MEASURED, "low_mask_iou")
+    assert judged(blind, shifted(accepted, (0.0, 0.0, 0.0))).state is VerdictState.UNCERTAIN
+    again = judged(BRICK_FRAME, accepted)
+    assert again.state is VerdictState.ACCEPTED and again.reasons == ()
 
 
 def test_no_mesh_rejects() -> None:
