@@ -29,6 +29,8 @@ class CommonSettings(Settings):
         "",
         "Folder that save_scene writes below, and nowhere else; empty = sam3d_ros/scenes in $XDG_DATA_HOME, or in "
         "~/.local/share.",
+        # Whoever may ask for a file must not be able to move the limit.
+        read_only=True,
     )
 
 

@@ -48,6 +48,7 @@ _ARRAY_TYPES: Mapping[Any, Parameter.Type] = MappingProxyType(
         str: Parameter.Type.STRING_ARRAY,
     }
 )
+_READ_ONLY = "Read-only."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,9 +131,13 @@ def values(config: object, prefix: str = "") -> dict[str, Any]:
 
 
 def descriptions(defaults: object, prefix: str = "") -> dict[str, str]:
-    """Name -> description with its range or choices, as shown to users."""
+    """Name -> description with its range or choices, and whether it is given at start alone, as shown to users."""
     return {
-        leaf.name: " ".join(filter(None, [leaf.description, _limits(leaf)]))
+        leaf.name: " ".join(
+            filter(
+                None, [leaf.description, _limits(leaf), _READ_ONLY * leaf.metadata.get("read_only", False)]
+            )
+        )
         for leaf in _leaves(defaults, prefix)
     }
 

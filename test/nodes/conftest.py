@@ -35,6 +35,14 @@ def own_domain() -> None:
     os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(ROOT / "config" / "fastdds.xml")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def scene_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the nodes write scenes: what users keep is left alone."""
+    home = tmp_path_factory.mktemp("data_home")
+    os.environ["XDG_DATA_HOME"] = str(home)
+    return home / "sam3d_ros" / "scenes"
+
+
 class Probe:
     """A node of the test: publishes inputs and keeps what it hears, spun by a thread of its own.
 

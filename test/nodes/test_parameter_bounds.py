@@ -169,12 +169,14 @@ def test_a_running_node_says_which_parameters_cannot_change_and_takes_the_others
         assert process.node.get_parameter(name).value != value
         # What does not change may be said again, as a file of parameters does.
         assert put(name, declared[0].values[name]).successful
-    for name, value in (("verdict.max_rays", 500), ("max_failures", 7), ("scene_folder", "/nowhere")):
+    for name, value in (("verdict.max_rays", 500), ("max_failures", 7)):
         assert put(name, value).successful
         assert process.node.get_parameter(name).value == value
     assert process.node._pipeline.config.verdict.max_rays == 500
     assert process.node.boundary.limit == 7
     assert not put("autostart", False).successful
+    # Whoever may ask for a file must not move the limit of where it may be.
+    assert not put("scene_folder", "/").successful
     assert not put("no_such_parameter", 1).successful
 
 

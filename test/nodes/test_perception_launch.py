@@ -19,7 +19,6 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from perception_graph import NodeServices
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue, SetParametersResult
 from rcl_interfaces.srv import DescribeParameters, ListParameters, SetParameters
 from rclpy.action import ActionClient
@@ -313,13 +312,12 @@ def test_reconstruct_refuses_unknown_instances_and_can_be_cancelled(
 
 
 @pytest.mark.launch(fixture=graph)
-def test_save_scene_writes_a_glb_or_says_why_not(seen: ObjectArray, call: Any, tmp_path: Path) -> None:
-    NodeServices(NODE, call).put("scene_folder", str(tmp_path))
-    answer = call(SaveScene, f"{NODE}/save_scene", SaveScene.Request(path=str(tmp_path / "scene.glb")))
+def test_save_scene_writes_a_glb_or_says_why_not(seen: ObjectArray, call: Any, scene_folder: Path) -> None:
+    answer = call(SaveScene, f"{NODE}/save_scene", SaveScene.Request(path="scene.glb"))
     assert (answer.success, answer.object_count, answer.message) == (True, len(NAMES), "")
-    scene = trimesh.load(tmp_path / "scene.glb")
+    scene = trimesh.load(scene_folder / "scene.glb")
     assert len(scene.geometry) == len(NAMES)
-    for path in (tmp_path / "scene.txt", tmp_path / "no_such_folder" / "scene.glb"):
+    for path in (scene_folder / "scene.txt", scene_folder / "no_such_folder" / "scene.glb"):
         answer = call(SaveScene, f"{NODE}/save_scene", SaveScene.Request(path=str(path)))
         assert not answer.success
         assert answer.message

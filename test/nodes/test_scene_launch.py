@@ -104,14 +104,13 @@ def heard(probe: Any) -> Heard:
 
 
 @pytest.fixture
-def save(call: Any, tmp_path: Path) -> Any:
+def save(call: Any, scene_folder: Path) -> Any:
     """Asks a node for the scene; the answer and what is in the file."""
 
     def ask(node: str, *, name: str = "scene.glb") -> tuple[SaveScene.Response, dict[str, np.ndarray]]:
-        path = tmp_path / name
+        path = scene_folder / name
         path.unlink(missing_ok=True)
-        NodeServices(node, call).put("scene_folder", str(tmp_path))
-        answer = call(SaveScene, f"{node}/save_scene", SaveScene.Request(path=str(path)))
+        answer = call(SaveScene, f"{node}/save_scene", SaveScene.Request(path=name))
         assert answer.success == path.exists(), answer.message
         return answer, parts_of(path) if path.exists() else {}
 
