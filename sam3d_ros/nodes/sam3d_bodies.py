@@ -37,7 +37,7 @@ class Sam3dBodies(PerceptionNode[BodySettings]):
 
     def configure(self) -> None:
         settings = self._settings
-        self._tracked_in = TrackingFrame(settings.frames.target_frame)
+        self._tracked_in = TrackingFrame(settings.frames.tracking_frame)
         humans = humans_messages(settings.node.humans)
         with named_faults():
             self._weights = self._reconstructor = _reconstructor(settings.body)

@@ -35,7 +35,7 @@ class Sam3dObjects(PerceptionNode[Settings]):
 
     def configure(self) -> None:
         settings = self._settings
-        self._tracked_in = TrackingFrame(settings.frames.target_frame)
+        self._tracked_in = TrackingFrame(settings.frames.tracking_frame)
         with named_faults():
             self._selection = settings.reconstructor()
         self._weights = self._selection.weights

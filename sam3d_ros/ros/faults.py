@@ -112,6 +112,16 @@ class Fault(Enum):
         Level.ERROR,
         "let the driver name its optical frame in the header",
     )
+    SLASHED_FRAME_ID = (
+        "slashed_frame_id",
+        Level.WARN,
+        "let the driver name its frame without a leading slash, as tf2 does; it was left out",
+    )
+    FRAME_CONFLICT = (
+        "frame_conflict",
+        Level.WARN,
+        "let an image and its camera_info name one frame, the optical one",
+    )
     MISSING_TRANSFORM = ("missing_transform", Level.ERROR, "publish the transform on /tf or /tf_static")
     OLD_TRANSFORM = (
         "old_transform",

@@ -25,6 +25,7 @@ from sam3d_ros.ros.compressed_depth import depth_from_compressed
 from sam3d_ros.ros.decoding import IMAGE, LABELS, POINT_MAP, Decoding
 from sam3d_ros.ros.faults import Fault, FaultError, FaultLog
 from sam3d_ros.ros.frame_assembler import InputSet
+from sam3d_ros.ros.frame_ids import FrameIds, frame_ids, without_slash
 from sam3d_ros.ros.images import depth_from_image, labels_from_image, rgb_from_compressed, rgb_from_image
 from sam3d_ros.ros.people_messages import boxes_from_detections, prompts_from_keypoints
 from sam3d_ros.ros.pointclouds import points_from_cloud
@@ -60,6 +61,11 @@ class FrameBuilderConfig(Settings):
     relative_depth: bool = False
 
     @property
+    def tracking_frame(self) -> str:
+        """`target_frame` as tf2 knows it."""
+        return without_slash(self.target_frame)
+
+    @property
     def farthest(self) -> float:
         """What the numbers of a depth image may be at most: metres, or anything where they have no metric scale."""
         return math.inf if self.relative_depth else self.max_depth
@@ -71,8 +77,8 @@ class FrameBuilder:
 
     Attributes:
         lookup: where frames are relative to each other.
-        faults: where faults are reported that do not stop a frame: resized labels, and unusable depth, LiDAR, boxes
-            or keypoints.
+        faults: where faults are reported that do not stop a frame: resized labels, odd names of frames, and unusable
+            depth, LiDAR, boxes or keypoints.
         config: parameters.
         decoding: makes arrays of messages, for all builders that share it.
         keypoints: names that keypoints may have.
@@ -99,9 +105,9 @@ class FrameBuilder:
         Raises:
             FaultError: image, labels, detections or camera_info cannot be used, or `target_frame` has no transform.
         """
-        frame_id = inputs.image.header.frame_id or inputs.camera_info.header.frame_id
-        if not frame_id:
-            raise FaultError(Fault.MISSING_FRAME_ID, "neither the image nor its camera_info has a frame_id")
+        frames = frame_ids(inputs, self.config.target_frame)
+        self._report(frames.faults)
+        frame_id = frames.camera
         rgb = self.decoding.once(IMAGE, (inputs.image,), lambda: rgb_from(inputs.image))
         size = (rgb.shape[1], rgb.shape[0])
         camera = camera_from_info(inputs.camera_info, size, rectified=self.config.rectified)
@@ -114,12 +120,12 @@ class FrameBuilder:
         )
         self._report(faults)
         fixed_from_camera = None
-        if self.config.target_frame and self.config.target_frame != frame_id:
-            fixed_from_camera = self.lookup(self.config.target_frame, frame_id, inputs.stamp)
+        if self.config.tracking_frame not in ("", frame_id):
+            fixed_from_camera = self.lookup(self.config.tracking_frame, frame_id, inputs.stamp)
         point_map, source, faults = self.decoding.once(
             POINT_MAP,
             (inputs.image, inputs.depth, inputs.points),
-            lambda: self._points(inputs, camera, frame_id),
+            lambda: self._points(inputs, camera, frames),
         )
         self._report(faults)
         return Frame(
@@ -178,35 +184,35 @@ class FrameBuilder:
         return np.asarray(resized, dtype=np.uint16), (fault,)
 
     def _points(
-        self, inputs: InputSet, camera: Camera, frame_id: str
+        self, inputs: InputSet, camera: Camera, frames: FrameIds
     ) -> tuple[PointMap, PointsSource, tuple[FaultError, ...]]:
         faults: tuple[FaultError, ...] = ()
         if inputs.depth is not None:
             try:
-                return self._points_of_depth(inputs, camera, frame_id), PointsSource.DEPTH, faults
+                return self._points_of_depth(inputs, camera, frames), PointsSource.DEPTH, faults
             except FaultError as error:
                 self.decoding.depth_failed_at = time.monotonic()
                 faults = (error.with_traceback(None),)
         if inputs.points is not None:
             try:
-                return self._points_of_lidar(inputs, camera, frame_id), PointsSource.LIDAR, faults
+                return self._points_of_lidar(inputs, camera, frames), PointsSource.LIDAR, faults
             except FaultError as error:
                 faults = (*faults, error.with_traceback(None))
         return PointMap.unknown(camera.height, camera.width), PointsSource.NONE, faults
 
-    def _points_of_depth(self, inputs: InputSet, camera: Camera, frame_id: str) -> PointMap:
+    def _points_of_depth(self, inputs: InputSet, camera: Camera, frames: FrameIds) -> PointMap:
         assert inputs.depth is not None
         depth = depth_from(inputs.depth, self.config.farthest)
-        depth_frame = inputs.depth.header.frame_id or frame_id
-        depth_camera = self._depth_camera(inputs, depth, camera, registered=depth_frame == frame_id)
+        registered = frames.depth == frames.camera
+        depth_camera = self._depth_camera(inputs, depth, camera, registered=registered)
         rgb_from_depth = Similarity()
-        if depth_frame != frame_id:
+        if not registered:
             rgb_from_depth = self.lookup(
-                frame_id,
-                depth_frame,
+                frames.camera,
+                frames.depth,
                 inputs.stamp,
                 source_stamp=nanoseconds(inputs.depth.header.stamp),
-                fixed=self.config.target_frame,
+                fixed=self.config.tracking_frame,
             )
         elif depth_camera == camera:
             return PointMap.from_depth(depth, camera)
@@ -236,15 +242,15 @@ class FrameBuilder:
             )
         return camera.resized(width, height)
 
-    def _points_of_lidar(self, inputs: InputSet, camera: Camera, frame_id: str) -> PointMap:
+    def _points_of_lidar(self, inputs: InputSet, camera: Camera, frames: FrameIds) -> PointMap:
         assert inputs.points is not None
         points = points_from_cloud(inputs.points)
         camera_from_lidar = self.lookup(
-            frame_id,
-            inputs.points.header.frame_id,
+            frames.camera,
+            frames.points,
             inputs.stamp,
             source_stamp=nanoseconds(inputs.points.header.stamp),
-            fixed=self.config.target_frame,
+            fixed=self.config.tracking_frame,
         )
         return PointMap(pointmap_from_lidar(points, camera_from_lidar, camera))
 

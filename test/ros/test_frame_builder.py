@@ -248,7 +248,7 @@ def test_depth_that_cannot_be_placed_is_left_out_by_name(depth, info, fault):
     rig = Rig()
     rig.place("camera", "old", Similarity(), STAMP - 2 * TENTH)
     rig.place("camera", "old", Similarity(), STAMP - TENTH)
-    depth_info = info_from_camera(DEPTH_CAMERA, header_message(STAMP, "depth")) if info else None
+    depth_info = info_from_camera(DEPTH_CAMERA, depth.header) if info else None
     frame = rig.build(depth=depth, depth_info=depth_info)
     assert frame.points_source is PointsSource.NONE
     assert [record.fault for record in rig.faults.records()] == [fault]
