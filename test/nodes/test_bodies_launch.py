@@ -264,8 +264,8 @@ def test_everybody_leaves_with_the_node_and_missing_weights_are_named(
     assert node.change(Transition.TRANSITION_DEACTIVATE)
     assert wait_for(lambda: heard.shown() == set())
     assert wait_for(lambda: not heard.bodies[-1].bodies)
-    node.put("body.checkpoint", str(tmp_path))
     assert node.change(Transition.TRANSITION_CLEANUP)
+    node.put("body.checkpoint", str(tmp_path))
     assert not node.change(Transition.TRANSITION_CONFIGURE)
     fault = wait_for(lambda: heard.values("faults").get("missing_weights"))
     assert fault

@@ -124,9 +124,9 @@ def test_weights_may_leave_while_the_node_rests(heard: Heard, node: NodeServices
 def test_missing_weights_are_a_fault_with_the_remedy(
     heard: Heard, node: NodeServices, wait_for: Any, tmp_path: Path, tiny_checkpoint: Path
 ) -> None:
+    assert node.change(Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP)
     node.put("reconstructor", "sam3d")
     node.put("checkpoint", str(tmp_path))
-    assert node.change(Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP)
     assert not node.change(Transition.TRANSITION_CONFIGURE)
     fault = wait_for(lambda: heard.values("faults").get("missing_weights"))
     assert fault
@@ -139,13 +139,9 @@ def test_missing_weights_are_a_fault_with_the_remedy(
     assert wait_for(lambda: heard.values("state").get("reconstructor") == "geometric")
     assert "checkpoints download" in heard.values("state")["reconstructor note"]
     # And the weights are taken when they have come.
+    assert node.change(Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP)
     node.put("checkpoint", str(tiny_checkpoint))
-    assert node.change(
-        Transition.TRANSITION_DEACTIVATE,
-        Transition.TRANSITION_CLEANUP,
-        Transition.TRANSITION_CONFIGURE,
-        Transition.TRANSITION_ACTIVATE,
-    )
+    assert node.change(Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
     assert wait_for(lambda: heard.values("state").get("reconstructor") == "sam3d")
 
 
@@ -157,11 +153,10 @@ def test_weights_that_break_while_the_node_runs_are_named(
     """With memory `low` they are read anew for each batch; the graph goes on when they are whole again."""
     for path in tiny_checkpoint.glob("sam3d_objects*"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
+    assert node.change(Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP)
     node.put("checkpoint", str(tmp_path))
     node.put("memory", "low")
-    assert node.change(
-        Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP, Transition.TRANSITION_CONFIGURE
-    )
+    assert node.change(Transition.TRANSITION_CONFIGURE)
     file = tmp_path / "sam3d_objects_structure.safetensors"
     whole = file.read_bytes()
     file.write_bytes(b"\xff" * len(whole))
