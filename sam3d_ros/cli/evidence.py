@@ -216,7 +216,9 @@ def _meaning(reason: str, thresholds: VerdictThresholds) -> str:
     """A reason in words, with its bound where it is no figure of the verdict."""
     meanings = {
         "no_mesh": "the mesh has no triangle",
+        "following_failed": "an error was raised when it was followed, and it stays where it was",
         "no_points": "nothing is measured on the instance",
+        "not_measured": "nothing is measured on the instance, as it was before",
         "too_few_points": "point_count is too low",
         "low_mask_iou": "mask_iou is too low",
         "high_depth_residual": "depth_residual is too high",

@@ -215,7 +215,7 @@ def test_every_reason_has_a_meaning(thing: Judged, tmp_path: Path) -> None:
     ("change", "texts"),
     [
         (lambda frame: replace(frame, is_metric=False), ("units of noise at", " units <= ")),
-        (lambda frame: frame.without_points(), ("sensor NONE outline", "no_points: nothing is measured")),
+        (lambda frame: frame.without_points(), ("sensor NONE outline", "not_measured: nothing is measured")),
         (
             lambda frame: replace(frame, label_names={1: "a\nb\u202ec"}, stamp=-1),
             ("instance 1 a\\nb\\u202ec when", "1969-12-31 23:59:59 UTC"),

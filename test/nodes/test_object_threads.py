@@ -42,6 +42,7 @@ class Reconstructor(GeometricReconstructor):
         super().__init__()
         self.gate = threading.Event()
         self.gate.set()
+        self.tells_progress = True
         self.failures: list[Exception] = []
         self.batches: list[tuple[int, ...]] = []
 
@@ -50,7 +51,7 @@ class Reconstructor(GeometricReconstructor):
     ) -> list[ObjectEstimate]:
         self.batches.append(tuple(piece.instance_id for piece in evidence))
         while not self.gate.wait(0.01):
-            if progress is not None:
+            if progress is not None and self.tells_progress:
                 progress("waiting", 0.0)
         if self.failures:
             raise self.failures.pop()
@@ -191,8 +192,9 @@ def test_an_instance_that_cannot_be_made_is_rejected_alone_and_tried_ever_more_r
     assert {what for what, _ in report.failures} == {"reconstruction of an instance"}
     assert {raised for _, raised in report.failures} == {error}
     reconstructor.is_reconciled = True
-    look(200 * SECOND)
-    assert wait_for(lambda: look(200 * SECOND)[hated].state is VerdictState.ACCEPTED)
+    # The camera goes on looking: after a time without frames it would be another object.
+    later = range(18, 120, 3)
+    assert any(look(second * SECOND)[hated].state is VerdictState.ACCEPTED for second in later)
     threads.stop()
 
 
@@ -321,6 +323,69 @@ def test_an_order_can_be_cancelled_and_only_one_is_taken(
     cancelled.set()
     order = answers.get(timeout=10)
     assert (order.result, order.error) == (None, "cancelled")
+
+
+def test_an_order_that_waits_for_a_batch_can_be_cancelled_at_once(
+    desk: Desk, picture: Frame, wait_for: Callable[..., Any]
+) -> None:
+    desk.reconstructor.gate.clear()
+    desk.reconstructor.tells_progress = False
+    desk.put(picture)
+    assert wait_for(lambda: desk.reconstructor.batches)
+    answers: queue.Queue[Order] = queue.Queue()
+    order = Order((), lambda stage, share: None, answers.put)
+    assert desk.threads.order(order)
+    desk.threads.cancel(order)
+    assert answers.get(timeout=1).error == "cancelled"
+    # Its place is free, its batch is never made, and it has one answer alone.
+    assert desk.threads.order(Order((), lambda stage, share: None, answers.put))
+    desk.threads.cancel(order)
+    desk.reconstructor.gate.set()
+    assert answers.get(timeout=30).result is not None
+    assert len(desk.reconstructor.batches) == 2 and answers.empty()
+
+
+def test_an_order_says_whose_mesh_is_kept(
+    desk: Desk, picture: Frame, wait_for: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.put(picture)
+    assert wait_for(lambda: desk.known() == OBJECTS)
+    assert desk.order().get(timeout=30).note == ""
+    monkeypatch.setattr("sam3d_ros.perception.pipeline.may_replace", lambda *verdicts: False)
+    order = desk.order(picture.instance_ids()[0]).get(timeout=30)
+    assert order.error == "" and order.result is not None
+    assert f"instances [{picture.instance_ids()[0]}] keep the mesh that they have" in order.note
+
+
+def test_nobody_waits_for_a_reconstruction_that_tells_no_progress(
+    desk: Desk, picture: Frame, wait_for: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As that of a network, between two signs of progress: minutes may pass."""
+    monkeypatch.setattr("sam3d_ros.nodes.frame_threads.STOP_PATIENCE", 0.05)
+    desk.put(picture)
+    assert wait_for(lambda: desk.known() == OBJECTS)
+    desk.reconstructor.gate.clear()
+    desk.reconstructor.tells_progress = False
+    answers = desk.order()
+    assert wait_for(lambda: len(desk.reconstructor.batches) == 2)
+    desk.threads.stop()
+    assert answers.get(timeout=1).error == "the node was deactivated"
+    released = threading.Event()
+    desk.threads.afterwards(released.set)
+    shown = len(desk.sink.moments)
+    desk.threads.start()
+    desk.put(replace(picture, stamp=SECOND))
+    assert wait_for(lambda: desk.known() == OBJECTS and len(desk.sink.moments) > shown)
+    assert not released.is_set()
+    desk.reconstructor.gate.set()
+    assert released.wait(30)
+    # What was left to itself came to nothing, and the next order is served.
+    assert answers.empty() and len(desk.reconstructor.batches) == 2
+    assert desk.order().get(timeout=30).result is not None
+    desk.threads.stop()
+    done = threading.Event()
+    desk.threads.afterwards(done.set)
+    assert done.is_set()
 
 
 def test_stopping_ends_what_is_under_way_and_starting_again_goes_on(
