@@ -55,6 +55,7 @@ class BodyThreads(FrameThreads[tuple[Sighting, tuple[TrackedBody, ...]], SeenPeo
         began = time.perf_counter()
         failed = partial(self._boundary.tell, "reconstruction of a person")
         bodies = self._pipeline.reconstruct(sighting, progress=self._go_on, failed=failed)
+        self._go_on("done", 1.0)
         self.newest = (sighting, bodies)
         if bodies:
             self._report.spent("reconstruct", 1e3 * (time.perf_counter() - began))

@@ -13,6 +13,8 @@ from sam3d_ros.nodes.boundary import Boundary, Cancelled
 from sam3d_ros.nodes.sinks.sink import Sink
 from sam3d_ros.perception.frame import Frame
 
+#: How long a reconstruction under way may take to notice that the threads end, before nobody waits for it; seconds.
+STOP_PATIENCE = 1.0
 #: How long the tracking thread waits for a frame before it looks what else there is to do, seconds.
 LOOK_PERIOD = 0.01
 
@@ -99,31 +101,48 @@ class FrameThreads(Generic[N, M]):
         self._boundary = boundary or Boundary(report.failed)
         self._subject = subject
         self._condition = threading.Condition()
-        self._stopping = self._is_busy = False
+        self._is_busy = False
+        # Of the present run, and of the one that the reconstructing thread belongs to: it may end later than its run.
+        self._stop = self._worker_stop = threading.Event()
+        self._worker: threading.Thread | None = None
+        self._afterwards: list[Callable[[], None]] = []
         self._job: Job | None = None
         self.newest: N | None = None
         self.session = 1 + secrets.randbelow(2**64 - 1)
         self._shown: M | None = None
-        self._threads: tuple[threading.Thread, ...] = ()
+        self._tracker: threading.Thread | None = None
 
     def start(self) -> None:
         """Start both threads, at first or again; tracks go on where they were."""
-        self._stopping = self._is_busy = False
+        self._stop = threading.Event()
         self._job = self.newest = None
-        self._threads = (
-            threading.Thread(target=self._follow, name=f"{self._subject} tracking", daemon=True),
-            threading.Thread(target=self._reconstruct, name=f"{self._subject} reconstruction", daemon=True),
-        )
-        for thread in self._threads:
+        work = partial(self._reconstruct, self._stop, self._worker)
+        self._worker = threading.Thread(target=work, name=f"{self._subject} reconstruction", daemon=True)
+        self._tracker = threading.Thread(target=self._follow, name=f"{self._subject} tracking", daemon=True)
+        for thread in (self._worker, self._tracker):
             thread.start()
 
     def stop(self) -> None:
-        """End both threads; a reconstruction that is under way ends at its next sign of progress."""
+        """End both threads.
+
+        A reconstruction that is under way ends at its next sign of progress, which a network may take minutes for: it
+        is left to itself then, and nothing comes of it.
+        """
         with self._condition:
-            self._stopping = True
+            self._stop.set()
             self._condition.notify_all()
-        for thread in self._threads:
-            thread.join()
+        if self._tracker is not None and self._worker is not None:
+            self._tracker.join()
+            self._worker.join(STOP_PATIENCE)
+
+    def afterwards(self, work: Callable[[], None]) -> None:
+        """Do something when no reconstruction is under way any more: at once, or at its end; once stopped."""
+        with self._condition:
+            is_done = self._worker is None or not self._worker.is_alive()
+            if not is_done:
+                self._afterwards.append(work)
+        if is_done:
+            work()
 
     def emptied(self) -> M | None:
         """The last moment with nothing in it, which is the last one from now on; None where none was shown."""
@@ -132,7 +151,7 @@ class FrameThreads(Generic[N, M]):
         return self._shown
 
     def _follow(self) -> None:
-        while not self._stopping:
+        while not self._stop.is_set():
             if self._boundary.attempt("tracking", self._look):
                 self._rest("tracking")
 
@@ -142,11 +161,21 @@ class FrameThreads(Generic[N, M]):
         self._track(frame)
         return True
 
-    def _reconstruct(self) -> None:
+    def _reconstruct(self, stop: threading.Event, former: threading.Thread | None) -> None:
+        if former is not None:
+            former.join()
+        self._worker_stop = stop
+        self._work(stop)
+        with self._condition:
+            afterwards, self._afterwards = self._afterwards, []
+        for work in afterwards:
+            self._boundary.attempt("the end of a reconstruction", work)
+
+    def _work(self, stop: threading.Event) -> None:
         while True:
             with self._condition:
                 self._is_busy = False
-                if self._stopping:
+                if stop.is_set():
                     return
                 if (job := self._next_job()) is None:
                     self._condition.wait()
@@ -161,7 +190,7 @@ class FrameThreads(Generic[N, M]):
     def _rest(self, kind: str) -> None:
         """Wait a while after a failure: what failed may come again at once."""
         with self._condition:
-            self._condition.wait_for(lambda: self._stopping, timeout=self._boundary.rest(kind))
+            self._condition.wait_for(self._stop.is_set, timeout=self._boundary.rest(kind))
 
     def _next_frame(self) -> Frame | None:
         """The frame to look at, if there is one before long."""
@@ -184,7 +213,7 @@ class FrameThreads(Generic[N, M]):
 
     def _go_on(self, stage: str, share: float) -> None:
         """Progress of a reconstruction, which ends here when the threads do."""
-        if self._stopping:
+        if self._worker_stop.is_set():
             raise Cancelled
 
     def _show_all(self, sinks: Sequence[Sink[M]], moment: M) -> None:

@@ -28,6 +28,7 @@ class ObjectRequests:
     def __init__(self, node: AutostartNode) -> None:
         self._node = node
         self._threads: ObjectThreads | None = None
+        self._order: Order | None = None
         self._action = ActionServer(
             node,
             Reconstruct,
@@ -35,7 +36,9 @@ class ObjectRequests:
             execute_callback=_answered_in_begin,
             goal_callback=node.boundary.guarded("goal", self._judge_goal, otherwise=GoalResponse.REJECT),
             handle_accepted_callback=node.boundary.guarded("accepted goal", self._begin),
-            cancel_callback=lambda _goal: CancelResponse.ACCEPT,
+            cancel_callback=node.boundary.guarded(
+                "cancelled goal", self._cancel, otherwise=CancelResponse.REJECT
+            ),
         )
 
     def serve(self, threads: ObjectThreads | None) -> None:
@@ -66,10 +69,16 @@ class ObjectRequests:
         def finish(order: Order) -> None:
             goal.execute(partial(self._answer, order))
 
-        order = Order(tuple(goal.request.ids), report, finish)
+        order = self._order = Order(tuple(goal.request.ids), report, finish)
         if self._threads is None or not self._threads.order(order):
             order.error = "another goal is under way: send this one again later"
             finish(order)
+
+    def _cancel(self, _goal: ServerGoalHandle) -> CancelResponse:
+        # There is one at a time. Its answer is given by the executor, after it has noted that this was accepted.
+        if self._threads is not None and self._order is not None:
+            self._threads.cancel(self._order)
+        return CancelResponse.ACCEPT
 
     def _answer(self, order: Order, goal: ServerGoalHandle) -> Reconstruct.Result:
         if order.result is None:
@@ -83,7 +92,7 @@ class ObjectRequests:
         header = header_message(seen.stamp, seen.frame_id)
         goal.succeed()
         message = object_array(objects, header, session=seen.session, revision=seen.revision)
-        return Reconstruct.Result(success=True, objects=message)
+        return Reconstruct.Result(success=True, message=order.note, objects=message)
 
 
 def _answered_in_begin(_goal: ServerGoalHandle) -> Reconstruct.Result:

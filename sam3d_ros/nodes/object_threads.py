@@ -32,6 +32,7 @@ class Order:
         progress: told stage and share of the work done; may raise `Cancelled`.
         finished: called once at the end, whatever it is, by any thread.
         error: why there is no result; empty when there is one.
+        note: what is to be known of the result; empty when it is as asked for.
         track_ids: the tracks of the instances.
         result: the first moment that shows the new meshes.
     """
@@ -40,8 +41,17 @@ class Order:
     progress: Progress
     finished: Callable[[Order], None]
     error: str = ""
+    note: str = ""
     track_ids: tuple[int, ...] = ()
     result: SeenObjects | None = None
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What came of a batch: tracks with a new mesh, and the errors of instances that have none."""
+
+    changed: frozenset[int]
+    errors: tuple[Exception, ...]
 
 
 class ObjectThreads(FrameThreads[tuple[Frame, Observation], SeenObjects]):
@@ -72,6 +82,7 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation], SeenObjects]):
         self._look_again = False
         self._order: Order | None = None
         self._made: Order | None = None
+        self._is_begun = False
 
     def stop(self) -> None:
         super().stop()
@@ -82,11 +93,18 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation], SeenObjects]):
     def order(self, order: Order) -> bool:
         """Hand over an order; False while another one is under way."""
         with self._condition:
-            if self.is_ordered or self._stopping:
+            if self.is_ordered or self._stop.is_set():
                 return False
             self._order = order
             self._condition.notify_all()
             return True
+
+    def cancel(self, order: Order) -> None:
+        """Take an order back that is not begun; one that is ends at its next sign of progress."""
+        with self._condition:
+            is_waiting = self._order is order and not self._is_begun
+        if is_waiting:
+            self._finish(order, "cancelled")
 
     @property
     def is_ordered(self) -> bool:
@@ -145,6 +163,10 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation], SeenObjects]):
                 self._look_again = True
 
     def _fill(self, order: Order) -> None:
+        with self._condition:
+            if self._order is not order:
+                return  # taken back
+            self._is_begun = True
         newest = self.newest
         if newest is None:
             self._finish(order, "no frame has been seen yet: check that image, labels and camera_info arrive")
@@ -159,21 +181,27 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation], SeenObjects]):
             )
             return
         wanted = [observation.evidence[track_of[instance]] for instance in instance_ids]
-        errors: list[Exception] = []
+        made: list[_Made] = []
         try:
-            error = self._boundary.attempt("order", lambda: errors.extend(self._make(wanted, order.progress)))
+            error = self._boundary.attempt("order", lambda: made.append(self._make(wanted, order.progress)))
         except Cancelled:
             self._finish(order, "cancelled")
             return
-        if error is not None or len(errors) == len(wanted):
-            self._finish(order, f"the reconstruction failed: {error or errors[-1]}")
+        if error is not None or len(made[0].errors) == len(wanted):
+            self._finish(order, f"the reconstruction failed: {error or made[0].errors[-1]}")
             return
         order.track_ids = tuple(track_of[instance] for instance in instance_ids)
+        kept = [instance for instance in instance_ids if track_of[instance] not in made[0].changed]
+        if kept:
+            order.note = (
+                f"instances {kept} keep the mesh that they have: the new one is judged lower, or failed"
+            )
         with self._condition:
-            self._order, self._made, self._look_again = None, order, True
+            if self._order is order:
+                self._order, self._made, self._look_again = None, order, True
 
-    def _make(self, evidence: Sequence[Evidence], progress: Progress | None) -> list[Exception]:
-        """Give evidence a mesh; the errors of those that have none."""
+    def _make(self, evidence: Sequence[Evidence], progress: Progress | None) -> _Made:
+        """Give evidence a mesh."""
         errors: list[Exception] = []
 
         def report(stage: str, share: float) -> None:
@@ -188,12 +216,15 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation], SeenObjects]):
             self._boundary.tell("reconstruction of an instance", error, details)
 
         estimates = self._pipeline.reconstruct(evidence, progress=report, failed=failed)
-        self._pipeline.integrate(evidence, estimates)
+        self._go_on("done", 1.0)
+        changed = self._pipeline.integrate(evidence, estimates)
         self._report.finished(len(evidence), 1e3 * (time.perf_counter() - began))
-        return errors
+        return _Made(frozenset(changed), tuple(errors))
 
     def _finish(self, order: Order, error: str) -> None:
-        order.error = error
         with self._condition:
-            self._order = self._made = None
+            if order not in (self._order, self._made):
+                return  # it has its answer
+            self._order, self._made, self._is_begun = None, None, False
+        order.error = error
         order.finished(order)

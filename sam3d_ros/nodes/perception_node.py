@@ -82,13 +82,13 @@ class PerceptionNode(AutostartNode, Generic[S]):
             for sink in self._sinks:
                 sink.clear(emptied)
         if self._weights is not None and self.get_parameter("release_on_deactivate").value:
-            self._weights.release()
+            self._threads.afterwards(self._weights.release)
 
     def cleanup(self) -> None:
         self._report.inputs = None
         self._held.close()
-        if self._weights is not None:
-            self._weights.release()
+        if self._weights is not None and self._threads is not None:
+            self._threads.afterwards(self._weights.release)
         self._weights = self._threads = self._reader = None
         self._sinks = ()
 

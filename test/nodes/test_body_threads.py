@@ -135,7 +135,7 @@ def test_people_who_are_being_posed_are_given_up_at_the_end(
     assert world.reconstructor.began.acquire(timeout=30)
     stopper = threading.Thread(target=world.threads.stop)
     stopper.start()
-    assert wait_for(lambda: world.threads._stopping)
+    assert wait_for(lambda: world.threads._stop.is_set())
     world.reconstructor.gate.release()
     stopper.join(30)
     assert not stopper.is_alive()
