@@ -142,7 +142,8 @@ def was_measured(verdict: Verdict) -> bool:
 
 def _not_measured(former: Verdict, mask_iou: float, thresholds: VerdictThresholds) -> Verdict:
     """The verdict in a frame that measures nothing of the object."""
-    kept = [reason for reason in former.reasons if reason not in (NOT_MEASURED, "low_mask_iou")]
+    found_anew = (NOT_MEASURED, FOLLOWING_FAILED, "low_mask_iou")
+    kept = [reason for reason in former.reasons if reason not in found_anew]
     rejected = mask_iou < thresholds.reject_mask_iou or (former.state is VerdictState.REJECTED and kept)
     return Verdict(
         state=VerdictState.REJECTED if rejected else VerdictState.UNCERTAIN,
