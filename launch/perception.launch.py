@@ -26,6 +26,7 @@ from sam3d_ros.nodes.parameter_yaml import overriding_parameters
 from sam3d_ros.nodes.process_environment import PROCESS_ENVIRONMENT
 from sam3d_ros.reconstruction.body_config import BODY_MODES
 from sam3d_ros.reconstruction.network_config import DTYPES, MEMORY, RECONSTRUCTORS
+from sam3d_ros.ros.frame_ids import without_slash
 
 #: Nodes of the process.
 NODES = ("perception", "sam3d_objects", "sam3d_bodies")
@@ -177,7 +178,7 @@ def _overriding_file(folder: Path, parameters: Mapping[str, Any]) -> Path:
 
 def _rviz(context: LaunchContext, remapped: Mapping[str, str], parameters: Mapping[str, Any]) -> Node:
     """RViz with the topics of the nodes, in the frame that is named, or else in the one that camera_info names."""
-    frame = _given(context, "sam3d_rviz_frame") or parameters.get("target_frame", "")
+    frame = without_slash(_given(context, "sam3d_rviz_frame") or parameters.get("target_frame", ""))
     markers = {
         f"{node}/markers": remapped[f"{node}:~/markers"].replace("~", node)
         for node in ("sam3d_objects", "sam3d_bodies")

@@ -16,6 +16,7 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 
+from sam3d_ros.ros.frame_ids import without_slash
 from sam3d_ros.ros.qos import qos_profile
 
 #: How long RViz waits, seconds; then it opens in the frame of its configuration.
@@ -32,7 +33,7 @@ def camera_frame(node: Node, patience: float) -> str:
     frames: list[str] = []
 
     def note(message: CameraInfo) -> None:
-        frames.append(message.header.frame_id)
+        frames.append(without_slash(message.header.frame_id))
 
     subscription = node.create_subscription(CameraInfo, "camera_info", note, qos_profile("sensor_data"))
     end = time.monotonic() + patience
