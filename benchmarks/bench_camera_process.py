@@ -1,7 +1,7 @@
 """Share of a camera's images that the graph uses when the camera's process does not have the Fast DDS profile.
 
 `python benchmarks/bench_camera_process.py [--seconds 10] [--rate 10]`. The ordinary case: the driver runs in a terminal
-of its own, where nobody has exported anything. Each row is a run of player and graph with 640x480 colour, depth, labels.
+of its own, where nobody has exported anything. Each row is a run of player and graph: 640x480 colour, depth and labels.
 """
 
 from __future__ import annotations

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import cv2
-import numpy as np
 import pytest
+from object_desk import OBJECTS, SECOND, Desk, small_table
 from thread_bench import FrameQueue, NotingReport, NotingSink
 
-from sam3d_ros.geometry.cameras import Camera
-from sam3d_ros.nodes.boundary import Boundary, Cancelled
+from sam3d_ros.nodes.boundary import Boundary
 from sam3d_ros.nodes.frame_threads import TrackingFrame
-from sam3d_ros.nodes.object_threads import ObjectThreads, Order
+from sam3d_ros.nodes.object_threads import ObjectThreads
 from sam3d_ros.perception.estimates import ObjectEstimate, Verdict, VerdictState
 from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.frame import Frame
@@ -26,71 +24,11 @@ from sam3d_ros.perception.pipeline import ObjectPipeline
 from sam3d_ros.perception.reconstructor import Progress
 from sam3d_ros.perception.scenes.joint_scene import SeenObjects
 from sam3d_ros.perception.tracking.following import Followed, Follower
-from sam3d_ros.simulation.frames import frame_from_depth
-from sam3d_ros.simulation.rendering import render
-from sam3d_ros.simulation.scenes import random_scene
-from sam3d_ros.simulation.trajectories import viewpoint
-
-OBJECTS = 3
-SECOND = 1_000_000_000
-
-
-class Reconstructor(GeometricReconstructor):
-    """The geometric one, which can be told to wait or to fail."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gate = threading.Event()
-        self.gate.set()
-        self.tells_progress = True
-        self.failures: list[Exception] = []
-        self.batches: list[tuple[int, ...]] = []
-
-    def reconstruct(
-        self, evidence: Sequence[Evidence], *, progress: Progress | None = None
-    ) -> list[ObjectEstimate]:
-        self.batches.append(tuple(piece.instance_id for piece in evidence))
-        while not self.gate.wait(0.01):
-            if progress is not None and self.tells_progress:
-                progress("waiting", 0.0)
-        if self.failures:
-            raise self.failures.pop()
-        return super().reconstruct(evidence, progress=progress)
-
-
-class Desk:
-    """Hands frames to the threads and keeps what they show and report."""
-
-    def __init__(self) -> None:
-        self.source, self.report = FrameQueue(), NotingReport()
-        self.sink, self.second_sink = NotingSink[SeenObjects](), NotingSink[SeenObjects]()
-        self.reconstructor = Reconstructor()
-        self.threads = ObjectThreads(
-            ObjectPipeline(self.reconstructor), self.source, [self.sink, self.second_sink], self.report
-        )
-
-    def put(self, frame: Frame) -> None:
-        """Let the source give a frame."""
-        self.source.frames.put(frame)
-
-    def known(self) -> int:
-        """Objects in the newest moment."""
-        return len(self.sink.moments[-1].objects) if self.sink.moments else 0
-
-    def order(self, *instance_ids: int, progress: Progress = lambda stage, share: None) -> queue.Queue[Order]:
-        """Hand over an order; the queue that it comes back in."""
-        answers: queue.Queue[Order] = queue.Queue()
-        assert self.threads.order(Order(instance_ids, progress, answers.put))
-        return answers
 
 
 @pytest.fixture(scope="module")
 def picture() -> Frame:
-    """A table with three things."""
-    scene = random_scene(3, OBJECTS)
-    camera = Camera.from_field_of_view(192, 144, np.deg2rad(60.0))
-    seen = render(scene, camera, viewpoint(0.85, 0.0, np.deg2rad(35.0)))
-    return replace(frame_from_depth(scene, seen, seen.depth), fixed_from_camera=None, stamp=SECOND // 2)
+    return small_table()
 
 
 @pytest.fixture
@@ -285,151 +223,6 @@ def test_a_frame_that_cannot_be_made_costs_itself_alone(
     assert wait_for(lambda: sink.moments and len(sink.moments[-1].objects) == OBJECTS)
     threads.stop()
     assert report.failures == 2 * [("tracking", error)]
-
-
-def test_an_order_shows_its_objects_and_its_progress(
-    desk: Desk, picture: Frame, wait_for: Callable[..., Any]
-) -> None:
-    early = desk.order().get(timeout=10)
-    assert early.result is None
-    assert "no frame" in early.error
-    desk.put(picture)
-    assert wait_for(lambda: desk.known() == OBJECTS)
-    shares: list[float] = []
-    wanted = picture.instance_ids()[:2]
-    order = desk.order(*wanted, progress=lambda stage, share: shares.append(share)).get(timeout=30)
-    assert order.error == ""
-    assert order.result is not None
-    instances = {thing.track_id: thing.estimate.instance_id for thing in order.result.objects}
-    assert sorted(instances[track] for track in order.track_ids) == wanted
-    assert shares == sorted(shares)
-    assert "60000" in desk.order(60000).get(timeout=10).error
-
-
-def test_an_order_can_be_cancelled_and_only_one_is_taken(
-    desk: Desk, picture: Frame, wait_for: Callable[..., Any]
-) -> None:
-    desk.put(picture)
-    assert wait_for(lambda: desk.known() == OBJECTS)
-    desk.reconstructor.gate.clear()
-    cancelled = threading.Event()
-
-    def progress(_stage: str, _share: float) -> None:
-        if cancelled.is_set():
-            raise Cancelled
-
-    answers = desk.order(progress=progress)
-    assert not desk.threads.order(Order((), progress, answers.put))
-    cancelled.set()
-    order = answers.get(timeout=10)
-    assert (order.result, order.error) == (None, "cancelled")
-
-
-def test_an_order_that_waits_for_a_batch_can_be_cancelled_at_once(
-    desk: Desk, picture: Frame, wait_for: Callable[..., Any]
-) -> None:
-    desk.reconstructor.gate.clear()
-    desk.reconstructor.tells_progress = False
-    desk.put(picture)
-    assert wait_for(lambda: desk.reconstructor.batches)
-    answers: queue.Queue[Order] = queue.Queue()
-    order = Order((), lambda stage, share: None, answers.put)
-    assert desk.threads.order(order)
-    desk.threads.cancel(order)
-    assert answers.get(timeout=1).error == "cancelled"
-    # Its place is free, its batch is never made, and it has one answer alone.
-    assert desk.threads.order(Order((), lambda stage, share: None, answers.put))
-    desk.threads.cancel(order)
-    desk.reconstructor.gate.set()
-    assert answers.get(timeout=30).result is not None
-    assert len(desk.reconstructor.batches) == 2 and answers.empty()
-
-
-def test_an_order_says_whose_mesh_is_kept(
-    desk: Desk, picture: Frame, wait_for: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    desk.put(picture)
-    assert wait_for(lambda: desk.known() == OBJECTS)
-    assert desk.order().get(timeout=30).note == ""
-    monkeypatch.setattr("sam3d_ros.perception.pipeline.may_replace", lambda *verdicts: False)
-    order = desk.order(picture.instance_ids()[0]).get(timeout=30)
-    assert order.error == "" and order.result is not None
-    assert f"instances [{picture.instance_ids()[0]}] keep the mesh that they have" in order.note
-
-
-def test_nobody_waits_for_a_reconstruction_that_tells_no_progress(
-    desk: Desk, picture: Frame, wait_for: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As that of a network, between two signs of progress: minutes may pass."""
-    monkeypatch.setattr("sam3d_ros.nodes.frame_threads.STOP_PATIENCE", 0.05)
-    desk.put(picture)
-    assert wait_for(lambda: desk.known() == OBJECTS)
-    desk.reconstructor.gate.clear()
-    desk.reconstructor.tells_progress = False
-    answers = desk.order()
-    assert wait_for(lambda: len(desk.reconstructor.batches) == 2)
-    desk.threads.stop()
-    assert answers.get(timeout=1).error == "the node was deactivated"
-    released = threading.Event()
-    desk.threads.afterwards(released.set)
-    shown = len(desk.sink.moments)
-    desk.threads.start()
-    desk.put(replace(picture, stamp=SECOND))
-    assert wait_for(lambda: desk.known() == OBJECTS and len(desk.sink.moments) > shown)
-    assert not released.is_set()
-    desk.reconstructor.gate.set()
-    assert released.wait(30)
-    # What was left to itself came to nothing, and the next order is served.
-    assert answers.empty() and len(desk.reconstructor.batches) == 2
-    assert desk.order().get(timeout=30).result is not None
-    desk.threads.stop()
-    done = threading.Event()
-    desk.threads.afterwards(done.set)
-    assert done.is_set()
-
-
-def test_stopping_ends_what_is_under_way_and_starting_again_goes_on(
-    desk: Desk, picture: Frame, wait_for: Callable[..., Any]
-) -> None:
-    desk.put(picture)
-    assert wait_for(lambda: desk.known() == OBJECTS)
-    ids = [thing.track_id for thing in desk.sink.moments[-1].objects]
-    desk.reconstructor.gate.clear()
-    answers = desk.order()
-    desk.threads.stop()
-    assert answers.get(timeout=10).result is None
-    assert not desk.threads.order(Order((), lambda stage, share: None, answers.put))
-    desk.reconstructor.gate.set()
-    desk.threads.start()
-    desk.put(replace(picture, stamp=SECOND))
-    assert wait_for(lambda: desk.sink.moments[-1].stamp == SECOND)
-    assert [thing.track_id for thing in desk.sink.moments[-1].objects] == ids
-    # Ids go on, and so does what they are unique in.
-    assert {moment.session for moment in desk.sink.moments} == {desk.threads.session}
-
-
-def test_every_look_at_an_image_has_a_number_and_so_has_taking_everything_back(
-    desk: Desk, picture: Frame, wait_for: Callable[..., Any]
-) -> None:
-    assert desk.threads.emptied() is None
-    desk.put(picture)
-    assert wait_for(lambda: desk.known() == OBJECTS)
-    desk.order().get(timeout=30)
-    assert wait_for(lambda: len(desk.sink.moments) == 3)
-    assert [moment.revision for moment in desk.sink.moments] == [1, 2, 3]
-    assert [len(moment.objects) for moment in desk.sink.moments] == [0, OBJECTS, OBJECTS]
-    desk.threads.stop()
-    emptied = desk.threads.emptied()
-    assert emptied is not None
-    assert (emptied.stamp, emptied.objects, emptied.revision) == (picture.stamp, (), 4)
-    assert emptied.session == desk.threads.session
-    desk.threads.start()
-    # The same image again, after all was taken back, and another one.
-    desk.put(picture)
-    assert wait_for(lambda: desk.sink.moments[-1].revision == 5 and desk.known() == OBJECTS)
-    desk.put(replace(picture, stamp=SECOND))
-    assert wait_for(lambda: desk.sink.moments[-1].stamp == SECOND)
-    assert desk.sink.moments[-1].revision == 1
 
 
 def test_sessions_are_drawn_from_all_of_64_bits() -> None:
