@@ -30,6 +30,9 @@ MARKER_MESSAGES = 6
 class ObjectTransforms:
     """/tf: `object_<id>` in the frame of tracking. Everybody has a listener for /tf.
 
+    A frame is sent once for an image, however often that is looked at: of a second transform with the same stamp tf2
+    warns, and keeps the first.
+
     Args:
         node: carries the publisher.
         prefix: of the names of the frames.
@@ -40,11 +43,21 @@ class ObjectTransforms:
         self._node = node
         self._prefix, self._rejected = prefix, rejected
         self._tf = TransformBroadcaster(node)
+        # Whose frames were sent for the image that was shown last.
+        self._sent: set[int] = set()
 
     def show(self, moment: SeenObjects) -> None:
-        if objects := moment.chosen(rejected=self._rejected):
+        if moment.revision == 1:
+            self._sent.clear()
+        objects = [
+            tracked
+            for tracked in moment.chosen(rejected=self._rejected)
+            if tracked.track_id not in self._sent
+        ]
+        if objects:
             header = header_message(moment.stamp, moment.frame_id)
             self._tf.sendTransform(object_transforms(objects, header, self._prefix))
+            self._sent |= {tracked.track_id for tracked in objects}
 
     def refresh(self) -> None:
         """Nothing is kept for who comes late."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -97,6 +98,24 @@ def test_frames_are_told_to_everybody_as_soon_as_there_are_objects(
     assert wait_for(lambda: stage.show(things(2 * SECOND, [1, 2])) or ear.heard)
     for message in list(ear.heard):
         assert [t.child_frame_id for t in message.transforms] == ["object_1", "object_2"]
+
+
+def test_a_frame_is_told_once_for_an_image_that_is_looked_at_again(
+    stage: Stage, listen: Listen, wait_for: Any
+) -> None:
+    ear = listen(TFMessage, "/tf", RELIABLE)
+    assert wait_for(lambda: stage.show(things(SECOND, [9])) or ear.heard)
+    for revision, ids in enumerate([[1], [1, 2], [1, 2], [1, 2, 3]], start=1):
+        stage.show(replace(things(2 * SECOND, ids), revision=revision))
+    stage.show(things(3 * SECOND, [1, 2, 3]))
+
+    def told() -> list[tuple[int, str]]:
+        transforms = [t for message in list(ear.heard) for t in message.transforms]
+        return [(nanoseconds(t.header.stamp) // SECOND, t.child_frame_id) for t in transforms]
+
+    wanted = [(2, "object_1"), (2, "object_2"), (2, "object_3")]
+    wanted += [(3, "object_1"), (3, "object_2"), (3, "object_3")]
+    assert wait_for(lambda: [item for item in told() if item[0] > 1] == wanted), told()
 
 
 class Viewer:
