@@ -69,21 +69,21 @@ def made_apart(
     """
     alone: list[Exception] = []
     together: list[Exception] = []
-
-    def attempt(part: Sequence[T]) -> list[R | None]:
+    made: list[R | None] = [None] * len(instances)
+    # Not by recursion: a function that knows itself is a cycle, which would hold the frames of evidence for a while.
+    parts = [(0, len(instances))] if instances else []
+    while parts:
+        first, end = parts.pop()
         try:
-            answers = make(part)
-            if len(answers) != len(part):
-                raise ValueError(f"{len(answers)} answers for {len(part)} instances: give one for each")
-            return list(answers)
+            answers = make(instances[first:end])
+            if len(answers) != end - first:
+                raise ValueError(f"{len(answers)} answers for {end - first} instances: give one for each")
+            made[first:end] = answers
         except Exception as error:  # noqa: BLE001 - whatever a reconstructor raises
-            (together if len(part) > 1 else alone).append(error)
-        if len(part) == 1:
-            return [None]
-        middle = len(part) // 2
-        return attempt(part[:middle]) + attempt(part[middle:])
-
-    made = attempt(instances) if instances else []
+            (together if end - first > 1 else alone).append(error)
+            if end - first > 1:
+                middle = (first + end) // 2
+                parts += [(middle, end), (first, middle)]
     if alone and len(alone) == len(instances) and all(isinstance(error, MemoryError) for error in alone):
         raise alone[-1]
     for error in alone or together[:1]:

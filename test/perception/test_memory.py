@@ -9,10 +9,12 @@ import gc
 import weakref
 
 import numpy as np
+import pytest
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.pipeline import ObjectPipeline
+from sam3d_ros.perception.reconstructor import Failed
 from sam3d_ros.reconstruction.reconstructors import make_reconstructor
 from sam3d_ros.simulation.frames import frame_from_depth
 from sam3d_ros.simulation.rendering import render
@@ -36,7 +38,13 @@ def swing(count: int) -> list[Frame]:
     return frames
 
 
-def test_frames_and_reconstructions_go_when_nobody_holds_them() -> None:
+def untold(error: Exception, details: str) -> None:
+    """Nothing fails here."""
+    raise AssertionError(details) from error
+
+
+@pytest.mark.parametrize("failed", [None, untold], ids=["alone", "as nodes call it"])
+def test_frames_and_reconstructions_go_when_nobody_holds_them(failed: Failed | None) -> None:
     frames = swing(4)
     pipeline = ObjectPipeline(make_reconstructor("geometric"))
     gc.collect()
@@ -46,9 +54,9 @@ def test_frames_and_reconstructions_go_when_nobody_holds_them() -> None:
         alive = []
         while frames:
             frame = frames.pop(0)
-            wanted = [request.evidence for request in pipeline.observe(frame).requests]
-            pipeline.integrate(wanted, pipeline.reconstruct(wanted))
-            pipeline.observe(frame)
+            wanted = [request.evidence for request in pipeline.observe(frame, failed=failed).requests]
+            pipeline.integrate(wanted, pipeline.reconstruct(wanted, failed=failed))
+            pipeline.observe(frame, failed=failed)
             alive.append(weakref.ref(frame))
             del frame, wanted
         assert [kept() is None for kept in alive] == [True, True, True, False]
