@@ -84,8 +84,8 @@ def made_apart(
             if end - first > 1:
                 middle = (first + end) // 2
                 parts += [(middle, end), (first, middle)]
-    if alone and len(alone) == len(instances) and all(isinstance(error, MemoryError) for error in alone):
+    if alone and len(alone) == len(instances) and all(isinstance(raised, MemoryError) for raised in alone):
         raise alone[-1]
-    for error in alone or together[:1]:
-        failed(error, "".join(traceback.format_exception(error)))
+    for raised in alone or together[:1]:
+        failed(raised, "".join(traceback.format_exception(raised)))
     return made
