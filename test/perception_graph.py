@@ -89,7 +89,7 @@ class NodeServices:
         requests = (ChangeState.Request(transition=Transition(id=transition)) for transition in transitions)
         return all(self.call(ChangeState, f"{self.node}/change_state", r).success for r in requests)
 
-    def put(self, name: str, value: bool | str) -> None:
+    def put(self, name: str, value: bool | str | float | list[str]) -> None:
         """Set a parameter, which the node has to take."""
         request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
         result = self.call(SetParameters, f"{self.node}/set_parameters", request).results[0]

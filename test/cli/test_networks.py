@@ -102,8 +102,8 @@ def test_without_weights_auto_says_what_it_takes_instead(frame: Path, tmp_path: 
     ("options", "message"),
     [
         (("--device", "cuda:77"), "set it to auto or cpu"),
-        (("--steps", "0"), "steps is 0: give 1 to 1000"),
-        (("--hypotheses", "100"), "hypotheses is 100: give 1 to 64"),
+        (("--steps", "0"), "steps is 0: give a whole number from 1 to 1000"),
+        (("--hypotheses", "100"), "hypotheses is 100: give a whole number from 1 to 64"),
         (("--dtype", "float8"), "invalid choice"),
     ],
 )

@@ -237,6 +237,8 @@ def test_topics_go_with_the_person_and_with_the_node(
     node.put("people", ["9"])
     assert wait_for(lambda: heard.topics() == topics_of([stays]))
     assert wait_for(lambda: list(heard.tracked[-1].ids) == [IDS[stays]])
+    # However long the pause takes, it is the same person after it.
+    node.put("lost_timeout", 600.0)
     assert node.change(Transition.TRANSITION_DEACTIVATE)
     assert wait_for(lambda: heard.topics() == set())
     assert wait_for(lambda: list(heard.tracked[-1].ids) == [])
