@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from assembler_bench import MS, PERIOD, Bench, plain
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from sam3d_ros.ros.faults import Fault
 from sam3d_ros.ros.frame_assembler import Input
+from sam3d_ros.ros.stamp_watch import PATIENCE
 
 SECOND = 1000 * MS
 #: A time of day.
@@ -93,30 +96,32 @@ def test_nothing_is_said_before_there_are_images() -> None:
     labels_late=st.integers(0, 20),
     depth_off=st.integers(-19, 19),
     every=st.integers(1, 30),
-    loss=st.floats(0.0, 0.5),
+    loss=st.floats(0.0, 0.4),
 )
 def test_inputs_of_the_images_are_never_accused(
     seed: int, labels_late: int, depth_off: int, every: int, loss: float
 ) -> None:
-    """Slow segmenters, few labels, depth beside the image, lost images; before or after their image."""
-    import random
-
+    """Slow segmenters, few labels, depth beside the image; but where every image of some labels in a row is lost."""
     chance = random.Random(seed)
     bench = plain()
     bench.add(Input.CAMERA_INFO, NOW)
+    came: set[int] = set()
+    alone_since, excused = None, 0
     for i in range(200):
         bench.clock.now += PERIOD / SECOND
         stamp = NOW + i * PERIOD
-        if chance.random() < 0.5:
-            bench.add(Input.DEPTH, stamp + depth_off * MS)
+        bench.add(Input.DEPTH, stamp + depth_off * MS)
         if chance.random() >= loss:
             bench.add(Input.IMAGE, stamp)
+            came.add(stamp)
         if i >= labels_late and i % every == 0:
-            bench.add(Input.LABELS, stamp - labels_late * PERIOD)
+            labelled = stamp - labels_late * PERIOD
+            bench.add(Input.LABELS, labelled)
+            alone_since = None if labelled in came else (alone_since or bench.clock.now)
+            excused += alone_since is not None and bench.clock.now - alone_since >= PATIENCE
         if chance.random() < 0.5:
             bench.take()
-    # Labels may meet lost images several times in a row, but hardly for a second.
-    assert all(bench.faults.count(fault) <= (1 if loss else 0) for fault in CLOCK_FAULTS)
+    assert sum(bench.faults.count(fault) for fault in CLOCK_FAULTS) <= excused
 
 
 def test_two_publishers_of_two_clocks_are_named() -> None:
