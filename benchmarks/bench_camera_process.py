@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -175,12 +176,10 @@ def profile_of(name: str) -> Iterator[dict[str, str]]:
         yield dict.fromkeys(PROFILE_VARIABLES, str(Installation.this().share / "config" / name))
     else:
         also = "" if "UDP" in name else "<transport_id>udp</transport_id>"
-        path = Path(f"/tmp/bench_camera_process_{os.getpid()}.xml")
-        path.write_text(PROFILE.format(transport=TRANSPORTS[name], also=also))
-        try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "profile.xml"
+            path.write_text(PROFILE.format(transport=TRANSPORTS[name], also=also))
             yield dict.fromkeys(PROFILE_VARIABLES, str(path))
-        finally:
-            path.unlink()
 
 
 def main() -> int:

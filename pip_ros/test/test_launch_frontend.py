@@ -104,7 +104,7 @@ def launched(file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dic
 
     def execute(node: Node, context: LaunchContext) -> None:
         seen["command"] = node._command_line(context)
-        files = [Path(word) for word in seen["command"] if word.startswith("/tmp/launch_params_")]
+        files = [Path(word) for word in seen["command"] if Path(word).name.startswith("launch_params_")]
         seen["parameters"] = [yaml.safe_load(file.read_text()) for file in files]
         node._clean_up()
 
