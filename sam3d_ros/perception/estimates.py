@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.geometry.splats import Splats
+from sam3d_ros.perception.symmetry_group import NO_SYMMETRY, SymmetryGroup
 
 
 class VerdictState(Enum):
@@ -42,6 +43,8 @@ class Verdict:
         inlier_ratio: share of the measured points that the visible surface explains, 0 to 1.
         point_count: measured points in the mask after cleaning.
         scale_source: what the metric scale rests on.
+        seen_share: share of the surface that was measured, by area, 0 to 1; the rest is guessed.
+        size_sigma: standard deviations of the extents along the object's own axes, metres.
     """
 
     state: VerdictState
@@ -51,6 +54,8 @@ class Verdict:
     inlier_ratio: float
     point_count: int
     scale_source: ScaleSource
+    seen_share: float = np.nan
+    size_sigma: tuple[float, float, float] = (np.nan, np.nan, np.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +71,8 @@ class ObjectEstimate:
             metres and radians.
         verdict: how far to trust it.
         splats: the object as Gaussian splats in the canonical frame; None where they were not asked for.
+        measured: (V,) whether each vertex of the mesh was measured; the others are guessed. None = not known.
+        symmetry: the motions that its pose is known but for.
     """
 
     instance_id: int
@@ -75,6 +82,8 @@ class ObjectEstimate:
     covariance: NDArray[np.float64]
     verdict: Verdict
     splats: Splats | None = None
+    measured: NDArray[np.bool_] | None = None
+    symmetry: SymmetryGroup = NO_SYMMETRY
 
     @property
     def size(self) -> NDArray[np.float64]:

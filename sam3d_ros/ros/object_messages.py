@@ -16,8 +16,10 @@ from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.msg import BodyMesh, ObjectArray, ObjectMesh, ReconstructedObject
 from sam3d_ros.msg import Verdict as VerdictMessage
 from sam3d_ros.perception.estimates import ScaleSource, Verdict, VerdictState
+from sam3d_ros.perception.symmetry_group import SymmetryGroup
 from sam3d_ros.perception.tracking.tracks import TrackedObject
 from sam3d_ros.ros.flat_arrays import flat_array
+from sam3d_ros.ros.symmetry_messages import symmetry_fields, symmetry_from_message
 from sam3d_ros.ros.transforms import pose_message, similarity_from_pose, transform_message
 
 
@@ -33,6 +35,7 @@ class ReceivedObject:
         size: (3,) full lengths of the mesh along the object's axes, metres.
         verdict: how far to trust it.
         mesh_version: which ObjectMesh it belongs to.
+        symmetry: the motions that its pose is known but for.
     """
 
     id: int
@@ -42,6 +45,7 @@ class ReceivedObject:
     size: NDArray[np.float64]
     verdict: Verdict
     mesh_version: int
+    symmetry: SymmetryGroup
 
 
 def object_frame(track_id: int, prefix: str = "") -> str:
@@ -75,12 +79,13 @@ def object_message(tracked: TrackedObject) -> ReconstructedObject:
     message.pose.covariance = covariance_in_fixed(tracked).ravel()
     message.scale.x, message.scale.y, message.scale.z = tracked.fixed_from_object.scale.tolist()
     message.size.x, message.size.y, message.size.z = object_size(tracked).tolist()
+    message.symmetries_continuous, message.symmetries_discrete = symmetry_fields(tracked.estimate.symmetry)
     return message
 
 
 def object_mesh(tracked: TrackedObject, header: Header, *, session: int) -> ObjectMesh:
     """The mesh of one object, in its canonical frame, as flat arrays."""
-    mesh = tracked.estimate.mesh
+    mesh, measured = tracked.estimate.mesh, tracked.estimate.measured
     return ObjectMesh(
         header=header,
         id=tracked.track_id,
@@ -89,6 +94,7 @@ def object_mesh(tracked: TrackedObject, header: Header, *, session: int) -> Obje
         triangles=flat_array("I", mesh.triangles),
         colors=flat_array("B", mesh.colors),
         session=session,
+        measured=flat_array("B", np.zeros(0) if measured is None else measured),
     )
 
 
@@ -109,7 +115,7 @@ def object_transforms(
 
 def verdict_message(verdict: Verdict) -> VerdictMessage:
     """A verdict; the values of state and scale source are those of the message."""
-    return VerdictMessage(
+    message = VerdictMessage(
         state=verdict.state.value,
         reasons=list(verdict.reasons),
         mask_iou=float(verdict.mask_iou),
@@ -117,7 +123,10 @@ def verdict_message(verdict: Verdict) -> VerdictMessage:
         inlier_ratio=float(verdict.inlier_ratio),
         point_count=int(verdict.point_count),
         scale_source=verdict.scale_source.value,
+        seen_share=float(verdict.seen_share),
     )
+    message.size_sigma.x, message.size_sigma.y, message.size_sigma.z = verdict.size_sigma
+    return message
 
 
 def confidence(verdict: Verdict) -> float:
@@ -189,6 +198,8 @@ def verdict_from_message(message: VerdictMessage) -> Verdict:
         inlier_ratio=message.inlier_ratio,
         point_count=message.point_count,
         scale_source=ScaleSource(message.scale_source),
+        seen_share=message.seen_share,
+        size_sigma=(message.size_sigma.x, message.size_sigma.y, message.size_sigma.z),
     )
 
 
@@ -204,6 +215,7 @@ def _received(item: ReconstructedObject) -> ReceivedObject:
         size=np.array([item.size.x, item.size.y, item.size.z]),
         verdict=verdict_from_message(item.verdict),
         mesh_version=item.mesh_version,
+        symmetry=symmetry_from_message(item),
     )
 
 

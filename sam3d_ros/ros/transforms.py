@@ -123,8 +123,15 @@ def pose_message(transform: Similarity) -> Pose:
 
 def transform_message(header: Header, child_frame_id: str, header_from_child: Similarity) -> TransformStamped:
     """The pose of a frame in that of the header; the scale has no place in it."""
-    message = TransformStamped(header=header, child_frame_id=child_frame_id)
-    t, q = message.transform.translation, message.transform.rotation
-    t.x, t.y, t.z = header_from_child.translation.tolist()
-    q.x, q.y, q.z, q.w = header_from_child.quaternion().tolist()
+    return TransformStamped(
+        header=header, child_frame_id=child_frame_id, transform=transform_fields(header_from_child)
+    )
+
+
+def transform_fields(transform: Similarity) -> Transform:
+    """Rotation and translation as a transform that names no frames; the scale has no place in it."""
+    message = Transform()
+    t, q = message.translation, message.rotation
+    t.x, t.y, t.z = transform.translation.tolist()
+    q.x, q.y, q.z, q.w = transform.quaternion().tolist()
     return message
