@@ -29,6 +29,8 @@ _RIM_PIXELS = 4
 _OUTLINE_PIXELS = 100
 #: Points that tell the range of depth of an instance.
 _RANGE_POINTS = 1000
+#: Blur that the direction of an outline is found with, pixels.
+_SOFT_OUTLINE = 2.0
 #: Width of the inner part of the rim, pixels.
 _NEAR_RIM_PIXELS = 4.0
 #: Steepest surface that a depth step between neighbouring pixels is taken for: tan(84 degrees).
@@ -93,11 +95,15 @@ class Outline:
     Attributes:
         seam: (K, 3) metres, on the outermost pixels of the mask, with the depth of the nearest measured point: good to
             tell whether the object reaches its outline, not how far away it is.
+        outward: (K, 2) unit vectors x y in the image, from there out of the mask.
+        spacing: directions (z = 1) from one pixel that was looked at to the next: the outline is known to half of it.
         rim: (M, 3) directions (z = 1) of pixels around the mask, where the object is surely not seen.
         rim_inward: (M, 3) for each of them the direction of the nearest pixel of the mask.
     """
 
     seam: Array
+    outward: Array
+    spacing: float
     rim: Array
     rim_inward: Array
 
@@ -125,8 +131,10 @@ class Measurement:
         cutout = self._cutout
         hiding = hiding_pixels(cutout.mask, cutout.labels, cutout.depth)
         rim, inward = _rim(cutout.mask, hiding, cutout.rays, cutout.count)
-        seam = _seam(cutout.mask, cutout.measured, hiding, cutout.depth, cutout.rays, cutout.count // 2)
-        return Outline(seam, rim, inward)
+        seam, outward = _seam(
+            cutout.mask, cutout.measured, hiding, cutout.depth, cutout.rays, cutout.count // 2
+        )
+        return Outline(seam, outward, cutout.spacing, rim, inward)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +146,7 @@ class _Cutout:
     labels: NDArray[np.uint16]
     depth: NDArray[np.float32]
     rays: NDArray[np.float32]
+    spacing: float
     count: int
 
 
@@ -187,6 +196,7 @@ def measured(
         labels=labels[coarse],
         depth=depth[coarse],
         rays=rays[coarse],
+        spacing=step / focal,
         count=count,
     )
     return Measurement(points=sample, noise=noise, count=len(at), window=looked_at, _cutout=cutout)
@@ -221,10 +231,10 @@ def _seam(
     depth: NDArray[np.floating],
     rays: NDArray[np.float32],
     count: int,
-) -> Array:
-    """Points on the outermost pixels of a mask, but for those next to what hides the rest of the object."""
+) -> tuple[Array, Array]:
+    """Points on the outermost pixels of a mask, and outward; but for those beside what hides the rest of the object."""
     if not measured.any():
-        return np.zeros((0, 3))
+        return np.zeros((0, 3)), np.zeros((0, 2))
     outermost = mask & (cv2.erode(mask.astype(np.uint8), _KERNEL, borderValue=1) == 0)
     outermost &= cv2.dilate(hiding.astype(np.uint8), _KERNEL) == 0
     at = _spread(np.argwhere(outermost), count)
@@ -233,7 +243,14 @@ def _seam(
     )
     borrowed = depth[measured].astype(np.float64)[nearest[at[:, 0], at[:, 1]] - 1]
     points = rays[at[:, 0], at[:, 1]].astype(np.float64) * borrowed[:, None]
-    return np.asarray(points[np.isfinite(points[:, 0])])
+    # A mask has corners everywhere; blurred, it has a direction.
+    soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), _SOFT_OUTLINE, borderType=cv2.BORDER_REPLICATE)
+    outward = -np.stack(
+        [cv2.Sobel(soft, cv2.CV_32F, *d)[at[:, 0], at[:, 1]] for d in ((1, 0), (0, 1))], axis=1
+    )
+    length = np.linalg.norm(outward, axis=1)
+    known = np.isfinite(points[:, 0]) & (length > 0.0)
+    return points[known], outward[known].astype(np.float64) / length[known, None]
 
 
 def _rim(

@@ -10,7 +10,8 @@ data do not determine (the spin of a bottle) stay as they are, so that an object
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,14 @@ from sam3d_ros.geometry.frames import Similarity, orthonormalized
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import ObjectEstimate
 from sam3d_ros.perception.evidence import Evidence
+from sam3d_ros.perception.fitting.contour import contour_gaps
+from sam3d_ros.perception.fitting.covariance import (
+    SIGMA_OF_MAD,
+    CovarianceConfig,
+    Rows,
+    joined,
+    pose_covariance,
+)
 from sam3d_ros.perception.fitting.visible_surface import SurfaceHits, VisibleSurface
 from sam3d_ros.perception.measurement import Measurement
 from sam3d_ros.perception.settings import Settings, parameter
@@ -29,14 +38,8 @@ Array = NDArray[np.float64]
 #: Reasons that `refine` leaves in a verdict; `verdict.judge` keeps them.
 REFINEMENT_REASONS = frozenset({"refinement_no_points", "refinement_diverged"})
 
-#: sigma = 1.4826 median absolute deviation, for a normal distribution.
-_SIGMA_OF_MAD = 1.4826
 #: Constants of Huber's and Tukey's weights: 95 % efficiency on normal residuals (Holland and Welsch 1977).
 _HUBER, _TUKEY = 1.345, 4.685
-#: Standard deviation of a rotation that nobody measured: uniform on a turn, pi / sqrt(3) radians.
-_FREE_ROTATION = np.pi / np.sqrt(3.0)
-#: Errors of neighbouring pixels agree: so many of them count as one independent measurement.
-_CORRELATED_POINTS = 10.0
 #: Weight of a constraint by the mask against one by a measured depth.
 _MASK_WEIGHT = 0.25
 #: A refined pose may explain the points this much worse than its start before it is refused.
@@ -55,9 +58,8 @@ class RefinementConfig(Settings):
         step_tolerance: a step that moves no point by more than this share of the diameter ends the iteration.
         least_information: a direction with less than this share of the strongest direction's information is not
             moved; those just above it move slowly.
-        position_floor: metres; smallest standard deviation that is claimed for a position.
-        rotation_floor: radians; the same for a rotation.
         largest_scale_change: the scale may leave its start by this factor at most.
+        covariance: what no pose is known better than.
     """
 
     max_points: int = parameter(500, minimum=50, maximum=5000)
@@ -66,9 +68,8 @@ class RefinementConfig(Settings):
     capture: float = parameter(0.25, minimum=0.01, maximum=1.0)
     step_tolerance: float = parameter(5e-4, minimum=1e-9, maximum=0.1)
     least_information: float = parameter(0.01, minimum=1e-6, maximum=0.99)
-    position_floor: float = parameter(0.001, minimum=1e-6, maximum=1.0)
-    rotation_floor: float = parameter(0.01, minimum=1e-6, maximum=1.0)
     largest_scale_change: float = parameter(3.0, minimum=1.0, maximum=100.0)
+    covariance: CovarianceConfig = field(default_factory=CovarianceConfig)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,20 +151,30 @@ def refine_pose(
     free = 6 if metric else 7
     converged, steps = False, 0
     for _ in range(config.iterations):
-        jacobian, residual, weight = _system(surface, pose, measurement, config.capture * diameter, lever)
-        jacobian = jacobian[:, :free]
-        information = jacobian.T @ (jacobian * weight[:, None])
-        step = _determined_step(information, jacobian.T @ (weight * residual), config.least_information)
+        rows = _system(surface, pose, measurement, config.capture * diameter, lever).together()
+        jacobian = rows.jacobian[:, :free]
+        information = jacobian.T @ (jacobian * rows.weight[:, None])
+        gradient = jacobian.T @ (rows.weight * rows.residual)
+        step = _determined_step(information, gradient, config.least_information)
         pose = _moved(pose, step, lever, camera_from_object.scale, config.largest_scale_change)
         steps += 1
         if np.abs(step).max() < config.step_tolerance * diameter:
             converged = True
             break
-    jacobian, residual, weight = _system(surface, pose, measurement, config.capture * diameter, lever)
+    system = _system(surface, pose, measurement, config.capture * diameter, lever)
     off = distances(surface, pose, measurement.points)
     return Refinement(
         camera_from_object=pose,
-        covariance=_covariance(jacobian[:, :6], residual, weight, measurement.noise, diameter, lever, config),
+        covariance=pose_covariance(
+            system.depth,
+            system.outline,
+            noise=measurement.noise,
+            pixel=measurement.outline.spacing * pose.translation[2],
+            diameter=diameter,
+            lever=lever,
+            metric=metric,
+            config=config.covariance,
+        ),
         residual=float(np.median(off)),
         inlier_ratio=float(np.mean(off < 3.0 * measurement.noise)),
         converged=converged,
@@ -192,45 +203,67 @@ def distances(
     return off
 
 
+@dataclass(frozen=True, eq=False)
+class _System:
+    """The rows of a pose, by what they come from.
+
+    Attributes:
+        depth: the measured points.
+        outline: the border of the mask: where that of the mesh is near, where the mesh does not reach it, and where it
+            shows beyond.
+    """
+
+    depth: Rows
+    outline: Rows
+
+    def together(self) -> Rows:
+        """All rows, in which a constraint by the mask weighs less than one by a measured depth."""
+        return joined(self.depth, replace(self.outline, weight=_MASK_WEIGHT * self.outline.weight))
+
+
 def _system(
     surface: VisibleSurface, pose: Similarity, measurement: Measurement, capture: float, lever: float
-) -> tuple[Array, Array, Array]:
-    """The linearised residuals at a pose: (N, 7) Jacobian, (N,) residuals in metres, (N,) weights.
-
-    Each row says: move the surface point `at` by `residual` metres along `along`. Columns: translation, rotation
-    about the object's origin times `lever`, log-scale times `lever`.
-    """
-    points = measurement.points
+) -> _System:
+    """The linearised residuals at a pose; each row says: move the surface point `at` by `residual` metres."""
+    points, outline = measurement.points, measurement.outline
     sight = surface.cast(pose, points / points[:, 2:3])
     hit = sight.hit
     at_hit = points[hit] * (sight.depth[hit] / points[hit, 2])[:, None]
-    rows = [_pull(at_hit, points[hit], sight.normal[hit])]
+    pulls = [_pull(at_hit, points[hit], sight.normal[hit])]
     if not hit.all():
         nearest = surface.closest(pose, points[~hit])
-        rows.append(_pull(nearest, points[~hit], None))
-    depth_rows = sum(len(row[0]) for row in rows)
-    outline = measurement.outline
+        pulls.append(_pull(nearest, points[~hit], None))
+    depth = _rows(pulls, pose, lever)
+    size = np.abs(depth.residual)
+    scale = max(measurement.noise, SIGMA_OF_MAD * float(np.median(size)))
+    tukey = np.clip(1.0 - (size / (_TUKEY * scale)) ** 2, 0.0, 1.0) ** 2
+    reach = []
     if len(outline.seam):
         seam = outline.seam[~surface.cast(pose, outline.seam / outline.seam[:, 2:3]).hit]
-        rows.append(_pull(surface.closest(pose, seam), seam, None))
+        reach.append(_pull(surface.closest(pose, seam), seam, None))
     if len(outline.rim):
         sight = surface.cast(pose, outline.rim)
         shown = sight.hit
-        depth = sight.depth[shown, None]
-        rows.append(_pull(outline.rim[shown] * depth, outline.rim_inward[shown] * depth, None))
-    at, along, residual = (np.concatenate(parts) for parts in zip(*rows, strict=True))
+        distance = sight.depth[shown, None]
+        reach.append(_pull(outline.rim[shown] * distance, outline.rim_inward[shown] * distance, None))
+
+    outline_rows = _rows([contour_gaps(surface, pose, outline), *reach], pose, lever)
+    far = np.abs(outline_rows.residual)
+    huber = np.minimum(1.0, _HUBER * scale / np.maximum(far, 1e-12))
+    return _System(
+        replace(depth, weight=np.where(size > capture, 0.0, tukey)),
+        replace(outline_rows, weight=np.where(far > capture, 0.0, huber)),
+    )
+
+
+def _rows(pulls: Sequence[tuple[Array, Array, Array]], pose: Similarity, lever: float) -> Rows:
+    """Rows of weight one: translation, rotation about the object's origin, and log-scale."""
+    at, along, residual = (np.concatenate(parts) for parts in zip(*pulls, strict=True))
     arm = at - pose.translation
     jacobian = np.concatenate(
         [along, np.cross(arm, along) / lever, np.einsum("ij,ij->i", arm, along)[:, None] / lever], axis=1
     )
-    size = np.abs(residual)
-    spread = _SIGMA_OF_MAD * float(np.median(size[:depth_rows]))
-    scale = max(measurement.noise, spread)
-    weight = np.clip(1.0 - (size / (_TUKEY * scale)) ** 2, 0.0, 1.0) ** 2
-    huber = np.minimum(1.0, _HUBER * scale / np.maximum(size[depth_rows:], 1e-12))
-    weight[depth_rows:] = _MASK_WEIGHT * huber
-    weight[size > capture] = 0.0
-    return jacobian, residual, weight
+    return Rows(at, jacobian, residual, np.ones(len(residual)))
 
 
 def _pull(at: Array, toward: Array, normal: Array | None) -> tuple[Array, Array, Array]:
@@ -266,30 +299,6 @@ def _moved(
         scale = start_scale * np.clip(factor, 1.0 / largest_change, largest_change)
     turn = Rotation.from_rotvec(step[3:6] / lever).as_matrix()
     return Similarity(orthonormalized(turn @ pose.rotation), pose.translation + step[:3], scale)
-
-
-def _covariance(
-    jacobian: Array,
-    residual: Array,
-    weight: Array,
-    noise: float,
-    diameter: float,
-    lever: float,
-    config: RefinementConfig,
-) -> Array:
-    """(6, 6) from the Gauss-Newton information and the residual variance, with a prior and a floor.
-
-    The prior (a position within the diameter, a free rotation) keeps undetermined directions finite.
-    """
-    used = weight > 0
-    spread = float(np.sqrt(np.average(residual[used] ** 2, weights=weight[used]))) if used.any() else diameter
-    variance = max(noise, spread) ** 2 * _CORRELATED_POINTS
-    units = np.array([1.0, 1.0, 1.0, lever, lever, lever])
-    information = (jacobian * weight[:, None]).T @ jacobian / variance * np.outer(units, units)
-    prior = np.array([diameter] * 3 + [_FREE_ROTATION] * 3) ** -2.0
-    floor = np.array([config.position_floor] * 3 + [config.rotation_floor] * 3) ** 2
-    covariance = np.linalg.inv(information + np.diag(prior)) + np.diag(floor)
-    return np.asarray((covariance + covariance.T) / 2.0)
 
 
 def _with_reasons(estimate: ObjectEstimate, reasons: tuple[str, ...]) -> ObjectEstimate:
