@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 Number = TypeVar("Number", np.uint8, np.float32)
 
-#: `cv2.remap` takes fewer than 2^15 columns.
-_MOST_COLUMNS = 2**15 - 1
+#: `cv2.remap` takes fewer than 2^15 - 1 columns.
+_MOST_COLUMNS = 2**15 - 2
 
 
 def sampled(image: NDArray[Number], u: NDArray[np.float32], v: NDArray[np.float32]) -> NDArray[Number]:

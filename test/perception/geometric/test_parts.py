@@ -154,7 +154,7 @@ def test_motions_are_seen_as_what_they_move() -> None:
             assert np.mean(np.isclose(inside, free_space.depth_inside(image), atol=1e-5)) > 0.9
 
 
-@pytest.mark.parametrize("count", [0, 1, 1000, 70_000])
+@pytest.mark.parametrize("count", [0, 1, 1000, 2**15 - 2, 2**15 - 1, 2**15, 70_000])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_samples_of_a_slope_lie_on_it(count: int, dtype: type) -> None:
     """Bilinear samples of a plane are the plane itself, to the 32nd of a pixel that places are rounded to."""
