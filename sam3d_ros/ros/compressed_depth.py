@@ -41,7 +41,7 @@ def depth_from_compressed(message: CompressedImage, max_depth: float = math.inf)
         (H, W) float32 metres along the optical axis, NaN where unknown, as `metres` has it.
 
     Raises:
-        FaultError: unknown_encoding, truncated_data or corrupt_data.
+        FaultError: unknown_encoding, truncated_data, corrupt_data or implausible_depth.
     """
     data = np.frombuffer(message.data, np.uint8)
     encoding, _, transport = (part.strip() for part in message.format.partition(";"))

@@ -27,6 +27,12 @@ class Fault(Enum):
         Level.ERROR,
         "publish images, labels and camera_info of one size, and data of as many bytes as size and step say",
     )
+    IMPLAUSIBLE_DEPTH = (
+        "implausible_depth",
+        Level.ERROR,
+        "publish depth in metres as floats or in millimetres as integers (REP-118), and points in metres; raise "
+        "max_depth for what is truly so far, or set relative_depth for depth without a scale",
+    )
     MISSING_FIELDS = ("missing_fields", Level.ERROR, "publish a cloud with float x, y and z")
     LABEL_OUT_OF_RANGE = ("label_out_of_range", Level.ERROR, "number the instances from 1 to 65535, 0 = none")
     UNCALIBRATED_CAMERA = (
@@ -120,7 +126,17 @@ class Fault(Enum):
     FRAME_CONFLICT = (
         "frame_conflict",
         Level.WARN,
-        "let an image and its camera_info name one frame, the optical one",
+        "let an image, its camera_info and what is made of it name one frame, the optical one",
+    )
+    CALIBRATION_CONFLICT = (
+        "calibration_conflict",
+        Level.WARN,
+        "publish depth that is registered with the camera_info of the image, and other depth in a frame of its own",
+    )
+    RECTIFIED_IMAGE = (
+        "rectified_image",
+        Level.WARN,
+        "set rectified to true for an image that is rectified, or give a raw one another name",
     )
     MISSING_TRANSFORM = ("missing_transform", Level.ERROR, "publish the transform on /tf or /tf_static")
     OLD_TRANSFORM = (

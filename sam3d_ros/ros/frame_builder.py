@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
@@ -26,14 +26,24 @@ from sam3d_ros.ros.decoding import IMAGE, LABELS, POINT_MAP, Decoding
 from sam3d_ros.ros.faults import Fault, FaultError, FaultLog
 from sam3d_ros.ros.frame_assembler import InputSet
 from sam3d_ros.ros.frame_ids import FrameIds, frame_ids, without_slash
-from sam3d_ros.ros.images import depth_from_image, labels_from_image, rgb_from_compressed, rgb_from_image
+from sam3d_ros.ros.images import (
+    depth_from_image,
+    labels_from_compressed,
+    labels_from_image,
+    rgb_from_compressed,
+    rgb_from_image,
+)
 from sam3d_ros.ros.people_messages import boxes_from_detections, prompts_from_keypoints
 from sam3d_ros.ros.pointclouds import points_from_cloud
 from sam3d_ros.ros.stamps import nanoseconds
 from sam3d_ros.ros.transforms import TransformLookup
+from sam3d_ros.ros.units import check_points_unit
 
 #: Aspect ratios that differ by less than this share belong to one field of view.
 _SAME_ASPECT = 0.01
+#: Cameras are one that image the same rays within this share of the width, or a pixel: by half of it differ those who
+#: count pixels from their edges and from their centres.
+_SAME_CAMERA = 0.005
 
 
 @dataclass(frozen=True)
@@ -158,11 +168,11 @@ class FrameBuilder:
             self.faults.report_error(fault)
 
     def _labels(
-        self, message: Image | None, size: tuple[int, int]
+        self, message: Image | CompressedImage | None, size: tuple[int, int]
     ) -> tuple[NDArray[np.uint16], tuple[FaultError, ...]]:
         if message is None:
             return np.zeros((size[1], size[0]), dtype=np.uint16), ()
-        labels = labels_from_image(message)
+        labels = labels_from(message)
         # Not in place: they may be the memory of the message.
         for background in self.config.background_ids:
             labels = np.where(labels == background, np.uint16(0), labels) if background > 0 else labels
@@ -189,7 +199,8 @@ class FrameBuilder:
         faults: tuple[FaultError, ...] = ()
         if inputs.depth is not None:
             try:
-                return self._points_of_depth(inputs, camera, frames), PointsSource.DEPTH, faults
+                point_map, faults = self._points_of_depth(inputs, camera, frames)
+                return point_map, PointsSource.DEPTH, faults
             except FaultError as error:
                 self.decoding.depth_failed_at = time.monotonic()
                 faults = (error.with_traceback(None),)
@@ -200,7 +211,9 @@ class FrameBuilder:
                 faults = (*faults, error.with_traceback(None))
         return PointMap.unknown(camera.height, camera.width), PointsSource.NONE, faults
 
-    def _points_of_depth(self, inputs: InputSet, camera: Camera, frames: FrameIds) -> PointMap:
+    def _points_of_depth(
+        self, inputs: InputSet, camera: Camera, frames: FrameIds
+    ) -> tuple[PointMap, tuple[FaultError, ...]]:
         assert inputs.depth is not None
         depth = depth_from(inputs.depth, self.config.farthest)
         registered = frames.depth == frames.camera
@@ -215,17 +228,26 @@ class FrameBuilder:
                 fixed=self.config.tracking_frame,
             )
         elif depth_camera == camera:
-            return PointMap.from_depth(depth, camera)
-        return PointMap.from_depth(reproject_depth(depth, depth_camera, camera, rgb_from_depth), camera)
+            return PointMap.from_depth(depth, camera), ()
+        faults: tuple[FaultError, ...] = ()
+        if registered and depth.shape == (camera.height, camera.width):
+            text = (
+                f"depth and the image are in one frame {frames.camera!r} and of one size, but their camera_info differ "
+                f"by {_apart(camera, depth_camera):.0f} pixels: that of the depth is used for it"
+            )
+            faults = (FaultError(Fault.CALIBRATION_CONFLICT, text),)
+        return PointMap.from_depth(
+            reproject_depth(depth, depth_camera, camera, rgb_from_depth), camera
+        ), faults
 
     def _depth_camera(
         self, inputs: InputSet, depth: NDArray[np.float32], camera: Camera, *, registered: bool
     ) -> Camera:
         """The camera of the depth image: its own camera_info, or the colour camera at its size."""
         height, width = depth.shape
-        if inputs.depth_info is not None and not (
-            registered and (width, height) == (camera.width, camera.height)
-        ):
+        if registered and (width, height) == (camera.width, camera.height):
+            return self._camera_in_place(inputs.depth_info, camera)
+        if inputs.depth_info is not None:
             return camera_from_info(inputs.depth_info, (width, height), rectified=self.config.rectified)
         if not registered:
             assert inputs.depth is not None
@@ -242,9 +264,22 @@ class FrameBuilder:
             )
         return camera.resized(width, height)
 
+    def _camera_in_place(self, info: CameraInfo | None, camera: Camera) -> Camera:
+        """The camera of depth in the frame and the size of the image: that of the image, unless its own is another."""
+        if info is None:
+            return camera
+        try:
+            own = camera_from_info(info, (camera.width, camera.height), rectified=self.config.rectified)
+        except FaultError:
+            return camera  # many a driver registers depth and leaves its camera_info empty
+        return camera if _apart(camera, own) <= max(1.0, _SAME_CAMERA * camera.width) else own
+
     def _points_of_lidar(self, inputs: InputSet, camera: Camera, frames: FrameIds) -> PointMap:
         assert inputs.points is not None
+        if not frames.points:
+            raise FaultError(Fault.MISSING_FRAME_ID, "points have no frame_id: nothing tells where they are")
         points = points_from_cloud(inputs.points)
+        check_points_unit(points)
         camera_from_lidar = self.lookup(
             frames.camera,
             frames.points,
@@ -261,9 +296,25 @@ def is_resize(size: tuple[int, int], other: tuple[int, int]) -> bool:
     return abs(w * height - h * width) < max(w + h, width + height)
 
 
+def _apart(camera: Camera, other: Camera) -> float:
+    """How far apart two cameras of one size image the same rays at most, pixels, their lenses left out."""
+    corners = np.array([(0, 0), (camera.width - 1, camera.height - 1)], dtype=np.float64)
+    images = other.undistorted().project(camera.undistorted().rays_at(corners))
+    return float(np.abs(images - corners).max())
+
+
 def rgb_from(message: Image | CompressedImage) -> NDArray[np.uint8]:
     """(H, W, 3) RGB of a raw or compressed image; raises as the decoder of its kind does."""
     return rgb_from_compressed(message) if isinstance(message, CompressedImage) else rgb_from_image(message)
+
+
+def labels_from(message: Image | CompressedImage) -> NDArray[np.uint16]:
+    """(H, W) instance ids of a raw or compressed image; raises as the decoder of its kind does."""
+    return (
+        labels_from_compressed(message)
+        if isinstance(message, CompressedImage)
+        else labels_from_image(message)
+    )
 
 
 def depth_from(message: Image | CompressedImage, max_depth: float = math.inf) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,11 @@ from sam3d_ros.ros.frame_assembler import InputSet
 
 #: How the names of frames end whose z axis looks out of the camera (REP-103).
 _OPTICAL = ("optical", "optical_frame")
-#: The attributes of a set whose messages have a frame.
-_MESSAGES = ("image", "camera_info", "labels", "detections", "keypoints", "depth", "depth_info", "points")
+#: How the names of the frames of one camera end.
+_FRAMES_OF_A_CAMERA = re.compile(r"(_optical)?(_frame|_link)?$")
+#: The attributes of a set whose messages are made of its image, and all whose messages have a frame.
+_MADE_OF_IMAGES = ("labels", "detections", "keypoints")
+_MESSAGES = ("image", "camera_info", *_MADE_OF_IMAGES, "depth", "depth_info", "points")
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ def frame_ids(inputs: InputSet, target_frame: str = "") -> FrameIds:
     """Read the names of a set.
 
     An image and its camera_info should name one frame. Where they do not, it is that of the image, unless that of the
-    camera_info alone is optical by its name.
+    camera_info alone is optical by its name. What is made of an image names the frame of the image, or none.
 
     Args:
         inputs: the messages.
@@ -52,7 +56,7 @@ def frame_ids(inputs: InputSet, target_frame: str = "") -> FrameIds:
     camera, conflict = _agreed("the image", inputs.image, "camera_info", inputs.camera_info)
     if not camera:
         raise FaultError(Fault.MISSING_FRAME_ID, "neither the image nor its camera_info has a frame_id")
-    faults = [*_slashes(inputs, target_frame), *conflict]
+    faults = [*_slashes(inputs, target_frame), *conflict, *_strangers(inputs, camera)]
     depth = camera
     if _name(inputs.depth):
         depth, conflict = _agreed("depth", inputs.depth, "depth/camera_info", inputs.depth_info)
@@ -74,6 +78,22 @@ def _agreed(what: str, message: Any, beside: str, info: Any | None) -> tuple[str
     used = other if other.endswith(_OPTICAL) and not own.endswith(_OPTICAL) else own
     text = f"{what} is in frame {own!r} but {beside} in {other!r}: {used!r} is used"
     return used, (FaultError(Fault.FRAME_CONFLICT, text),)
+
+
+def _camera_of(frame_id: str) -> str:
+    """What is left of the name of a frame that tells which camera it is of, whichever of its frames it is."""
+    return _FRAMES_OF_A_CAMERA.sub("", frame_id)
+
+
+def _strangers(inputs: InputSet, camera: str) -> list[FaultError]:
+    """One fault for all that should be made of the image and names the frame of something else."""
+    own = {_camera_of(name) for name in ("", camera, _name(inputs.image), _name(inputs.camera_info))}
+    named = {name: _name(getattr(inputs, name)) for name in _MADE_OF_IMAGES}
+    strange = [f"{name} in {frame!r}" for name, frame in named.items() if _camera_of(frame) not in own]
+    if not strange:
+        return []
+    text = f"the image is in frame {camera!r}, but {', '.join(strange)}: are they of another camera?"
+    return [FaultError(Fault.FRAME_CONFLICT, text)]
 
 
 def _slashes(inputs: InputSet, target_frame: str) -> list[FaultError]:

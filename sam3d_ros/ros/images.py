@@ -16,8 +16,9 @@ from std_msgs.msg import Header
 from sam3d_ros.perception.label_images import Labels, instance_ids, single_channel
 from sam3d_ros.ros.bridge import bridge_reads, bridged
 from sam3d_ros.ros.faults import Fault, FaultError
-from sam3d_ros.ros.pictures import decoded_picture
+from sam3d_ros.ros.pictures import decoded_picture, encoding_in, stored_samples
 from sam3d_ros.ros.pixels import Layout, check_pixels, layout_of, luma_and_chroma, pixels_of
+from sam3d_ros.ros.units import check_depth_unit
 
 Rgb = NDArray[np.uint8]
 Depth = NDArray[np.float32]
@@ -35,6 +36,12 @@ _RGB_FROM_YUV = np.array(
     ]
 )
 
+#: Encodings of mosaics, and OpenCV's conversion to RGB.
+_MOSAICS: dict[str, int] = {
+    f"bayer_{pattern}{bits}": getattr(cv2, f"COLOR_Bayer{pattern.upper()}2RGB")
+    for pattern in ("rggb", "bggr", "gbrg", "grbg")
+    for bits in (8, 16)
+}
 _COLOR_LAYOUTS = {
     "rgb8": Layout("u1", 3),
     "bgr8": Layout("u1", 3, cv2.COLOR_BGR2RGB),
@@ -55,11 +62,7 @@ _COLOR_LAYOUTS = {
     "uyvy": Layout("u1", 2, cv2.COLOR_YUV2RGB_UYVY),
     "yuv422_yuy2": Layout("u1", 2, cv2.COLOR_YUV2RGB_YUYV),
     "yuyv": Layout("u1", 2, cv2.COLOR_YUV2RGB_YUYV),
-} | {
-    f"bayer_{pattern}{bits}": Layout(f"u{bits // 8}", 1, getattr(cv2, f"COLOR_Bayer{pattern.upper()}2RGB"))
-    for pattern in ("rggb", "bggr", "gbrg", "grbg")
-    for bits in (8, 16)
-}
+} | {name: Layout(f"u{1 if name.endswith('8') else 2}", 1, code) for name, code in _MOSAICS.items()}
 #: Encodings that cv_bridge converts to rgb8. It knows no colours in 8UC3, and rgb8 stays as it is.
 _BRIDGED_COLORS = frozenset(
     ["bgr8", "rgba8", "bgra8", "mono8", "yuv422", "yuv422_yuy2"]
@@ -95,6 +98,11 @@ _DEPTH_LAYOUTS = {
     "64FC1": Layout("f8", 1),
 }
 
+#: Encodings that hold numbers and no light.
+_NO_COLORS = (_LABEL_LAYOUTS.keys() | _DEPTH_LAYOUTS.keys()) - _COLOR_LAYOUTS.keys()
+#: Signed encodings, whose samples PNG stores as if they were unsigned.
+_SIGNED: dict[str, type[np.signedinteger[Any]]] = {"8SC1": np.int8, "16SC1": np.int16}
+
 COLOR_ENCODINGS = (*_COLOR_LAYOUTS, *_SEMI_PLANAR)
 LABEL_ENCODINGS = tuple(_LABEL_LAYOUTS)
 DEPTH_ENCODINGS = tuple(_DEPTH_LAYOUTS)
@@ -120,10 +128,8 @@ def rgb_from_image(message: Image) -> Rgb:
         raise FaultError(
             Fault.SIZE_MISMATCH, f"image is {message.encoding} and {width} wide: two pixels share a colour"
         )
-    if message.encoding.startswith("bayer") and (height < 3 or width < 3):
-        raise FaultError(
-            Fault.SIZE_MISMATCH, f"image is a mosaic of {width}x{height}: at least 3x3 is needed for a colour"
-        )
+    if message.encoding in _MOSAICS:
+        _check_mosaic(width, height)
     if message.encoding in _BRIDGED_COLORS and bridge_reads(message, layout.row(width)):
         check_pixels(message, layout, "image")
         return bridged(message, "rgb8")
@@ -146,22 +152,35 @@ def _rgb_from_planes(message: Image) -> Rgb:
 def rgb_from_compressed(message: CompressedImage) -> Rgb:
     """Decode a PNG, JPEG or WebP.
 
+    The content tells the kind of the file, and `format` what was compressed: image_transport stores a mosaic as it is,
+    and ids or depth are no colours.
+
     Returns:
         (H, W, 3) uint8 RGB; of 16 bits the upper eight, transparency left out.
 
     Raises:
         FaultError: unknown_encoding, truncated_data or corrupt_data.
     """
+    encoding = encoding_in(message.format)
+    if encoding in _NO_COLORS:
+        raise FaultError(
+            Fault.UNKNOWN_ENCODING,
+            f"compressed image has format {message.format!r}: {encoding} holds no colours, use one of "
+            f"{', '.join(COLOR_ENCODINGS)}",
+        )
     picture = decoded_picture(np.frombuffer(message.data, np.uint8), "image")
     if picture.dtype == np.uint16:
         picture = (picture >> 8).astype(np.uint8)
-    channels = 1 if picture.ndim == 2 else picture.shape[2]
-    if channels == 1:
-        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
+    if picture.ndim == 2:
+        code = cv2.COLOR_GRAY2RGB
+        if encoding in _MOSAICS:
+            _check_mosaic(picture.shape[1], picture.shape[0])
+            code = _MOSAICS[encoding]
+        return np.asarray(cv2.cvtColor(picture, code), dtype=np.uint8)
     # image_transport stores BGR unless the format says that RGB was handed to the encoder.
     if "compressed rgb" in message.format:
         return np.ascontiguousarray(picture[..., :3])
-    code = cv2.COLOR_BGR2RGB if channels == 3 else cv2.COLOR_BGRA2RGB
+    code = cv2.COLOR_BGR2RGB if picture.shape[2] == 3 else cv2.COLOR_BGRA2RGB
     return np.asarray(cv2.cvtColor(picture, code), dtype=np.uint8)
 
 
@@ -177,19 +196,58 @@ def labels_from_image(message: Image) -> Labels:
     """
     layout = layout_of(message, _LABEL_LAYOUTS, "labels")
     try:
-        samples = single_channel(pixels_of(message, layout, "labels"))
-    except ValueError as error:
+        pixels = pixels_of(message, layout, "labels")
+    except FaultError as error:
         if layout.channels == 1:
             raise
         # Colours are no ids, whatever else is wrong with them.
+        raise _no_ids(f"encoding {message.encoding}", error) from error
+    return _ids(pixels, f"encoding {message.encoding}")
+
+
+def labels_from_compressed(message: CompressedImage) -> Labels:
+    """Decode a PNG or a lossless WebP of instance ids: samples as they are stored, indices where there is a palette.
+
+    Returns:
+        (H, W) uint16, 0 = none; negative ids of a signed image, by its `format`, mean none.
+
+    Raises:
+        FaultError: unknown_encoding (also of colours, and of a lossy file, which changes ids at every edge),
+            truncated_data, corrupt_data or label_out_of_range.
+    """
+    file, samples = stored_samples(np.frombuffer(message.data, np.uint8), "labels")
+    if file.is_lossy:
         raise FaultError(
             Fault.UNKNOWN_ENCODING,
-            f"labels with encoding {message.encoding}: {error}; publish 8UC1, 16UC1 or 32SC1",
-        ) from error
+            f"compressed labels are a lossy {file.kind}, which changes ids at every edge: set the format of "
+            "the publisher's image_transport to png, or publish raw labels",
+        )
+    signed = _SIGNED.get(encoding_in(message.format))
+    if signed is not None and samples.dtype.itemsize == np.dtype(signed).itemsize:
+        samples = samples.view(signed)
+    return _ids(samples, f"format {message.format!r}")
+
+
+def _ids(pixels: NDArray[Any], given: str) -> Labels:
+    try:
+        samples = single_channel(pixels)
+    except ValueError as error:
+        raise _no_ids(given, error) from error
     try:
         return instance_ids(samples)
     except ValueError as error:
         raise FaultError(Fault.LABEL_OUT_OF_RANGE, f"labels: {error}") from error
+
+
+def _no_ids(given: str, error: ValueError) -> FaultError:
+    return FaultError(Fault.UNKNOWN_ENCODING, f"labels with {given}: {error}; publish 8UC1, 16UC1 or 32SC1")
+
+
+def _check_mosaic(width: int, height: int) -> None:
+    if height < 3 or width < 3:
+        raise FaultError(
+            Fault.SIZE_MISMATCH, f"image is a mosaic of {width}x{height}: at least 3x3 is needed for a colour"
+        )
 
 
 def depth_from_image(message: Image, max_depth: float = math.inf) -> Depth:
@@ -203,7 +261,7 @@ def depth_from_image(message: Image, max_depth: float = math.inf) -> Depth:
         (H, W) float32 metres along the optical axis, NaN where unknown, as `metres` has it.
 
     Raises:
-        FaultError: unknown_encoding, size_mismatch or truncated_data.
+        FaultError: unknown_encoding, size_mismatch, truncated_data or implausible_depth.
     """
     return metres(pixels_of(message, layout_of(message, _DEPTH_LAYOUTS, "depth"), "depth"), max_depth)
 
@@ -220,11 +278,16 @@ def metres(samples: NDArray[Any], max_depth: float) -> Depth:
 
     Returns:
         (H, W) float32 metres, NaN where unknown.
+
+    Raises:
+        FaultError: implausible_depth: with a `max_depth`, nearly nothing is at a distance that a sensor measures.
     """
     if samples.dtype.kind == "f":
         least, most, unit = np.nextafter(np.float32(0), np.float32(1)), _MOST_FLOAT, 1.0
     else:
         least, most, unit = 1, np.iinfo(samples.dtype).max - 1, _UNITS_PER_METRE
+    if math.isfinite(max_depth):
+        check_depth_unit(samples, (float(least), float(most)), unit, max_depth)
     known = cv2.inRange(samples, float(least), min(float(most), max_depth * unit))
     # Each pixel is divided by its units in a metre, which are NaN where it is unknown: one pass, and no masks.
     table = np.full(256, np.nan, dtype=np.float32)

@@ -9,7 +9,13 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 from std_msgs.msg import Header
-from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesis, ObjectHypothesisWithPose
+from vision_msgs.msg import (
+    BoundingBox2D,
+    Detection2D,
+    Detection2DArray,
+    ObjectHypothesis,
+    ObjectHypothesisWithPose,
+)
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.msg import BodyKeypoints2D, BodyKeypoints2DArray
@@ -19,6 +25,8 @@ from sam3d_ros.ros.flat_arrays import flat_array
 
 #: No image has more people, or detections of anything, that could be told apart.
 MOST_DETECTIONS = 256
+#: So many keypoints in one pixel are no person.
+_LEAST_SHARES = 5
 
 
 def boxes_from_detections(
@@ -51,7 +59,8 @@ def boxes_from_detections(
             faults.report(
                 Fault.INVALID_BOX,
                 f"detection {place} is {b.size_x:g}x{b.size_y:g} at ({b.center.position.x:g}, "
-                f"{b.center.position.y:g}) in an image of {camera.width}x{camera.height}: passed over",
+                f"{b.center.position.y:g}) in an image of {camera.width}x{camera.height}: passed over"
+                + (", for its numbers are in pixels, no shares of the image" if _is_share(b) else ""),
             )
             continue
         boxes[place], names[place] = box, _class_name(detection, class_names)
@@ -73,7 +82,8 @@ def prompts_from_keypoints(
         One prompt for each person of whom a keypoint is left.
 
     Raises:
-        FaultError: a name is unknown, or somebody's arrays have another length than the names ask for.
+        FaultError: a name is unknown, somebody's arrays have another length than the names ask for, or numbers are
+            shares of the image.
     """
     names = tuple(message.keypoint_names)
     if strange := [name for name in names if name not in known]:
@@ -116,11 +126,23 @@ def keypoints_message(prompts: Sequence[KeypointPrompt], header: Header) -> Body
     return BodyKeypoints2DArray(header=header, keypoint_names=names, people=people)
 
 
+def _are_shares(pixels: NDArray[np.float32]) -> bool:
+    """Whether (N, 2) keypoints of a person are shares of the width and the height of the image."""
+    few = len(pixels) < _LEAST_SHARES
+    return not few and pixels.min() >= 0.0 and pixels.max() <= 1.0 and bool((pixels % 1.0).any())
+
+
+def _is_share(box: BoundingBox2D) -> bool:
+    """Whether a box would be one in shares of the width and the height of the image."""
+    x, y = box.center.position.x, box.center.position.y
+    return all(0.0 <= number <= 1.0 for number in (x, y, box.size_x, box.size_y))
+
+
 def _box(detection: Detection2D, camera: Camera) -> NDArray[np.float32] | None:
     """x1, y1, x2, y2 within the image; None if nothing of it is there, or a number makes no sense."""
     box, centre = detection.bbox, detection.bbox.center
     numbers = (centre.position.x, centre.position.y, centre.theta, box.size_x, box.size_y)
-    if not all(map(math.isfinite, numbers)) or min(box.size_x, box.size_y) <= 0:
+    if not all(map(math.isfinite, numbers)) or min(box.size_x, box.size_y) <= 0 or _is_share(box):
         return None
     cosine, sine = abs(math.cos(centre.theta)), abs(math.sin(centre.theta))
     half_width = (cosine * box.size_x + sine * box.size_y) / 2
@@ -136,7 +158,9 @@ def _box(detection: Detection2D, camera: Camera) -> NDArray[np.float32] | None:
 def _class_name(detection: Detection2D, class_names: Mapping[int, str]) -> str:
     if not detection.results:
         return ""
-    best = max((result.hypothesis for result in detection.results), key=lambda h: h.score)
+    hypotheses = [result.hypothesis for result in detection.results]
+    # A score that is no number is less than any.
+    best = max(hypotheses, key=lambda h: -math.inf if math.isnan(h.score) else h.score)
     number = int(best.class_id) if best.class_id.isdecimal() else -1
     return class_names.get(number, str(best.class_id))
 
@@ -155,5 +179,11 @@ def _prompt(
     wanted = camera.contains(pixels)
     if len(person.confidences):
         wanted &= np.array(person.confidences, dtype=np.float32) >= min_confidence
+    if _are_shares(pixels[wanted]):
+        raise FaultError(
+            Fault.INVALID_KEYPOINTS,
+            f"all {np.count_nonzero(wanted)} keypoints of a person lie in the first pixel: give pixels, no shares of "
+            "the image",
+        )
     kept = tuple(name for name, is_wanted in zip(names, wanted, strict=True) if is_wanted)
     return KeypointPrompt(int(person.instance), kept, pixels[wanted]) if kept else None

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sam3d_ros.perception.picture_files import Flaw, PictureError, picture_file
+from sam3d_ros.perception.picture_files import Flaw, PictureError, PictureFile, picture_file
 from sam3d_ros.ros.faults import Fault, FaultError
 
 _FAULTS = {
@@ -33,4 +33,22 @@ def decoded_picture(data: NDArray[np.uint8], what: str) -> NDArray[Any]:
     try:
         return picture_file(data).decoded()
     except PictureError as error:
-        raise FaultError(_FAULTS[error.flaw], f"compressed {what} {error}") from error
+        raise _named(error, what) from error
+
+
+def stored_samples(data: NDArray[np.uint8], what: str) -> tuple[PictureFile, NDArray[Any]]:
+    """The file, and its samples as stored: indices where there is a palette; otherwise as `decoded_picture`."""
+    try:
+        file = picture_file(data)
+        return file, file.samples()
+    except PictureError as error:
+        raise _named(error, what) from error
+
+
+def encoding_in(image_format: str) -> str:
+    """The encoding of the image that was compressed, as image_transport writes it: `rgb8; jpeg compressed bgr8`."""
+    return image_format.partition(";")[0].strip()
+
+
+def _named(error: PictureError, what: str) -> FaultError:
+    return FaultError(_FAULTS[error.flaw], f"compressed {what} {error}")

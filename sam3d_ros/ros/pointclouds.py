@@ -31,7 +31,8 @@ def points_from_cloud(message: PointCloud2) -> Points:
     """The points of a cloud, organised or not.
 
     Returns:
-        (N, 3) float32 x y z in the frame of the cloud, metres; a point with a NaN or Inf is NaN altogether.
+        (N, 3) float32 x y z in the frame of the cloud, metres; NaN altogether is a point with a NaN or Inf, and one at
+        the origin, which drivers write where nothing came back.
 
     Raises:
         FaultError: missing_fields, size_mismatch or truncated_data.
@@ -58,7 +59,8 @@ def grid_from_cloud(message: PointCloud2) -> Points:
             for axis, (dtype, offset) in enumerate(columns):
                 grid[..., axis] = np.ndarray((height, width), dtype, message.data, offset, strides)
     # By coordinate: a reduction over an axis of three takes numpy several times as long.
-    known = np.isfinite(grid[..., 0]) & np.isfinite(grid[..., 1]) & np.isfinite(grid[..., 2])
+    x, y, z = grid[..., 0], grid[..., 1], grid[..., 2]
+    known = np.isfinite(x) & np.isfinite(y) & np.isfinite(z) & ((x != 0) | (y != 0) | (z != 0))
     if not known.all():
         grid[~known] = np.nan
     return grid

@@ -56,10 +56,13 @@ class BufferLookup:
         self, target: str, source: str, stamp: int, *, source_stamp: int | None = None, fixed: str = ""
     ) -> Similarity:
         """See `TransformLookup`."""
-        if stamp < 0 or (source_stamp is not None and source_stamp < 0):
+        stamps = (stamp, stamp if source_stamp is None else source_stamp)
+        if target == source and (not fixed or stamps[0] == stamps[1]):
+            return Similarity()  # nobody has to publish where a frame is in itself
+        if min(stamps) < 0:
             raise FaultError(
                 Fault.OLD_TRANSFORM,
-                f"no transform from {source!r} to {target!r} at a stamp before 0: {stamp} ns",
+                f"no transform from {source!r} to {target!r} at a stamp before 0: {min(stamps)} ns",
             )
         try:
             if source_stamp is None or source_stamp == stamp or not fixed:

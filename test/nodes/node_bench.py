@@ -139,6 +139,12 @@ class SmallCamera:
         kind = {"depth": Image, "points": PointCloud2}[sensor]
         self._publishers[sensor] = self._probe.node.create_publisher(kind, sensor, qos_profile("sensor_data"))
 
+    def rename(self, name: str, topic: str) -> None:
+        """Publish what was the topic `name` as another one."""
+        kind, qos = self._publishers[name].msg_type, qos_profile("sensor_data")
+        self._destroy(self._publishers[name])
+        self._publishers[name] = self._probe.node.create_publisher(kind, topic, qos)
+
     def remove(self, sensor: str) -> None:
         """Have it no more."""
         self._destroy(self._publishers.pop(sensor))

@@ -304,7 +304,8 @@ def test_labels_of_another_aspect_ratio_are_of_another_image(size: tuple[int, in
 def test_any_rounding_of_a_resize_is_a_resize(width: int, height: int, scale: float, rounded):
     small = (int(rounded(width * scale)), int(rounded(height * scale)))
     assert is_resize(small, (width, height)) and is_resize((width, height), small)
-    assert not is_resize((small[0], int(small[1] * 1.1)), (width, height))
+    if scale >= 0.25:  # of fewer pixels a tenth is about what rounding does
+        assert not is_resize((small[0], int(small[1] * 1.1)), (width, height))
 
 
 TRANSPORTS = {

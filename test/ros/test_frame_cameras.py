@@ -87,3 +87,66 @@ def test_a_rectified_second_stereo_camera_is_refused_and_its_depth_left_out() ->
     frame, faults = frame_of(info(), info(CAMERA, "depth", p=right), rectified=True)
     assert frame.points_source is PointsSource.NONE
     assert [record.fault for record in faults.records()] == [Fault.UNSUPPORTED_CAMERA]
+
+
+def depth_in_place(camera: Camera, **changes: object) -> tuple[Frame, FaultLog]:
+    """A frame with depth of a sphere's side by a camera in the place of the image, at its size."""
+    wall = image_message(depth_of_a_slope(camera), "32FC1", HEADER)
+    inputs = InputSet(
+        stamp=5_000_000_000,
+        image=image_message(np.zeros((48, 64, 3), np.uint8), "rgb8", HEADER),
+        labels=image_message(np.ones((48, 64), np.uint8), "mono8", HEADER),
+        camera_info=info(),
+        depth=wall,
+        depth_info=info(camera, **changes),
+        points=None,
+        arrival=0.0,
+        epoch=0,
+    )
+    faults = FaultLog()
+    return FrameBuilder(BufferLookup(tf2_ros.Buffer()), faults).build(inputs, {}), faults
+
+
+def depth_of_a_slope(camera: Camera) -> np.ndarray:
+    """Depth of the plane 0.3 x - 0.2 y + z = 2."""
+    return (2.0 / (camera.rays().astype(np.float64) @ (0.3, -0.2, 1.0))).astype(np.float32)
+
+
+def off_the_slope(frame: Frame) -> np.ndarray:
+    known = frame.points[np.isfinite(frame.points[..., 2])].astype(np.float64)
+    assert len(known) > 0.2 * 64 * 48
+    return np.abs(known @ (0.3, -0.2, 1.0) - 2.0)
+
+
+@pytest.mark.parametrize(
+    "camera",
+    [
+        Camera(64, 48, 90.0, 90.0, 31.5, 23.5),
+        Camera(64, 48, 45.0, 45.0, 31.5, 23.5),
+        Camera(64, 48, 60.0, 60.0, 25.0, 23.5),
+    ],
+    ids=["narrower", "wider", "another centre"],
+)
+def test_depth_of_another_lens_in_the_same_place_is_what_its_camera_info_says(camera: Camera) -> None:
+    frame, faults = depth_in_place(camera)
+    assert frame.points_source is PointsSource.DEPTH
+    assert off_the_slope(frame).max() < 0.02
+    (record,) = faults.records()
+    assert record.fault is Fault.CALIBRATION_CONFLICT and "that of the depth is used" in record.message
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"k": [60.0, 0.0, 32.0, 0.0, 60.0, 24.0, 0.0, 0.0, 1.0]},
+        {"k": [0.0] * 9},
+        {"width": 640, "height": 480},
+        {"d": [-0.1, 0.05, 0.0, 0.0, 0.0]},
+    ],
+    ids=["the same", "counted from edges", "empty", "another size", "a lens that the image has not"],
+)
+def test_registered_depth_is_read_by_the_camera_of_the_image(changes: dict[str, object]) -> None:
+    frame, faults = depth_in_place(CAMERA, **changes)
+    assert frame.points_source is PointsSource.DEPTH and faults.records() == ()
+    np.testing.assert_allclose(frame.points[..., 2], depth_of_a_slope(CAMERA))

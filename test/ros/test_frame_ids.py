@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import tf2_ros
 from sensor_msgs.msg import CameraInfo, Image
+from vision_msgs.msg import Detection2DArray
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.msg import BodyKeypoints2DArray
 from sam3d_ros.nodes.frame_threads import TrackingFrame
 from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.ros.camera_info import info_from_camera
@@ -16,6 +18,7 @@ from sam3d_ros.ros.faults import Fault, FaultLog
 from sam3d_ros.ros.frame_assembler import InputSet
 from sam3d_ros.ros.frame_builder import FrameBuilder, FrameBuilderConfig
 from sam3d_ros.ros.images import image_message
+from sam3d_ros.ros.people_messages import detections_message, keypoints_message
 from sam3d_ros.ros.pointclouds import cloud_from_points
 from sam3d_ros.ros.stamps import header_message
 from sam3d_ros.ros.transforms import BufferLookup, transform_message
@@ -145,3 +148,53 @@ def test_depth_and_its_camera_info_may_be_in_conflict_too(of_image: str) -> None
     )
     assert np.nanmedian(frame.points[..., 2]) == pytest.approx(2.5, abs=1e-3)
     assert "'depth_link'" in reported(faults)[Fault.FRAME_CONFLICT]
+
+
+def boxes(frame_id: str) -> Detection2DArray:
+    return detections_message([(9, 9, 30, 30)], ["person"], header_message(STAMP, frame_id))
+
+
+def keypoints(frame_id: str) -> BodyKeypoints2DArray:
+    return keypoints_message([], header_message(STAMP, frame_id))
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"labels": labels("right_optical_frame")}, "labels in 'right_optical_frame'"),
+        ({"labels": None, "detections": boxes("/right_camera")}, "detections in 'right_camera'"),
+        ({"keypoints": keypoints("camera2_optical_frame")}, "keypoints in 'camera2_optical_frame'"),
+        ({"labels": labels("map"), "keypoints": keypoints("map")}, "labels in 'map', keypoints in 'map'"),
+    ],
+)
+def test_what_is_made_of_the_image_of_another_camera_is_named(changes: dict[str, object], named: str) -> None:
+    frame, faults = built(**changes)  # type: ignore[arg-type]
+    assert frame.frame_id == OPTICAL
+    assert named in reported(faults)[Fault.FRAME_CONFLICT]
+
+
+@pytest.mark.parametrize("of_labels", ["", OPTICAL, "/" + OPTICAL, LINK, "camera_frame", "camera"])
+@pytest.mark.parametrize("of_image", [OPTICAL, LINK])
+def test_any_frame_of_one_camera_is_no_other_camera(of_image: str, of_labels: str) -> None:
+    _, faults = built(image=image(of_image), camera_info=info(of_image), labels=labels(of_labels))
+    assert Fault.FRAME_CONFLICT not in reported(faults)
+
+
+def test_points_in_the_frame_of_the_camera_need_no_transform() -> None:
+    points = np.array([[0.0, 0.0, 2.0]])
+    frame, faults = built(points=cloud_from_points(points, header_message(STAMP + 5, OPTICAL)))
+    assert frame.points_source is PointsSource.LIDAR and faults.records() == ()
+    np.testing.assert_allclose(frame.points[np.isfinite(frame.points[..., 2])], points)
+
+
+def test_points_without_a_frame_are_left_out_by_name() -> None:
+    frame, faults = built(points=cloud_from_points(np.ones((4, 3)), header_message(STAMP, "")))
+    assert frame.points_source is PointsSource.NONE
+    assert "points have no frame_id" in reported(faults)[Fault.MISSING_FRAME_ID]
+
+
+def test_a_stamp_before_0_is_told_as_it_is() -> None:
+    cloud = cloud_from_points(np.ones((4, 3)), header_message(-7, "lidar"))
+    frame, faults = built(static(OPTICAL, "lidar", Similarity()), points=cloud)
+    assert frame.points_source is PointsSource.NONE
+    assert "-7 ns" in reported(faults)[Fault.OLD_TRANSFORM]

@@ -32,7 +32,8 @@ columns, rows = st.floats(-0.5, 63.5, width=32), st.floats(-0.5, 47.5, width=32)
 boxes = st.tuples(columns, rows, columns, rows).map(
     lambda b: (min(b[0], b[2]), min(b[1], b[3]), max(b[0], b[2]), max(b[1], b[3]))
 )
-wide_boxes = boxes.filter(lambda b: b[2] - b[0] > 0.1 and b[3] - b[1] > 0.1)
+#: Those within the first pixel are taken for shares of the image.
+wide_boxes = boxes.filter(lambda b: b[2] - b[0] > 0.1 and b[3] - b[1] > 0.1 and max(b) > 1.5)
 numbers = st.floats(width=32)
 
 
@@ -188,3 +189,26 @@ def test_coco_names_are_among_those_of_the_bodies() -> None:
     assert len(coco) == 17
     (prompt,) = prompts_from_keypoints(one_person([10.0] * 34, names=coco), CAMERA, SKELETON.keypoints)
     assert prompt.names == coco
+
+
+@pytest.mark.parametrize("box", [(0.1, 0.2, 0.5, 0.9), (0.0, 0.0, 1.0, 1.0)])
+def test_boxes_in_shares_of_the_image_are_refused_by_name(box: tuple[float, ...]) -> None:
+    found, _, faults = read(detections_message([box, (1, 2, 30, 40)], ["person"] * 2, HEADER))
+    assert list(found) == [2]
+    (record,) = faults.records()
+    assert record.fault is Fault.INVALID_BOX and "no shares of the image" in record.message
+
+
+def test_keypoints_in_shares_of_the_image_are_refused_by_name() -> None:
+    names = [f"point {i}" for i in range(17)]
+    shares = np.random.default_rng(0).uniform(0.1, 0.9, 34).tolist()
+    with pytest.raises(FaultError, match="no shares of the image") as refused:
+        prompts_from_keypoints(one_person(shares, (), names), CAMERA, names)
+    assert refused.value.fault is Fault.INVALID_KEYPOINTS
+
+
+def test_a_score_that_is_no_number_is_less_than_any() -> None:
+    message = detections_message([(0, 0, 9, 9)], ["ghost"], HEADER, [math.nan])
+    better = ObjectHypothesisWithPose(hypothesis=ObjectHypothesis(class_id="person", score=0.1))
+    message.detections[0].results.append(better)
+    assert read(message)[1] == {1: "person"}

@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 import pytest
 from sensor_msgs.msg import CompressedImage
+from std_msgs.msg import Header
 
 from sam3d_ros.ros.faults import Fault, FaultError
-from sam3d_ros.ros.images import rgb_from_compressed
+from sam3d_ros.ros.images import image_message, rgb_from_compressed, rgb_from_image
 
 
 def compressed(picture: np.ndarray, extension: str, image_format: str) -> CompressedImage:
@@ -123,3 +124,33 @@ def test_a_file_that_claims_to_be_huge_is_refused_before_it_is_allocated(extensi
     with pytest.raises(FaultError, match="claims to be 32000x32000") as refused:
         rgb_from_compressed(CompressedImage(format="x", data=bytes(data)))
     assert refused.value.fault is Fault.CORRUPT_DATA
+
+
+@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_mosaic_is_stored_as_it_is_and_becomes_colors(pattern, bits):
+    """What image_transport makes of a mosaic, beside the same mosaic as an image."""
+    rng = np.random.default_rng(0)
+    mosaic = rng.integers(0, 1 << bits, (24, 32), np.uint16).astype(f"u{bits // 8}")
+    encoding = f"bayer_{pattern}{bits}"
+    raw = rgb_from_image(image_message(mosaic, encoding, Header()))
+    found = rgb_from_compressed(compressed(mosaic, ".png", f"{encoding}; png compressed "))
+    np.testing.assert_array_equal(found, raw)
+    # One that the encoder was given in colours is what it is.
+    np.testing.assert_array_equal(
+        rgb_from_compressed(compressed(raw[..., ::-1], ".png", f"{encoding}; png compressed bgr8")), raw
+    )
+
+
+def test_a_mosaic_too_small_for_a_color_is_refused():
+    with pytest.raises(FaultError, match="mosaic of 2x8") as refused:
+        rgb_from_compressed(compressed(np.zeros((8, 2), np.uint8), ".png", "bayer_rggb8; png compressed "))
+    assert refused.value.fault is Fault.SIZE_MISMATCH
+
+
+@pytest.mark.parametrize("encoding", ["16UC1", "16SC1", "32FC1", "64FC1", "32SC1", "8SC1"])
+def test_ids_and_depth_are_no_picture(encoding):
+    message = compressed(np.zeros((8, 8), np.uint16), ".png", f"{encoding}; png compressed ")
+    with pytest.raises(FaultError, match=f"{encoding} holds no colours") as refused:
+        rgb_from_compressed(message)
+    assert refused.value.fault is Fault.UNKNOWN_ENCODING

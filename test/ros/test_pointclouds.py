@@ -190,3 +190,9 @@ def test_what_cannot_be_used_is_refused_by_name(changes, fault, reason):
     with pytest.raises(FaultError, match=reason) as refused:
         points_from_cloud(PointCloud2(**(usual | changes)))
     assert refused.value.fault is fault
+
+
+def test_what_did_not_come_back_is_unknown():
+    points = np.float32([[0, 0, 0], [1, 2, 3], [0, 0, 1e-3], [-0.0, 0, 0]])
+    found = points_from_cloud(cloud_from_points(points, Header()))
+    np.testing.assert_array_equal(found, np.where([[False], [True], [True], [False]], points, np.nan))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +15,7 @@ from sam3d_ros.nodes.sources.frame_source import FrameSource
 from sam3d_ros.nodes.sources.input_settings import PeopleInputs
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.ros.diagnostics import InputHealth, InputState
-from sam3d_ros.ros.faults import FaultError
+from sam3d_ros.ros.faults import Fault, FaultError
 from sam3d_ros.ros.frame_assembler import AssemblerConfig, FrameAssembler, Input
 from sam3d_ros.ros.frame_builder import FrameBuilder
 
@@ -23,6 +24,8 @@ from sam3d_ros.ros.frame_builder import FrameBuilder
 DISCOVERY_TIME = 1.5
 #: An input of which nothing came for so long is stale, seconds.
 STALE_AFTER = 2.0
+#: A part of the name of a topic, by which image_proc and drivers say that images are rectified.
+_RECTIFIED = re.compile(r"(?<![a-z])rect(ified)?(?![a-z])")
 _NO_NAMES: Mapping[int, str] = MappingProxyType({})
 
 
@@ -107,12 +110,30 @@ class FrameReader:
         began = time.monotonic()
         self._latencies.add("wait", 1e3 * (began - inputs.arrival))
         try:
-            return self._builder.build(inputs, self._source.names.get(self.assembler.located_by, _NO_NAMES))
+            frame = self._builder.build(inputs, self._source.names.get(self.assembler.located_by, _NO_NAMES))
         except FaultError as error:
             self._faults.report_error(error)
             return None
+        else:
+            self._check_lens(frame)
+            return frame
         finally:
             self._latencies.add("decode", 1e3 * (time.monotonic() - began))
+
+    def _check_lens(self, frame: Frame) -> None:
+        """Name it where the topic of the image says that it is rectified, and its lens is taken out once more.
+
+        What image_proc rectifies comes with the camera_info of the raw image.
+        """
+        if not frame.camera.is_distorted:
+            return
+        topic = self._source.topic(Input.IMAGE, self.node)
+        if _RECTIFIED.search(topic) is not None:
+            self._faults.report(
+                Fault.RECTIFIED_IMAGE,
+                f"{topic} is called rectified, but its camera_info has a lens, {frame.camera.distortion_model}, "
+                "which is taken out: the image is read as a raw one",
+            )
 
     def follow_publishers(self) -> None:
         """Look again at who publishes what; called now and then.

@@ -194,10 +194,13 @@ class FrameSource:
         """Type and name of an input."""
         settings = self.key.settings
         # image_transport names: a transport is a sibling of the topic that the base name is remapped to.
-        if kind is Input.IMAGE and settings.image_transport == "compressed":
-            return CompressedImage, node.resolve_topic_name("image") + "/compressed"
-        if kind is Input.DEPTH and settings.depth_transport != "raw":
-            return CompressedImage, f"{node.resolve_topic_name('depth')}/{settings.depth_transport}"
+        transports = {
+            Input.IMAGE: settings.image_transport,
+            Input.LABELS: settings.labels_transport,
+            Input.DEPTH: settings.depth_transport,
+        }
+        if (transport := transports.get(kind, "raw")) != "raw":
+            return CompressedImage, f"{node.resolve_topic_name(kind.value)}/{transport}"
         return _TYPES[kind], kind.value
 
     def _take(self, kind: Input, message: Any) -> None:

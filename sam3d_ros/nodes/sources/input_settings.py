@@ -16,6 +16,11 @@ class InputSettings(Settings):
     image_transport: str = parameter(
         "raw", "Read the topic image, or its sibling image/compressed.", choices=("raw", "compressed")
     )
+    labels_transport: str = parameter(
+        "raw",
+        "Read the topic labels, or its sibling labels/compressed (PNG, or lossless WebP).",
+        choices=("raw", "compressed"),
+    )
     depth_transport: str = parameter(
         "raw",
         "Read the topic depth, or its sibling depth/compressedDepth or depth/compressed (PNG of 16 bits).",
