@@ -20,11 +20,13 @@ from sam3d_ros.models.body.rig_files import RigError
 from sam3d_ros.models.devices import chosen_device, give_back_cached_memory
 from sam3d_ros.models.objects.checkpoints import DTYPES
 from sam3d_ros.perception.estimates import ScaleSource, Verdict, VerdictState
+from sam3d_ros.perception.evidence import Overview
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.measurement import hiding_pixels
 from sam3d_ros.perception.people.estimates import BodyEstimate, Skeleton, camera_from_body
 from sam3d_ros.perception.reconstructor import Progress
 from sam3d_ros.perception.rectification import rectified
+from sam3d_ros.perception.surroundings import without_surroundings
 from sam3d_ros.perception.window import window_of
 from sam3d_ros.reconstruction.batches import in_batches, named_errors
 from sam3d_ros.reconstruction.body_config import BodyNetworkConfig
@@ -127,8 +129,10 @@ class BodyNetworkReconstructor:
         seen = rectified(frame if frame.is_metric else frame.without_points())
         shown = seen.instance_ids()
         people = self._predict(seen, [i for i in instance_ids if i in shown], progress)
+        # A floor that has a label hides nobody.
+        around = Overview.of(seen).surroundings
         return [
-            _estimate(seen, frame.label(instance_id), instance_id, person)
+            _estimate(seen, around, frame.label(instance_id), instance_id, person)
             for instance_id, person in people.items()
         ]
 
@@ -182,7 +186,9 @@ def _keypoints(frame: Frame, instance_ids: Sequence[int]) -> NDArray[np.float32]
     return np.concatenate([pixels, np.array(indices, np.float32)[..., None]], axis=-1)
 
 
-def _estimate(frame: Frame, label: str, instance_id: int, person: BodyPrediction) -> BodyEstimate:
+def _estimate(
+    frame: Frame, around: tuple[int, ...], label: str, instance_id: int, person: BodyPrediction
+) -> BodyEstimate:
     pose = camera_from_body(SKELETON, person.keypoints)
     mesh = person.mesh
     if mesh is not None:
@@ -200,15 +206,22 @@ def _estimate(frame: Frame, label: str, instance_id: int, person: BodyPrediction
         camera_from_body=pose,
         mesh=mesh,
         rig=person.rig,
-        verdict=_verdict(frame, instance_id, mesh, pose, person),
+        verdict=_verdict(frame, around, instance_id, mesh, pose, person),
     )
 
 
 def _verdict(
-    frame: Frame, instance_id: int, mesh: Mesh | None, pose: Similarity, person: BodyPrediction
+    frame: Frame,
+    around: tuple[int, ...],
+    instance_id: int,
+    mesh: Mesh | None,
+    pose: Similarity,
+    person: BodyPrediction,
 ) -> Verdict:
     mask = frame.mask(instance_id)
-    overlap, residual = (np.nan, np.nan) if mesh is None else _figures(frame, mask, mesh, pose)
+    overlap, residual = (np.nan, np.nan)
+    if mesh is not None:
+        overlap, residual = _figures(frame, around, instance_id, mesh, pose)
     if mesh is not None and frame.boxes:
         overlap = _overlap_of_boxes(frame, instance_id, mesh, pose)
     metric = person.metric
@@ -230,15 +243,19 @@ def _verdict(
     )
 
 
-def _figures(frame: Frame, mask: NDArray[np.bool_], mesh: Mesh, pose: Similarity) -> tuple[float, float]:
+def _figures(
+    frame: Frame, around: tuple[int, ...], instance_id: int, mesh: Mesh, pose: Similarity
+) -> tuple[float, float]:
     """Overlap of silhouette and mask, and the median distance along the optical axis of points to surface, metres."""
+    mask = frame.mask(instance_id)
     window = window_of(mask).including(frame.camera.project(pose.apply(mesh.vertices)), mask.shape)
     stride = max(1, math.isqrt(window.area // _MOST_RAYS))
     rows, columns = window.slices
     grid = (slice(rows.start, rows.stop, stride), slice(columns.start, columns.stop, stride))
     seen = RayScene([(mesh, pose)]).cast(frame.camera.rays()[grid])
     inside, depth = mask[grid], frame.points[grid][..., 2]
-    hiding = hiding_pixels(inside, frame.labels[grid], depth)
+    things = without_surroundings(frame.labels[grid], around, instance_id)
+    hiding = hiding_pixels(inside, things, depth)
     union = np.count_nonzero((seen.hit | inside) & ~hiding)
     overlap = np.count_nonzero(seen.hit & inside) / union if union else 0.0
     gaps = np.abs(seen.distance - depth)[seen.hit & inside]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,18 @@ def test_points_in_the_mask_place_the_body(reconstructor, given, unmeasured, sou
         np.testing.assert_allclose(body.keypoints, factor * before.keypoints, rtol=1e-4)
         np.testing.assert_allclose(CAMERA.project(body.joints), CAMERA.project(before.joints), atol=1e-2)
         np.testing.assert_allclose(body.camera_from_body.scale, 1.0)
+
+
+@pytest.mark.parametrize("depth", [np.nan, 2.5])
+def test_a_floor_with_a_label_hides_nobody(reconstructor, given, depth: float) -> None:
+    """The verdict is the same whether a segmenter labels what is around people or not."""
+    frame = frame_of(given, depth, PointsSource.NONE if np.isnan(depth) else PointsSource.DEPTH)
+    labelled = replace(frame, labels=np.where(frame.labels == 0, np.uint16(77), frame.labels))
+    for body, plain in zip(
+        reconstructor.reconstruct(labelled, IDS), reconstructor.reconstruct(frame, IDS), strict=True
+    ):
+        assert body.verdict.mask_iou == pytest.approx(plain.verdict.mask_iou)
+        assert body.verdict.state is plain.verdict.state and body.verdict.reasons == plain.verdict.reasons
 
 
 def test_without_points_the_camera_model_places_it(reconstructor, given, unmeasured) -> None:
