@@ -11,12 +11,8 @@ from std_msgs.msg import Header
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.distortion import COEFFICIENT_COUNTS, DISTORTION_MODELS
-from sam3d_ros.ros.calibration_checks import (
-    check_lens,
-    check_matrix_is_supported,
-    check_plausible,
-    intrinsics,
-)
+from sam3d_ros.geometry.plausible_cameras import check_lens, check_plausible
+from sam3d_ros.ros.calibration_checks import check_matrix_is_supported, intrinsics
 from sam3d_ros.ros.faults import Fault, FaultError
 
 #: Names that drivers give to the models of `geometry.distortion`, in lower case and without separators.
@@ -140,12 +136,16 @@ def _camera(calibration: _Calibration, size: tuple[int, int] | None) -> Camera:
     reading = _reading(calibration, sensor, size)
     # A region that was cut out already says where the calibrated image lies in the sensor.
     x0, y0 = (0, 0) if _is_inside(calibration.region, sensor) else calibration.region[:2]
-    check_plausible(
-        (fx, fy, cx + x0, cy + y0),
-        (sensor[0] + x0, sensor[1] + y0),
-        of=frame,
-        is_told=all(calibration.size) or any(calibration.region),
-    )
+    owner = f"camera_info of frame {frame!r}"
+    try:
+        check_plausible(
+            (fx, fy, cx + x0, cy + y0),
+            (sensor[0] + x0, sensor[1] + y0),
+            of=owner,
+            is_told=all(calibration.size) or any(calibration.region),
+        )
+    except ValueError as error:
+        raise FaultError(Fault.UNCALIBRATED_CAMERA, str(error)) from error
     check_matrix_is_supported(calibration.matrix, sensor[1], of=frame)
     model, coefficients = _distortion(calibration.model, calibration.coefficients)
     (x, y, _, _), (across, down) = reading
@@ -160,9 +160,7 @@ def _camera(calibration: _Calibration, size: tuple[int, int] | None) -> Camera:
             distortion_model=model,
             distortion=coefficients,
         )
-        check_lens(camera, of=frame)
-    except FaultError:
-        raise
+        check_lens(camera, of=owner)
     except ValueError as error:
         raise FaultError(Fault.UNCALIBRATED_CAMERA, f"camera_info cannot be used: {error}") from error
     return camera

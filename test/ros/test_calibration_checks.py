@@ -65,7 +65,7 @@ UNCALIBRATED = {
     "centre far above": (changed(K, at_5=-1e30), "calibrated at another size"),
     "last number 0": (changed(K, at_8=0.0), "K[8] = 0"),
     "last number 2": (changed(K, at_8=2.0), "K[8] = 2"),
-    "transposed": (list(np.reshape(K, (3, 3)).T.ravel()), "principal point"),
+    "transposed": (list(np.reshape(K, (3, 3)).T.ravel()), "K[6] = 320"),
     "something below the diagonal": (changed(K, at_3=3.0), "K[3] = 3"),
     "a centre in the last row": (changed(K, at_7=240.0), "K[7] = 240"),
 }

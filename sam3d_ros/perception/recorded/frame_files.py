@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.plausible_cameras import check_lens, check_plausible
 from sam3d_ros.perception.label_images import instance_ids, single_channel
 from sam3d_ros.perception.picture_files import PictureError, PictureFile, picture_file
 
@@ -80,7 +81,8 @@ def read_camera(path: Path, size: tuple[int, int]) -> tuple[Camera, Similarity |
         The camera, the rigid pose of the LiDAR in the optical frame if given, and the metres of one depth unit.
 
     Raises:
-        FrameFolderError: it is missing, no JSON, no calibrated camera, or one of another size.
+        FrameFolderError: it is missing, no JSON, no calibrated camera, numbers that no camera has, or one of another
+            size.
     """
     if not path.is_file():
         raise FrameFolderError(
@@ -124,6 +126,14 @@ def read_camera(path: Path, size: tuple[int, int]) -> tuple[Camera, Similarity |
             f"{path} is for {camera.width}x{camera.height} pixels but the image is {size[1]}x{size[0]}: "
             "scale the intrinsics or take the image they belong to"
         )
+    try:
+        numbers = (camera.fx, camera.fy, camera.cx, camera.cy)
+        check_plausible(numbers, (camera.width, camera.height), of="a camera", is_told=True)
+        check_lens(camera, of="a camera")
+    except ValueError as error:
+        raise FrameFolderError(
+            f"{path} is of no camera: {_one_line(error)}; write the intrinsics of this image in pixels"
+        ) from error
     return camera, camera_from_lidar, depth_unit
 
 

@@ -162,6 +162,21 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "unknown focal length": (lambda f: edit_camera(f, fx=None, fy=None), "fx, fy = null"),
     "zero focal length": (lambda f: edit_camera(f, fx=0.0), "camera.json is not a camera: focal lengths"),
     "text focal length": (lambda f: edit_camera(f, fx="wide"), "camera.json is not a camera"),
+    "intrinsics in shares of the width": (
+        lambda f: edit_camera(f, fx=0.9, fy=0.9, cx=0.5, cy=0.5),
+        "camera.json is of no camera: a camera, 32x24 pixels, has focal lengths of 0.9",
+    ),
+    "intrinsics in millimetres": (lambda f: edit_camera(f, fx=3.6e-3, fy=3.6e-3), "focal lengths of 0.0036"),
+    "no principal point": (lambda f: edit_camera(f, cx=0, cy=0), "principal point at 0, 0"),
+    "intrinsics of another resolution": (
+        lambda f: edit_camera(f, fx=640.0, fy=640.0, cx=320.0, cy=240.0),
+        "was it calibrated at another size?",
+    ),
+    "one focal length of another camera": (lambda f: edit_camera(f, fx=400.0), "shape of a pixel"),
+    "a lens that bends everything away": (
+        lambda f: edit_camera(f, distortion_model="plumb_bob", distortion=[-3000.0, 0, 0, 0, 0]),
+        "of the pixels a plausible ray",
+    ),
     "camera of another size": (lambda f: edit_camera(f, width=64), "camera.json is for 64x24"),
     "unknown distortion": (lambda f: edit_camera(f, distortion_model="fisheye9"), "fisheye9"),
     "negative depth unit": (lambda f: edit_camera(f, depth_unit_m=-1), "depth_unit_m"),
