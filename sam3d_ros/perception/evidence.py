@@ -21,6 +21,7 @@ from sam3d_ros.perception.estimates import ScaleSource
 from sam3d_ros.perception.frame import Frame, PointsSource, scale_source
 from sam3d_ros.perception.instance_table import InstanceTable, instance_table
 from sam3d_ros.perception.measurement import Measurement, measured
+from sam3d_ros.perception.range_noise import RangeNoise
 from sam3d_ros.perception.surroundings import surroundings, without_surroundings
 from sam3d_ros.perception.window import Window
 
@@ -45,7 +46,8 @@ class Overview:
         frame_id: the optical frame.
         camera: of the whole image.
         points_source: the sensor behind the points.
-        is_metric: whether these are in metres; otherwise in a unit that nobody knows.
+        range_noise: how much these err.
+        is_metric: whether they are in metres; otherwise in a unit that nobody knows.
         fixed_from_camera: pose of the camera in the frame of tracking; None = the camera is that frame.
         stride: pixels from one cell of the grid to the next; a cell shows the pixel in its first corner.
         labels: (r, c) uint16 instance in each cell.
@@ -58,6 +60,7 @@ class Overview:
     frame_id: str
     camera: Camera
     points_source: PointsSource
+    range_noise: RangeNoise
     is_metric: bool
     fixed_from_camera: Similarity | None
     stride: int
@@ -76,6 +79,7 @@ class Overview:
             frame_id=frame.frame_id,
             camera=frame.camera,
             points_source=frame.points_source,
+            range_noise=frame.noise,
             is_metric=frame.is_metric,
             fixed_from_camera=frame.fixed_from_camera,
             stride=stride,
@@ -118,7 +122,7 @@ class Overview:
     @cached_property
     def surroundings(self) -> tuple[int, ...]:
         """Instances that are no things but what things stand on, ascending; see `surroundings`."""
-        return surroundings(self.labels, self.points, self.points_source)
+        return surroundings(self.labels, self.points, self.range_noise)
 
     def kept(self) -> Overview:
         """The same without the full images."""
@@ -240,6 +244,7 @@ class Evidence:
                 box=self.box,
                 window=self.window,
                 source=self.overview.points_source,
+                range_noise=self.overview.range_noise,
                 focal=self.camera.fx,
                 count=count,
             )

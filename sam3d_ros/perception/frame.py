@@ -17,6 +17,7 @@ from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.perception.estimates import ScaleSource
 from sam3d_ros.perception.instance_table import instance_table
 from sam3d_ros.perception.prompts import KeypointPrompt
+from sam3d_ros.perception.range_noise import DEPTH_NOISE, LIDAR_NOISE, RangeNoise, RangeSensor
 
 
 class PointsSource(Enum):
@@ -54,6 +55,7 @@ class Frame:
         boxes: instance id -> (4,) float32 x1, y1, x2, y2, pixels within the image, of instances that are told by
             boxes in place of labels; then all labels are 0.
         prompts: keypoints of people that are known.
+        range_noise: how much the points err; None = as usual for their sensor.
 
     Raises:
         ValueError: the arrays disagree in size or have the wrong type, a box has no area, or there are boxes beside
@@ -72,6 +74,7 @@ class Frame:
     is_metric: bool = True
     boxes: Mapping[int, NDArray[np.float32]] = field(default_factory=lambda: MappingProxyType({}))
     prompts: tuple[KeypointPrompt, ...] = ()
+    range_noise: RangeNoise | None = None
 
     def __post_init__(self) -> None:
         size = (self.camera.height, self.camera.width)
@@ -100,6 +103,14 @@ class Frame:
     def points(self) -> NDArray[np.float32]:
         """(H, W, 3) float32 metres in the optical frame, NaN = unknown; made at the first question."""
         return self.point_map.points
+
+    @property
+    def noise(self) -> RangeNoise:
+        """How much the points err."""
+        if self.range_noise is not None:
+            return self.range_noise
+        is_lidar = self.points_source is PointsSource.LIDAR
+        return LIDAR_NOISE if is_lidar else DEPTH_NOISE[RangeSensor.STRUCTURED_LIGHT]
 
     @property
     def scale_source(self) -> ScaleSource:

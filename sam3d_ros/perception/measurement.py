@@ -12,15 +12,10 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.perception.frame import PointsSource
+from sam3d_ros.perception.range_noise import RangeNoise
 from sam3d_ros.perception.window import Window
 
 Array = NDArray[np.float64]
-
-#: Structured light: sigma = 1.425e-3 z^2 metres (Khoshelham and Elberink 2012), here with a floor of 1 mm.
-_DEPTH_NOISE_FLOOR = 0.001
-_DEPTH_NOISE_GROWTH = 0.001425
-#: Range noise of a LiDAR, metres, at any distance: the repeatability of usual scanners (their accuracy is 2 to 3 cm).
-_LIDAR_NOISE = 0.01
 
 #: The rim around a mask, as a share of the longer side of its box, and its least width in pixels.
 _RIM_SHARE = 0.15
@@ -41,13 +36,6 @@ _NO_DEPTH = 1e6
 _ERODE_FROM = 400
 #: A pixel and its eight neighbours.
 _KERNEL = np.ones((3, 3), np.uint8)
-
-
-def sensor_noise(source: PointsSource, depth: float) -> float:
-    """Standard deviation of one measured point along its ray, metres, at a depth in metres."""
-    if source is PointsSource.LIDAR:
-        return _LIDAR_NOISE
-    return _DEPTH_NOISE_FLOOR + _DEPTH_NOISE_GROWTH * depth**2
 
 
 def hiding_pixels(
@@ -159,6 +147,7 @@ def measured(
     box: Window,
     window: Window,
     source: PointsSource,
+    range_noise: RangeNoise,
     focal: float,
     count: int,
 ) -> Measurement:
@@ -172,6 +161,7 @@ def measured(
         box: around the mask, in the image.
         window: the part of the image that the arrays show.
         source: the sensor.
+        range_noise: how much it errs.
         focal: pixels.
         count: about how many points and rim pixels at most.
     """
@@ -183,10 +173,10 @@ def measured(
     mask, labels, point_map, rays = mask[cells], labels[cells], point_map.cropped(*cells), rays[cells]
     # A plane of its own: the filters below pass over it several times.
     depth = np.ascontiguousarray(point_map.depth)
-    chosen = _trusted(mask, depth, source, focal)
+    chosen = _trusted(mask, depth, source, range_noise, focal)
     at = np.flatnonzero(chosen)
     sample = point_map.at(np.divmod(_spread(at, count), chosen.shape[1])).astype(np.float64)
-    noise = sensor_noise(source, float(np.median(sample[:, 2]))) if len(sample) else np.nan
+    noise = range_noise.at(float(np.median(sample[:, 2]))) if len(sample) else np.nan
     # The outline is looked at more coarsely where it is large; sparse points would be lost.
     step = max(1, looked_at.longest // _OUTLINE_PIXELS) if len(at) > 0.25 * np.count_nonzero(mask) else 1
     coarse = (slice(None, None, step), slice(None, None, step))
@@ -203,7 +193,11 @@ def measured(
 
 
 def _trusted(
-    mask: NDArray[np.bool_], depth: NDArray[np.float32], source: PointsSource, focal: float
+    mask: NDArray[np.bool_],
+    depth: NDArray[np.float32],
+    source: PointsSource,
+    range_noise: RangeNoise,
+    focal: float,
 ) -> NDArray[np.bool_]:
     """The measured pixels of a mask without its rim and depth edges, where depth mixes two surfaces."""
     # Comparing NaN is false.
@@ -212,7 +206,7 @@ def _trusted(
     chosen = inner if np.count_nonzero(inner) >= _ERODE_FROM else found
     if source is PointsSource.DEPTH and chosen.any():
         middle = float(np.median(_spread(depth[chosen], _RANGE_POINTS)))
-        smooth = chosen & ~on_depth_edge(depth, middle / focal, sensor_noise(source, middle))
+        smooth = chosen & ~on_depth_edge(depth, middle / focal, range_noise.at(middle))
         chosen = smooth if np.count_nonzero(smooth) > 0.5 * np.count_nonzero(chosen) else chosen
     return chosen
 

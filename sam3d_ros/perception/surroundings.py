@@ -9,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sam3d_ros.perception.frame import PointsSource
-from sam3d_ros.perception.measurement import sensor_noise
+from sam3d_ros.perception.range_noise import RangeNoise
 
 #: Of the image: what covers less hides little.
 _LEAST_SHARE = 0.03
@@ -30,14 +29,14 @@ _ROUNDS = 3
 
 
 def surroundings(
-    labels: NDArray[np.uint16], points: NDArray[np.float32], source: PointsSource
+    labels: NDArray[np.uint16], points: NDArray[np.float32], noise: RangeNoise
 ) -> tuple[int, ...]:
     """The large instances that are all around, or flat with smaller ones seen against them.
 
     Args:
         labels: (r, c) instances on a coarse grid over the image, 0 = none.
         points: (r, c, 3) metres in the optical frame, NaN = unknown.
-        source: the sensor.
+        noise: how much the points err.
 
     Returns:
         Their ids, ascending.
@@ -53,7 +52,7 @@ def surroundings(
         instance
         for instance in large
         if sum(bool((side == instance).any()) for side in sides) >= _SIDES
-        or (_is_behind(instance, outlines, areas) and _is_flat(points[labels == instance], source))
+        or (_is_behind(instance, outlines, areas) and _is_flat(points[labels == instance], noise))
     )
 
 
@@ -88,14 +87,14 @@ def _is_behind(
     return bool(np.count_nonzero(smaller & (beside == instance)) > _LEAST_OUTLINE * np.count_nonzero(smaller))
 
 
-def _is_flat(points: NDArray[np.float32], source: PointsSource) -> bool:
+def _is_flat(points: NDArray[np.float32], noise: RangeNoise) -> bool:
     """Whether most of (N, 3) points lie on one plane."""
     known = points[np.isfinite(points).all(axis=1)]
     if len(known) < _LEAST_CELLS:
         return False
     known = known[:: max(1, len(known) // _ENOUGH_CELLS)].astype(np.float64)
     depth = np.abs(known[:, 2])
-    tolerance = _DEPTH_SHARE * depth + _NOISES * sensor_noise(source, float(np.median(depth)))
+    tolerance = _DEPTH_SHARE * depth + _NOISES * noise.at(float(np.median(depth)))
     # A plane that the camera sees does not hold the camera: normal . point / offset = 1.
     chosen = known
     for _ in range(_ROUNDS):

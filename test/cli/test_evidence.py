@@ -21,7 +21,6 @@ from sam3d_ros.perception.evidence import Evidence, cut
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.geometric.reconstructor import GeometricReconstructor
 from sam3d_ros.perception.judging.verdict import FIGURE_REASONS, VerdictThresholds, judge
-from sam3d_ros.perception.measurement import sensor_noise
 from sam3d_ros.perception.pipeline import ObjectPipeline
 from sam3d_ros.perception.recorded.evidence_files import read_evidence, write_evidence
 from sam3d_ros.perception.scenes.overlay import VERDICT_COLORS
@@ -128,7 +127,7 @@ def test_a_program_reads_the_same(thing: Judged, file: Path) -> None:
     assert record["measured"] == pytest.approx(np.isfinite(depth).mean())
     assert record["distance"] == pytest.approx(np.nanmedian(depth), abs=0.02)
     assert record["noise"] == pytest.approx(
-        sensor_noise(thing.frame.points_source, record["distance"]), rel=1e-2
+        thing.frame.noise.at(record["distance"]), rel=1e-2
     )
     assert 0.0 <= record["outline_hidden"] <= 1.0
     assert record["touches_border"] is False and record["full_view"] is True

@@ -12,7 +12,7 @@ from scipy.interpolate import LinearNDInterpolator
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.frame import PointsSource
-from sam3d_ros.perception.measurement import on_depth_edge, sensor_noise
+from sam3d_ros.perception.measurement import on_depth_edge
 from sam3d_ros.perception.window import Window
 
 Array = NDArray[np.float64]
@@ -114,7 +114,7 @@ def segment_instance(evidence: Evidence) -> Segment | None:
     if not known.any():
         return None
     middle = float(np.median(depth[known]))
-    noise = sensor_noise(source, middle)
+    noise = evidence.overview.range_noise.at(middle)
     known = _without_bleeding(known, depth, own, camera.fx)
     if source is PointsSource.DEPTH:
         known = _without_flying(known, own, depth, middle / camera.fx, noise, step)

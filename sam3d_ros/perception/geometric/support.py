@@ -13,7 +13,6 @@ from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.evidence import Overview
 from sam3d_ros.perception.geometric.config import GeometricConfig
 from sam3d_ros.perception.geometric.segment import Segment
-from sam3d_ros.perception.measurement import sensor_noise
 
 Array = NDArray[np.float64]
 
@@ -80,9 +79,7 @@ def find_support(overview: Overview, segments: Sequence[Segment], config: Geomet
     counts = np.count_nonzero(beside, axis=1)
     counts = np.where(counts < _LEAST_POINTS, np.inf, counts)
     tolerance = config.plane_tolerance * np.maximum(1.0, background[:, 2])
-    tolerance = np.maximum(
-        tolerance, 2.0 * sensor_noise(overview.points_source, float(np.median(background[:, 2])))
-    )
+    tolerance = np.maximum(tolerance, 2.0 * overview.range_noise.at(float(np.median(background[:, 2]))))
     left = np.ones(len(background), bool)
     best, best_score = fallback, 0.0
     for _ in range(_CANDIDATES):

@@ -23,12 +23,13 @@ from sam3d_ros.geometry.splats import Splats
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.evidence import Evidence, Overview
 from sam3d_ros.perception.frame import Frame, PointsSource
+from sam3d_ros.perception.range_noise import RangeNoise
 from sam3d_ros.perception.recorded.array_archive import Arrays, GivenArrays
 from sam3d_ros.perception.recorded.header_fields import LARGEST_NUMBER, Fields
 from sam3d_ros.perception.window import Window, window_of
 
 #: Name and version of what is written here; another version is refused.
-FORMAT, VERSION = "sam3d_ros evidence", 1
+FORMAT, VERSION = "sam3d_ros evidence", 2
 
 #: Pixels of the largest image and of its longer side: one of 8K. Rays of all pixels are made of what is read.
 _MOST_PIXELS, _LONGEST_SIDE = 2**25, 2**16
@@ -164,12 +165,15 @@ def _check_mask(evidence: Evidence) -> None:
 
 def _moment_record(moment: Overview | Frame) -> dict[str, Any]:
     """What an overview and a frame both tell."""
-    pose = moment.fixed_from_camera
+    pose, noise = moment.fixed_from_camera, moment.range_noise
     return {
         "stamp": int(moment.stamp),
         "frame_id": moment.frame_id,
         "camera": _camera_record(moment.camera),
         "points_source": moment.points_source.name,
+        "range_noise": None
+        if noise is None
+        else {"floor": float(noise.floor), "growth": float(noise.growth)},
         "is_metric": bool(moment.is_metric),
         "fixed_from_camera": None if pose is None else _pose_record(pose),
     }
@@ -182,9 +186,19 @@ def _moment(fields: Fields) -> dict[str, Any]:
         "frame_id": fields.text("frame_id"),
         "camera": _camera(fields.section("camera")),
         "points_source": fields.choice("points_source", PointsSource),
+        "range_noise": _range_noise(fields),
         "is_metric": fields.flag("is_metric"),
         "fixed_from_camera": None if pose is None else _pose(pose),
     }
+
+
+def _range_noise(parent: Fields) -> RangeNoise | None:
+    fields = parent.optional_section("range_noise")
+    if fields is None:
+        return None
+    noise = RangeNoise(fields.number("floor", 0.0), fields.number("growth", 0.0))
+    fields.finish()
+    return noise
 
 
 def _overview(parent: Fields, arrays: Arrays) -> Overview:
@@ -196,6 +210,8 @@ def _overview(parent: Fields, arrays: Arrays) -> Overview:
     background = fields.optional_whole("background", 0, _MOST_ROWS)
     fields.finish()
     frame = parent.optional_section("frame")
+    if moment["range_noise"] is None:
+        raise ValueError("the overview does not say how much its points err")
     return Overview(
         **moment,
         stride=stride,

@@ -17,7 +17,6 @@ from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.fitting.refinement import REFINEMENT_REASONS, RefinementConfig, refine
 from sam3d_ros.perception.fitting.visible_surface import VisibleSurface
 from sam3d_ros.perception.judging.verdict import NOT_MEASURED, VerdictThresholds, judge
-from sam3d_ros.perception.measurement import sensor_noise
 from sam3d_ros.perception.settings import Settings, parameter
 from sam3d_ros.perception.tracking.stillness import Glance
 
@@ -160,7 +159,7 @@ class Follower:
 
 
 def _noise(evidence: Evidence, estimate: ObjectEstimate) -> float:
-    return sensor_noise(evidence.overview.points_source, float(estimate.camera_from_object.translation[2]))
+    return evidence.overview.range_noise.at(float(estimate.camera_from_object.translation[2]))
 
 
 def _moved_into_box(evidence: Evidence, expected: ObjectEstimate) -> ObjectEstimate | None:

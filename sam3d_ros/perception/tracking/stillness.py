@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.frame import PointsSource
-from sam3d_ros.perception.measurement import sensor_noise
 from sam3d_ros.perception.window import Window
 
 #: A glance looks at about so many rows and columns.
@@ -104,7 +103,7 @@ class Glance:
         if count < max(_LEAST_POINTS, (1.0 - _COME_AND_GO) * before):
             return False
         distance = float(_middle(self.depth[self.own & (self.depth == self.depth)]))
-        noise = sensor_noise(source, distance)
+        noise = evidence.overview.range_noise.at(distance)
         return (
             abs(_middle(known)) <= residual * noise
             and _middle(np.abs(known)) <= _SPREAD * noise

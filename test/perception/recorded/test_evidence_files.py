@@ -86,7 +86,7 @@ def test_numpy_reads_the_file_without_pickle(tmp_path: Path) -> None:
     with np.load(path, allow_pickle=False) as arrays:
         assert_same(arrays["points"], piece.points)
         assert_same(arrays["mesh.vertices"], estimate.mesh.vertices)
-        assert bytes(arrays["header"]).startswith(b'{"format": "sam3d_ros evidence", "version": 1, ')
+        assert bytes(arrays["header"]).startswith(b'{"format": "sam3d_ros evidence", "version": 2, ')
 
 
 def test_a_pose_is_not_straightened(tmp_path: Path) -> None:

@@ -15,13 +15,13 @@ from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.perception.evidence import Evidence, cut
 from sam3d_ros.perception.frame import Frame, PointsSource
-from sam3d_ros.perception.measurement import sensor_noise
 from sam3d_ros.perception.pipeline import ObjectPipeline, PipelineConfig
+from sam3d_ros.perception.range_noise import DEPTH_NOISE, RangeSensor
 from sam3d_ros.perception.tracking import following
 from sam3d_ros.perception.tracking.stillness import Glance
 
 DISTANCE = 1.0
-NOISE = sensor_noise(PointsSource.DEPTH, DISTANCE)
+NOISE = DEPTH_NOISE[RangeSensor.STRUCTURED_LIGHT].at(DISTANCE)
 #: As `FollowingConfig` has them.
 TOLERANCE = {"overlap": 0.02, "residual": 0.3}
 #: What a pixel spans at the object, metres.
