@@ -19,7 +19,10 @@ from ament_index_python.packages import get_package_prefix
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from object_desk import Desk, small_table
 from spinning import SpunNodes
+
+from sam3d_ros.perception.frame import Frame
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Discovery takes up to a few seconds, and importing the libraries of a node as long on a busy machine.
@@ -151,3 +154,19 @@ def run(own_domain: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     yield start
     for process in started:
         process.stop()
+
+
+@pytest.fixture(scope="session")
+def picture() -> Frame:
+    """A table with objects on it, simulated once."""
+    return small_table()
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    """The threads of objects, running."""
+    made = Desk()
+    made.threads.start()
+    yield made
+    made.reconstructor.gate.set()
+    made.threads.stop()

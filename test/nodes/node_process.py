@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,9 +54,9 @@ class NodeInProcess:
         """Whether nothing ended its thread."""
         return self._thread.is_alive()
 
-    def faults(self) -> dict[str, int]:
+    def faults(self) -> Counter[str]:
         """What it counted so far, by name."""
-        return {record.fault.label: record.count for record in self.node._report.faults.records()}
+        return Counter({record.fault.label: record.count for record in self.node._report.faults.records()})
 
     def close(self) -> None:
         """End it as a signal does."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import cv2
 import pytest
-from object_desk import OBJECTS, SECOND, Desk, small_table
+from object_desk import OBJECTS, SECOND, Desk
 from thread_bench import FrameQueue, NotingReport, NotingSink
 
 from sam3d_ros.nodes.boundary import Boundary
@@ -24,21 +24,6 @@ from sam3d_ros.perception.pipeline import ObjectPipeline
 from sam3d_ros.perception.reconstructor import Progress
 from sam3d_ros.perception.scenes.joint_scene import SeenObjects
 from sam3d_ros.perception.tracking.following import Followed, Follower
-
-
-@pytest.fixture(scope="module")
-def picture() -> Frame:
-    return small_table()
-
-
-@pytest.fixture
-def desk() -> Iterator[Desk]:
-    """Running threads."""
-    made = Desk()
-    made.threads.start()
-    yield made
-    made.reconstructor.gate.set()
-    made.threads.stop()
 
 
 def test_a_single_frame_gets_its_objects_in_one_batch(

@@ -4,31 +4,16 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from object_desk import OBJECTS, SECOND, Desk, small_table
+from object_desk import OBJECTS, SECOND, Desk
 
 from sam3d_ros.nodes.boundary import Cancelled
 from sam3d_ros.nodes.object_threads import Order
 from sam3d_ros.perception.frame import Frame
-
-
-@pytest.fixture(scope="module")
-def picture() -> Frame:
-    return small_table()
-
-
-@pytest.fixture
-def desk() -> Iterator[Desk]:
-    """Running threads."""
-    made = Desk()
-    made.threads.start()
-    yield made
-    made.reconstructor.gate.set()
-    made.threads.stop()
 
 
 def test_an_order_shows_its_objects_and_its_progress(

@@ -80,11 +80,20 @@ def test_a_transform_that_is_none_costs_the_sensor_alone(
     probe.do(lambda: probe.node.destroy_publisher(publisher))
 
 
-def test_a_transform_that_is_none_is_named(process: NodeInProcess, feed: Feed, wait_for: Any) -> None:
+@pytest.mark.parametrize("name", ["infinite translation", "huge translation"])
+def test_a_transform_that_is_none_is_named(
+    process: NodeInProcess, feed: Feed, probe: Any, wait_for: Any, name: str
+) -> None:
     # tf2 itself ignores, and logs, what is not a number or no rotation.
+    publisher = probe.node.create_publisher(TFMessage, "/tf_static", qos_profile("latched"))
+    child = f"{DEPTH_FRAME}_of_{name.replace(' ', '_')}"
+    transform = TransformStamped(
+        header=header_message(0, FRAME), child_frame_id=child, transform=TRANSFORMS[name]
+    )
+    publisher.publish(TFMessage(transforms=[transform]))
     named = process.faults()["invalid_transform"]
-    child = f"{DEPTH_FRAME}_infinite_translation_False"
     assert wait_for(lambda: feed.send(depth_frame=child) and process.faults()["invalid_transform"] > named)
+    probe.do(lambda: probe.node.destroy_publisher(publisher))
 
 
 @pytest.mark.parametrize(
