@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import threading
@@ -18,6 +19,7 @@ from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.exceptions import ParameterException
 from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -26,7 +28,7 @@ from rclpy.signals import SignalHandlerOptions
 from sam3d_ros.nodes.boundary import Boundary
 from sam3d_ros.nodes.guarded_node import GuardedNode
 from sam3d_ros.perception.settings import Settings, parameter
-from sam3d_ros.ros.faults import FaultError
+from sam3d_ros.ros.faults import Fault, FaultError
 from sam3d_ros.ros.parameters import declare
 
 #: Period of the timer that keeps the executor of an otherwise silent node responsive, seconds.
@@ -176,6 +178,23 @@ class AutostartNode(GuardedNode, LifecycleNode):
             raise
 
 
+def begin(args: Sequence[str] | None) -> None:
+    """Start ROS in this process, without signal handlers of its own.
+
+    Raises:
+        FaultError: invalid_parameter: the arguments after --ros-args cannot be read.
+    """
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    except (rclpy_implementation.RCLError, rclpy_implementation.UnknownROSArgsError) as error:
+        # Without the lines of rcl that it comes from.
+        reason = re.sub(r", at /\S+:\d+.*", "", str(error).partition("\n")[0])
+        raise FaultError(
+            Fault.INVALID_PARAMETER,
+            f"the arguments {' '.join(args or ())} cannot be read: {reason}; give name:=value after -p and -r",
+        ) from error
+
+
 def run_nodes(factories: Sequence[Callable[[], Node]], args: Sequence[str] | None = None) -> int:
     """Spin nodes in this process until SIGINT or SIGTERM.
 
@@ -190,7 +209,6 @@ def run_nodes(factories: Sequence[Callable[[], Node]], args: Sequence[str] | Non
         thread (half a graph that looks alive is worse than none), 2 when a node refused its parameters.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     stop, crashed = threading.Event(), threading.Event()
 
     def report_crash(crash: threading.ExceptHookArgs) -> None:
@@ -202,12 +220,10 @@ def run_nodes(factories: Sequence[Callable[[], Node]], args: Sequence[str] | Non
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _stack: stop.set())
     try:
+        begin(args)
         nodes = [factory() for factory in factories]
     except (ValueError, ParameterException) as error:
-        name = f"{error.fault.label}: " if isinstance(error, FaultError) else ""
-        print(f"cannot start: {name}{error}", file=sys.stderr)
-        rclpy.try_shutdown()
-        return 2
+        return cannot_start(error)
     executor = quickest_executor()
     for node in nodes:
         executor.add_node(node)
@@ -266,6 +282,14 @@ def quickest_executor() -> Executor:
     except ImportError:  # rclpy before 7.1.5
         return SingleThreadedExecutor()
     return EventsExecutor()
+
+
+def cannot_start(error: Exception) -> int:
+    """Say in one line why the process ends before it began; its exit code."""
+    name = f"{error.fault.label}: " if isinstance(error, FaultError) else ""
+    print(f"cannot start: {name}{error}", file=sys.stderr)
+    rclpy.try_shutdown()
+    return 2
 
 
 def _do_nothing() -> None:

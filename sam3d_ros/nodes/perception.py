@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 
 from sam3d_ros.nodes.commons import Commons
-from sam3d_ros.nodes.lifecycle import run_nodes
+from sam3d_ros.nodes.lifecycle import begin, cannot_start, run_nodes
 from sam3d_ros.nodes.sam3d_bodies import Sam3dBodies
 from sam3d_ros.nodes.sam3d_objects import Sam3dObjects
 from sam3d_ros.perception.settings import Settings, parameter
@@ -38,18 +38,22 @@ def chosen_nodes(args: list[str]) -> list[Callable[[], Node]]:
     """The factories of the nodes that the parameter `nodes` of the node `perception` names.
 
     Raises:
-        FaultError: invalid_parameter: a name is unknown.
+        FaultError: invalid_parameter: a name is unknown, or there twice, or the arguments cannot be read.
+        ParameterException: a parameter of ROS itself is of another type.
     """
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    begin(args)
     host = rclpy.create_node("perception")
-    try:
-        names = declare(host, HostSettings()).nodes
-    finally:
-        host.destroy_node()
-        rclpy.shutdown()
+    names = declare(host, HostSettings()).nodes
+    host.destroy_node()
+    rclpy.shutdown()
     if not names:
         raise FaultError(
             Fault.INVALID_PARAMETER, f"parameter nodes is empty: name one or more of {', '.join(HOSTED)}"
+        )
+    if len(set(names)) < len(names):
+        raise FaultError(
+            Fault.INVALID_PARAMETER,
+            f"parameter nodes is {list(names)}: name each node once, as each has one name",
         )
     commons = Commons()
     return [partial(HOSTED[name], commons) for name in names]
@@ -59,7 +63,6 @@ def main() -> int:
     """Entry point of the executable `perception`."""
     try:
         factories = chosen_nodes(sys.argv)
-    except FaultError as error:
-        print(f"cannot start: {error.fault.label}: {error}", file=sys.stderr)
-        return 2
+    except (FaultError, ParameterException) as error:
+        return cannot_start(error)
     return run_nodes(factories, sys.argv)

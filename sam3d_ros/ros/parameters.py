@@ -79,11 +79,13 @@ def declare(node: Node, defaults: T, prefix: str = "") -> T:
     for leaf in leaves:
         # Of any type at first, so that a refusal says what is allowed; rclpy's does not.
         node.declare_parameter(leaf.name, _to_ros(leaf.default), ParameterDescriptor(dynamic_typing=True))
+    for descriptor in descriptors:
+        kind = Parameter.Type(descriptor.type)
+        if kind in _ARRAY_TYPES.values() and node.get_parameter(descriptor.name).value in ([], None):
+            # A list of nothing is of no type, says rclpy, and makes it one of bytes, or nothing at all.
+            node.set_parameters([Parameter(descriptor.name, kind, [])])
     config = read(node, defaults, prefix)
     for descriptor in descriptors:
-        if node.get_parameter(descriptor.name).value == []:
-            # Of no type, says rclpy, which makes it one of bytes.
-            node.set_parameters([Parameter(descriptor.name, Parameter.Type(descriptor.type), [])])
         node.set_descriptor(descriptor.name, descriptor)
     return config
 
