@@ -26,6 +26,8 @@ FIELD_OF_VIEW = np.deg2rad(60.0)
 CAMERA_DISTANCE, CAMERA_ELEVATION = 0.85, np.deg2rad(35.0)
 #: Frames of one swing, and frames with different noise of a static camera.
 ARC_FRAMES, STATIC_FRAMES = 20, 8
+#: Where a camera stands of which nobody told: in the fixed frame, which looks the same way.
+FIXED_FROM_CAMERA = Similarity(BODY_FROM_OPTICAL)
 #: The LiDAR sits above the camera and looks the same way: x forward, z up.
 CAMERA_FROM_LIDAR = Similarity(BODY_FROM_OPTICAL.T, np.array((0.0, -0.08, 0.0)))
 
@@ -71,7 +73,7 @@ class Capture:
     camera_from_lidar: Similarity | None = None
     label_names: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
     truth: tuple[TrueBox, ...] = ()
-    fixed_from_camera: Similarity = field(default_factory=lambda: Similarity(BODY_FROM_OPTICAL))
+    fixed_from_camera: Similarity = FIXED_FROM_CAMERA
 
 
 def captures_of_folder(path: str | Path) -> list[Capture]:
@@ -142,6 +144,7 @@ def _capture(folder: FrameFolder) -> Capture:
         camera_from_lidar=folder.camera_from_lidar,
         label_names=folder.label_names,
         truth=tuple(box for box in boxes if box is not None),
+        fixed_from_camera=folder.fixed_from_camera or FIXED_FROM_CAMERA,
     )
 
 

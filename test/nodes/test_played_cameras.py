@@ -171,7 +171,7 @@ def test_objects_stand_still_in_the_fixed_frame_while_the_camera_moves(
     assert np.median(errors) < 0.03, f"objects are {np.median(errors):.3f} m from where they really are"
 
 
-def test_every_frame_is_played_with_its_own_pose_of_the_lidar(
+def test_every_frame_is_played_with_its_own_poses(
     late_probe: Any, run: Any, wait_for: Any, tmp_path: Path
 ) -> None:
     for height in (1.0, 2.0):
@@ -181,28 +181,30 @@ def test_every_frame_is_played_with_its_own_pose_of_the_lidar(
         camera = json.loads((frame / "camera.json").read_text())
         camera_from_lidar = np.eye(4)
         camera_from_lidar[1, 3] = height
-        (frame / "camera.json").write_text(
-            json.dumps(camera | {"camera_from_lidar": camera_from_lidar.tolist()})
-        )
+        fixed_from_camera = np.eye(4)
+        fixed_from_camera[0, 3] = 10.0 * height
+        poses = {
+            "camera_from_lidar": camera_from_lidar.tolist(),
+            "fixed_from_camera": fixed_from_camera.tolist(),
+        }
+        (frame / "camera.json").write_text(json.dumps(camera | poses))
         # The cloud tells which frame it is of.
         np.savez(frame / "lidar.npz", points=np.full((round(height), 4), 3.0, np.float32))
     clouds = late_probe.hear(PointCloud2, "/points", qos_profile("sensor_data"))
     tf = late_probe.hear(TFMessage, "/tf", qos_profile("reliable"))
     process = run("frame_player", *arguments({"frames": str(tmp_path), "rate": 20.0}))
 
-    def heights() -> set[tuple[int, float]]:
-        """Points of a cloud, and height of the LiDAR at its stamp."""
-        poses = {
-            stamp_of(pose): pose.transform.translation.y
-            for message in list(tf)
-            for pose in message.transforms
-            if pose.child_frame_id == "lidar"
-        }
-        return {(c.width * c.height, poses[stamp_of(c)]) for c in list(clouds) if stamp_of(c) in poses}
+    def played() -> set[tuple[int, float, float]]:
+        """Points of a cloud, height of the LiDAR at its stamp, and place of the camera."""
+        told = [pose for message in list(tf) for pose in message.transforms]
+        lidars = {stamp_of(p): p.transform.translation.y for p in told if p.child_frame_id == "lidar"}
+        cameras = {stamp_of(p): p.transform.translation.x for p in told if p.header.frame_id == "map"}
+        stamps = [(c.width * c.height, stamp_of(c)) for c in list(clouds)]
+        return {(n, lidars[at], cameras[at]) for n, at in stamps if at in lidars and at in cameras}
 
-    assert wait_for(lambda: len(heights()) >= 2, PATIENCE), process.log.read_text()
+    assert wait_for(lambda: len(played()) >= 2, PATIENCE), process.log.read_text()
     assert process.stop() == 0, process.log.read_text()
-    assert heights() == {(1, 1.0), (2, 2.0)}
+    assert played() == {(1, 1.0, 10.0), (2, 2.0, 20.0)}
 
 
 def test_a_lidar_gives_metric_places(start: Callable[..., Graph], wait_for: Any) -> None:

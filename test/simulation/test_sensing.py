@@ -279,6 +279,10 @@ def test_a_frame_folder_is_read_back_as_it_was(tmp_path: Path, scene: Scene, ren
     np.testing.assert_array_equal(folder.lidar, sweep)
     assert folder.camera_from_lidar is not None
     np.testing.assert_allclose(folder.camera_from_lidar.matrix(), CAMERA_FROM_LIDAR.matrix(), atol=1e-9)
+    assert folder.fixed_from_camera is not None
+    np.testing.assert_allclose(
+        folder.fixed_from_camera.matrix(), rendering.world_from_camera.matrix(), atol=1e-9
+    )
     assert folder.camera == CAMERA
     assert folder.label_names == scene.label_names
     for thing, true in zip(scene.objects, folder.objects, strict=True):

@@ -70,15 +70,29 @@ def read_rgb(folder: Path) -> NDArray[np.uint8]:
     raise FrameFolderError(f"{folder} has no {' or '.join(_RGB_NAMES)}: put the colour image there")
 
 
-def read_camera(path: Path, size: tuple[int, int]) -> tuple[Camera, Similarity | None, float]:
+@dataclass(frozen=True, eq=False)
+class RecordedCamera:
+    """What `camera.json` tells.
+
+    Attributes:
+        camera: intrinsics of the colour image.
+        camera_from_lidar: rigid pose of the LiDAR in the optical frame; None = not told.
+        fixed_from_camera: rigid pose of the optical frame in the fixed frame; None = not told.
+        depth_unit: metres of one unit of the depth image.
+    """
+
+    camera: Camera
+    camera_from_lidar: Similarity | None
+    fixed_from_camera: Similarity | None
+    depth_unit: float
+
+
+def read_camera(path: Path, size: tuple[int, int]) -> RecordedCamera:
     """Read `camera.json`.
 
     Args:
         path: the file.
         size: (height, width) of the colour image.
-
-    Returns:
-        The camera, the rigid pose of the LiDAR in the optical frame if given, and the metres of one depth unit.
 
     Raises:
         FrameFolderError: it is missing, no JSON, no calibrated camera, numbers that no camera has, or one of another
@@ -113,8 +127,10 @@ def read_camera(path: Path, size: tuple[int, int]) -> tuple[Camera, Similarity |
             distortion=distortion,
         )
         depth_unit = float(content.get("depth_unit_m", _MILLIMETRE))
-        pose = content.get("camera_from_lidar")
-        camera_from_lidar = None if pose is None else _rigid(pose)
+        camera_from_lidar, fixed_from_camera = (
+            None if content.get(name) is None else _rigid(content[name])
+            for name in ("camera_from_lidar", "fixed_from_camera")
+        )
     except (TypeError, ValueError) as error:
         raise FrameFolderError(f"{path} is not a camera: {_one_line(error)}") from error
     if not (math.isfinite(depth_unit) and depth_unit > 0):
@@ -134,7 +150,7 @@ def read_camera(path: Path, size: tuple[int, int]) -> tuple[Camera, Similarity |
         raise FrameFolderError(
             f"{path} is of no camera: {_one_line(error)}; write the intrinsics of this image in pixels"
         ) from error
-    return camera, camera_from_lidar, depth_unit
+    return RecordedCamera(camera, camera_from_lidar, fixed_from_camera, depth_unit)
 
 
 def _lens(content: Mapping[str, Any]) -> tuple[str, tuple[float, ...]]:

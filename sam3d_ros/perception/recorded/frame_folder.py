@@ -51,6 +51,7 @@ class FrameFolder:
             sensor.
         lidar: (N, 4) float32 x y z in metres in the sensor frame, and intensity; None = no such sensor.
         camera_from_lidar: pose of that sensor in the optical frame; None = no such sensor.
+        fixed_from_camera: pose of the camera in the fixed frame; None = nobody told.
         objects: what is truly there; empty when nobody told.
         people: the entries of `people.json`, unchanged.
     """
@@ -62,6 +63,7 @@ class FrameFolder:
     depth: NDArray[np.float32] | None
     lidar: NDArray[np.float32] | None
     camera_from_lidar: Similarity | None
+    fixed_from_camera: Similarity | None
     objects: tuple[TrueObject, ...]
     people: tuple[Mapping[str, Any], ...]
 
@@ -129,22 +131,23 @@ def read_frame_folder(path: str | Path, *, labels_required: bool = True) -> Fram
         raise FrameFolderError(f"{folder} {found}: give a folder with rgb.png, camera.json and labels.png")
     rgb = read_rgb(folder)
     size = rgb.shape[:2]
-    camera, camera_from_lidar, depth_unit = read_camera(folder / "camera.json", size)
+    told = read_camera(folder / "camera.json", size)
     labels = read_labels(folder / "labels.png", size, required=labels_required)
     lidar = read_lidar(folder / "lidar.npz")
-    if lidar is not None and camera_from_lidar is None:
+    if lidar is not None and told.camera_from_lidar is None:
         raise FrameFolderError(
             f"{folder / 'camera.json'} has no camera_from_lidar but there is a lidar.npz: "
             "add the 4x4 pose of the LiDAR in the camera, or remove lidar.npz"
         )
     return FrameFolder(
         path=folder,
-        camera=camera,
+        camera=told.camera,
         rgb=rgb,
         labels=labels,
-        depth=read_depth(folder / "depth.png", size, depth_unit),
+        depth=read_depth(folder / "depth.png", size, told.depth_unit),
         lidar=lidar,
-        camera_from_lidar=camera_from_lidar if lidar is not None else None,
+        camera_from_lidar=told.camera_from_lidar if lidar is not None else None,
+        fixed_from_camera=told.fixed_from_camera,
         objects=read_objects(folder / "objects.json"),
         people=read_people(folder / "people.json"),
     )
