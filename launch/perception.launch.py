@@ -17,11 +17,12 @@ from typing import Any
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, GroupAction, OpaqueFunction, SetEnvironmentVariable
+from launch.logging import get_logger
 from launch.substitutions import LaunchConfiguration, LaunchLogDir, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
-from sam3d_ros.nodes.launch_arguments import existing_file, parameter_value, topic_name
+from sam3d_ros.nodes.launch_arguments import existing_file, misspelt, namespace, parameter_value, topic_name
 from sam3d_ros.nodes.parameter_yaml import overriding_parameters
 from sam3d_ros.nodes.process_environment import PROCESS_ENVIRONMENT
 from sam3d_ros.reconstruction.body_config import BODY_MODES
@@ -202,6 +203,13 @@ def _rviz(context: LaunchContext, remapped: Mapping[str, str], parameters: Mappi
     )
 
 
+def _warn_of_misspelt(context: LaunchContext, arguments: list[str]) -> None:
+    """Say which arguments are none. Launch files around may have some of their own, which are no fault."""
+    given = [name for name in context.launch_configurations if name.startswith("sam3d_")]
+    for text in misspelt(given, arguments):
+        get_logger("sam3d_ros").warning(text)
+
+
 def _nodes(context: LaunchContext) -> list[Node]:
     """The process of the graph, and RViz where it is wanted."""
     parameters = _parameters(context)
@@ -212,7 +220,7 @@ def _nodes(context: LaunchContext) -> list[Node]:
     perception = Node(
         package="sam3d_ros",
         executable="perception",
-        namespace=LaunchConfiguration("sam3d_namespace"),
+        namespace=namespace("sam3d_namespace", _given(context, "sam3d_namespace")),
         additional_env=dict(PROCESS_ENVIRONMENT),
         output="screen",
         respawn=LaunchConfiguration("sam3d_respawn"),
@@ -307,5 +315,7 @@ def generate_launch_description() -> LaunchDescription:
         SetEnvironmentVariable(name, LaunchConfiguration("sam3d_fastdds_profile"))
         for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
     ]
-    scope = GroupAction([*topics, *settings, *process, OpaqueFunction(function=_nodes)])
+    arguments = [argument.name for argument in (*topics, *settings, *process, profile)]
+    warning = OpaqueFunction(function=_warn_of_misspelt, args=[arguments])
+    scope = GroupAction([*topics, *settings, *process, warning, OpaqueFunction(function=_nodes)])
     return LaunchDescription([profile, *environment, scope])

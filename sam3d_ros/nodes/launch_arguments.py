@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-#: Names of topics as ROS allows them, in a namespace, absolute, or private to the node.
-_TOPIC = re.compile(r"(/|~/)?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
+#: Names of topics as ROS allows them, in a namespace, absolute, or private to the node; and namespaces.
+_NAMES = r"(?!.*__)[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*"
+_TOPIC = re.compile(rf"(/|~/)?{_NAMES}")
+_NAMESPACE = re.compile(rf"/?|/?{_NAMES}/?")
+#: Texts that are alike by so much are one, misspelt.
+_ALIKE = 0.8
 #: Answers to the question whether there is a topic; each would be a valid name.
 _ANSWERS = {"true", "false", "yes", "no", "on", "off", "none", "null"}
 _KINDS = {bool: "true or false", int: "a whole number", str: "a text"}
@@ -27,6 +33,30 @@ def topic_name(argument: str, value: str) -> str:
             f"such as {argument}:=/camera/image_raw; leave the argument out to keep its default"
         )
     return value
+
+
+def namespace(argument: str, value: str) -> str:
+    """The value of an argument that names a namespace, or none.
+
+    Raises:
+        ValueError: the value is no namespace.
+    """
+    if _NAMESPACE.fullmatch(value) is None or value.lower().strip("/") in _ANSWERS:
+        raise ValueError(
+            f"{argument} is '{value}', which is no namespace: expected letters, digits and _ with / between, such as "
+            f"{argument}:=robot1/front"
+        )
+    return value
+
+
+def misspelt(given: Iterable[str], declared: Collection[str]) -> list[str]:
+    """What is to be told of arguments that are nearly some that there are: launch passes over what nobody reads."""
+    likely = {name: get_close_matches(name, declared, 1, _ALIKE) for name in given if name not in declared}
+    return [
+        f"{name} is no argument of this launch file and has no effect: is {matches[0]} meant?"
+        for name, matches in likely.items()
+        if matches
+    ]
 
 
 def existing_file(argument: str, value: str) -> Path:

@@ -191,7 +191,8 @@ def begin(args: Sequence[str] | None) -> None:
         reason = re.sub(r", at /\S+:\d+.*", "", str(error).partition("\n")[0])
         raise FaultError(
             Fault.INVALID_PARAMETER,
-            f"the arguments {' '.join(args or ())} cannot be read: {reason}; give name:=value after -p and -r",
+            f"ROS cannot read the arguments: {reason}; give name:=value after -p and -r, and the path of a file of "
+            "parameters after --params-file",
         ) from error
 
 

@@ -23,7 +23,7 @@ from rcl_interfaces.srv import GetParameters
 from rclpy.expand_topic_name import expand_topic_name
 from rclpy.validate_full_topic_name import validate_full_topic_name
 
-from sam3d_ros.nodes.launch_arguments import parameter_value, topic_name
+from sam3d_ros.nodes.launch_arguments import misspelt, namespace, parameter_value, topic_name
 from sam3d_ros.nodes.parameter_yaml import overriding_parameters
 
 NODE = "/front/sam3d_objects"
@@ -139,6 +139,7 @@ def test_topics_of_launch_files_around_are_not_subscribed_to(
     [
         ("sam3d_depth_topic:=true", "sam3d_depth_topic is 'true', which is no topic"),
         ("sam3d_steps:=many", "sam3d_steps is 'many': expected a whole number"),
+        ("sam3d_namespace:=robot 1", "sam3d_namespace is 'robot 1', which is no namespace"),
         ("sam3d_params_file:=/nowhere.yaml", "sam3d_params_file is '/nowhere.yaml', which is no file"),
     ],
 )
@@ -178,7 +179,22 @@ def test_a_launch_file_in_another_language_includes_this_one(
 
 @pytest.mark.parametrize(
     "value",
-    ["", " ", "/", "image:=/cam/x", "a b", "/cam/", "//cam", "1cam", "~cam", "é", "a\n", "True", "/none"],
+    [
+        "",
+        " ",
+        "/",
+        "image:=/cam/x",
+        "a b",
+        "/cam/",
+        "//cam",
+        "1cam",
+        "~cam",
+        "é",
+        "a\n",
+        "True",
+        "/none",
+        "/cam__/x",
+    ],
 )
 def test_what_is_no_topic_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="sam3d_image_topic is '"):
@@ -198,6 +214,36 @@ def test_every_topic_that_is_taken_is_one_for_ros(value: str) -> None:
 @pytest.mark.parametrize("value", ["image", "/cam/color/image_raw", "~/image", "camera_1/_x"])
 def test_a_topic_is_taken_as_it_is(value: str) -> None:
     assert topic_name("sam3d_image_topic", value) == value
+
+
+@pytest.mark.parametrize(
+    "value", [" ", "robot 1", "1robot", "röbot", "//", "a//b", "~/a", "a__b", "true", "/None/"]
+)
+def test_what_is_no_namespace_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match="sam3d_namespace is '"):
+        namespace("sam3d_namespace", value)
+
+
+@pytest.mark.parametrize("value", ["", "/", "front", "/robot1", "/robot1/", "robot1/front"])
+def test_a_namespace_is_taken_as_it_is(value: str) -> None:
+    assert namespace("sam3d_namespace", value) == value
+
+
+def test_a_misspelt_argument_is_told_with_the_one_that_is_meant(own_domain: None) -> None:
+    wrong = ["sam3d_depht_topic:=/cam/depth", "sam3d_target:=map", "sam3d_steps:=many"]
+    command = [ROS2, "launch", "sam3d_ros", "perception.launch.py", *wrong]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    said = answer.stdout + answer.stderr
+    assert (
+        "sam3d_depht_topic is no argument of this launch file and has no effect: is sam3d_depth_topic meant?"
+        in said
+    )
+    assert "sam3d_steps is no argument" not in said
+
+
+def test_arguments_of_others_are_not_taken_for_misspelt_ones() -> None:
+    declared = ["sam3d_device", "sam3d_depth_topic", "sam3d_namespace"]
+    assert misspelt(["sam3d_enabled", "sam3d_device", "sam3d_camera_height"], declared) == []
 
 
 @pytest.mark.parametrize(
