@@ -26,6 +26,7 @@ from sam3d_ros.perception.estimates import ObjectEstimate, VerdictState
 from sam3d_ros.perception.evidence import Cut, Evidence
 from sam3d_ros.perception.fitting.canonical_axes import with_axes_near
 from sam3d_ros.perception.fitting.refinement import RefinementConfig, refine
+from sam3d_ros.perception.fitting.symmetry import SymmetryConfig, symmetry_group
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.geometric.reconstructor import unmade
 from sam3d_ros.perception.judging.verdict import FIGURE_REASONS, FOLLOWING_FAILED, VerdictThresholds, judge
@@ -67,6 +68,7 @@ class PipelineConfig:
     versions: VersionConfig = field(default_factory=VersionConfig)
     refinement: RefinementConfig = field(default_factory=RefinementConfig)
     verdict: VerdictThresholds = field(default_factory=VerdictThresholds)
+    symmetry: SymmetryConfig = field(default_factory=SymmetryConfig)
 
 
 @dataclass(frozen=True)
@@ -282,7 +284,9 @@ class ObjectPipeline:
             done = index / len(estimates)
             progress("refine", _RECONSTRUCTION_SHARE + (1.0 - _RECONSTRUCTION_SHARE) * done)
             refined = refine(piece, estimate, self.config.refinement, metric=self.reconstructor.is_metric)
-            judged.append(replace(refined, verdict=judge(piece, refined, self.config.verdict)))
+            verdict = judge(piece, refined, self.config.verdict)
+            group = symmetry_group(refined.mesh, refined.camera_from_object.scale, self.config.symmetry)
+            judged.append(replace(refined, verdict=verdict, symmetry=group))
         return judged
 
     def _cut(self, frame: Frame) -> tuple[Cut, TrackUpdate]:

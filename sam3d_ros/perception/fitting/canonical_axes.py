@@ -20,10 +20,10 @@ from sam3d_ros.perception.estimates import ObjectEstimate
 
 Array = NDArray[np.float64]
 
-#: An outline around an axis is round when its radius varies by this share at most.
+#: Scales that differ by this share at most are those of something round.
 _ROUNDNESS = 0.06
-#: Directions in which the outline is measured.
-_SECTORS = 24
+#: Cosine of the angle between an axis of symmetry and a canonical one that are the same.
+_ALONG = np.cos(np.deg2rad(8.0))
 _HALF_CUBE = 0.5
 
 
@@ -53,11 +53,10 @@ def with_axes_near(estimate: ObjectEstimate, camera_from_previous: Similarity) -
     renamings = axis_rotations()
     agreement = np.einsum("ij,nij->n", camera_from_previous.rotation, rotation @ renamings)
     named = _with_axes(estimate, renamings[int(np.argmax(agreement))])
-    for axis in (2, 0, 1):
-        if _is_round(named, axis):
-            spin = _spin(named.camera_from_object.rotation, camera_from_previous.rotation, axis)
-            return _spun(named, spin)
-    return named
+    axis = _round_axis(named)
+    if axis is None:
+        return named
+    return _spun(named, _spin(named.camera_from_object.rotation, camera_from_previous.rotation, axis))
 
 
 def _with_axes(estimate: ObjectEstimate, old_from_new: Array) -> ObjectEstimate:
@@ -67,6 +66,7 @@ def _with_axes(estimate: ObjectEstimate, old_from_new: Array) -> ObjectEstimate:
         estimate,
         mesh=Mesh(mesh.vertices @ old_from_new.astype(np.float32), mesh.triangles, mesh.colors),
         splats=None if estimate.splats is None else estimate.splats.turned(old_from_new),
+        symmetry=estimate.symmetry.turned(old_from_new),
         camera_from_object=Similarity(
             orthonormalized(pose.rotation @ old_from_new),
             pose.translation,
@@ -75,20 +75,16 @@ def _with_axes(estimate: ObjectEstimate, old_from_new: Array) -> ObjectEstimate:
     )
 
 
-def _is_round(estimate: ObjectEstimate, axis: int) -> bool:
-    """Whether the metric outline around a canonical axis through the middle of the box is a circle."""
-    mesh, scale = estimate.mesh, estimate.camera_from_object.scale
-    if len(mesh.vertices) == 0:
-        return False
-    across = [i for i in range(3) if i != axis]
-    if abs(scale[across[0]] - scale[across[1]]) > _ROUNDNESS * scale[across].max():
-        return False
-    flat = ((mesh.vertices - mesh.bounds.mean(axis=0)) * scale)[:, across]
-    angle = np.arctan2(flat[:, 1], flat[:, 0])
-    sector = np.floor((angle + np.pi) / (2.0 * np.pi) * _SECTORS).astype(int) % _SECTORS
-    radius = np.zeros(_SECTORS)
-    np.maximum.at(radius, sector, np.linalg.norm(flat, axis=1))
-    return bool(np.ptp(radius) <= _ROUNDNESS * radius.max())
+def _round_axis(estimate: ObjectEstimate) -> int | None:
+    """The canonical axis that the object is round about; None where it is about none of them, or about all."""
+    scale = estimate.camera_from_object.scale
+    if len(estimate.symmetry.continuous) != 1:
+        return None
+    direction = np.abs(estimate.symmetry.continuous[0].axis)
+    axis = int(np.argmax(direction))
+    across = np.delete(scale, axis)
+    is_even = abs(across[0] - across[1]) <= _ROUNDNESS * across.max()
+    return axis if direction[axis] >= _ALONG and is_even else None
 
 
 def _spin(rotation: Array, previous: Array, axis: int) -> Array:
@@ -119,5 +115,6 @@ def _spun(estimate: ObjectEstimate, old_from_new: Array) -> ObjectEstimate:
             (vertices / scale).astype(np.float32).clip(-_HALF_CUBE, _HALF_CUBE), mesh.triangles, mesh.colors
         ),
         splats=splats,
+        symmetry=estimate.symmetry.turned(old_from_new),
         camera_from_object=Similarity(orthonormalized(pose.rotation @ old_from_new), pose.translation, scale),
     )

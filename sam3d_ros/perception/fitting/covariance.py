@@ -119,6 +119,11 @@ def pose_covariance(
     return np.asarray((covariance + covariance.T) / 2.0)
 
 
+def free_covariance(directions: Array) -> Array:
+    """(6, 6) what is added because an object looks alike in all poses along (K, 6) directions, one radian each."""
+    return np.asarray(FREE_ROTATION**2 * directions.T @ directions)
+
+
 def design_effect(residual: Array, weight: Array, block: NDArray[np.intp], variance: float) -> float:
     """How many measurements count as one, at least one.
 

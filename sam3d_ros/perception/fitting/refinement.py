@@ -26,6 +26,7 @@ from sam3d_ros.perception.fitting.covariance import (
     SIGMA_OF_MAD,
     CovarianceConfig,
     Rows,
+    free_covariance,
     joined,
     pose_covariance,
 )
@@ -117,10 +118,13 @@ def refine(
         return _with_reasons(estimate, (*kept, "refinement_no_points"))
     start = estimate.camera_from_object
     answer = refine_pose(estimate.mesh, start, measurement, config, metric=metric)
+    # A pose of the same look that is nearer to the start is the same pose: nothing flips.
+    pose = estimate.symmetry.nearest(answer.camera_from_object, start)
     at_start = np.median(distances(VisibleSurface.of(estimate.mesh), start, measurement.points))
     if not answer.residual <= _WORSE * at_start + measurement.noise:
         return _with_reasons(estimate, (*kept, "refinement_diverged"))
-    moved = replace(estimate, camera_from_object=answer.camera_from_object, covariance=answer.covariance)
+    covariance = answer.covariance + free_covariance(estimate.symmetry.free_directions(pose))
+    moved = replace(estimate, camera_from_object=pose, covariance=covariance)
     return _with_reasons(moved, kept)
 
 

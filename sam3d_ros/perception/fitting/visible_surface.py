@@ -21,6 +21,9 @@ from sam3d_ros.geometry.meshes import Mesh
 
 Array = NDArray[np.float64]
 
+#: Rays that leave a surface start this far outside, in canonical units.
+_STEP_OUT = 1e-3
+
 
 @dataclass(frozen=True, eq=False)
 class SurfaceHits:
@@ -90,6 +93,18 @@ class VisibleSurface:
         answer = self._scene.cast_rays(o3d.core.Tensor.from_numpy(rays), nthreads=1)
         depth = answer["t_hit"].numpy().astype(np.float64)
         return SurfaceHits(depth, pose, directions, answer["primitive_normals"].numpy())
+
+    def faces_itself(
+        self, points: NDArray[np.floating], directions: NDArray[np.floating]
+    ) -> NDArray[np.bool_]:
+        """(N,) whether rays from (N, 3) points of the surface meet it again, in canonical coordinates.
+
+        Args:
+            points: on the surface.
+            directions: (N, 3) unit vectors out of it.
+        """
+        rays = np.concatenate([points + _STEP_OUT * directions, directions], axis=1).astype(np.float32)
+        return np.asarray(self._scene.test_occlusions(o3d.core.Tensor.from_numpy(rays), nthreads=1).numpy())
 
     def closest(self, camera_from_object: Similarity, points: NDArray[np.floating]) -> Array:
         """(N, 3) the surface points nearest to (N, 3) points, both in the optical frame.
