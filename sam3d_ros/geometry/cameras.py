@@ -75,12 +75,12 @@ class Camera:
         """
         points = np.asarray(points)
         dtype = np.float32 if points.dtype == np.float32 else np.float64
-        with np.errstate(divide="ignore", invalid="ignore"):
-            scale = np.where(points[..., 2] > 0, dtype(1.0) / points[..., 2], dtype(np.nan))
         # Axis by axis: numpy is several times slower where the last axis is as short as two.
         plane = np.empty((*points.shape[:-1], 2), dtype)
-        for axis in (0, 1):
-            np.multiply(points[..., axis], scale, out=plane[..., axis])
+        with np.errstate(all="ignore"):
+            scale = np.where(points[..., 2] > 0, dtype(1.0) / points[..., 2], dtype(np.nan))
+            for axis in (0, 1):
+                np.multiply(points[..., axis], scale, out=plane[..., axis])
         xy = distort(plane, self.distortion_model, self.distortion)
         pixels = np.empty(plane.shape, dtype)
         for axis, (focal, center) in enumerate(((self.fx, self.cx), (self.fy, self.cy))):

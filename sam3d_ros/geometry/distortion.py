@@ -269,12 +269,13 @@ def _lens(model: str, coefficients: tuple[float, ...]) -> _Lens | None:
         growing = (factor > 0) & (factor + 2 * radii * radii * slope > 0)
         if not lens.is_radial:
             growing &= _is_unfolded(lens)
+        profile = radii * factor
     end = len(radii) if growing.all() else int(np.argmin(growing))
     if end < 2:
         raise ValueError(
             f"{model} coefficients {coefficients} bend the image back at its centre: recalibrate"
         )
-    return replace(lens, radii=radii[:end], profile=(radii * factor)[:end])
+    return replace(lens, radii=radii[:end], profile=profile[:end])
 
 
 def _is_unfolded(lens: _Lens) -> NDArray[np.bool_]:
