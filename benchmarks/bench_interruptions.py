@@ -1,11 +1,10 @@
 """What interruptions do to the graph under its own launch file.
 
-`python benchmarks/bench_interruptions.py [--cases killed stopped gone loop] [--minutes 30] [--rate 10]`
+`python benchmarks/bench_interruptions.py [--cases killed stopped gone] [--rate 10]`
 
 - killed: SIGKILL for the process of perception; the launch file starts it again, and consumers see another session.
 - stopped: SIGSTOP, ten seconds, SIGCONT.
 - gone: the process of the camera ends, and another one begins a minute later.
-- loop: a recording of a camera that moves, over and over; at its end the camera jumps back to its beginning.
 
 Times are those of a consumer in another process and depend on the load of the machine, which is shown beside them. Ends
 with 1 if the graph did not recover, showed more objects than there are, or ended.
@@ -26,34 +25,26 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from process_use import resident
 from rclpy.signals import SignalHandlerOptions
+from recorded_table import write_recording
 from running_graph import machine, running, started, use_domain
 
-from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.msg import ObjectArray
 from sam3d_ros.nodes.lifecycle import quickest_executor
 from sam3d_ros.ros.qos import qos_profile
 from sam3d_ros.ros.stamps import nanoseconds
-from sam3d_ros.simulation.export import write_frame_folder
-from sam3d_ros.simulation.rendering import render
-from sam3d_ros.simulation.scenes import random_scene
-from sam3d_ros.simulation.sensors import DepthSensor
-from sam3d_ros.simulation.trajectories import arc
 
 #: The first case gets the first, each further one the next.
 FIRST_DOMAIN = 70
-OBJECTS, SEED, FRAMES = 5, 9, 20
+OBJECTS, FRAMES, SIZE = 5, 20, (640, 480)
 #: How long the graph may take to start, and to recover, seconds.
 START_PATIENCE, PATIENCE = 120.0, 60.0
 #: How long it is left alone before anything happens to it, and listened to afterwards, seconds.
 SETTLING = 5.0
 KILLS = 5
 STOPPED, GONE = 10.0, 60.0
-MINUTE, MEMORY_PERIOD = 60.0, 5.0
 
 
 class NotRecoveredError(RuntimeError):
@@ -258,50 +249,6 @@ def gone(graph: Graph) -> list[str]:
     ]
 
 
-def loop(graph: Graph, minutes: float, rate: float) -> list[str]:
-    """A recording over and over: memory, objects and ids."""
-    lines: list[str] = []
-    medians: list[float] = []
-    with graph.start_camera():
-        first = graph.settled()
-        pid = graph.perception()
-        most, least, known = 0, OBJECTS, set(first.ids)
-        for minute in range(1, round(minutes) + 1):
-            graph.consumer.forget()
-            memory: list[float] = []
-            end = time.monotonic() + MINUTE
-            while time.monotonic() < end:
-                graph.consumer.spin(MEMORY_PERIOD)
-                memory.append(resident(pid))
-            counts = [len(told.ids) for told in graph.consumer.told]
-            if not counts:
-                raise NotRecoveredError(f"nothing was told in minute {minute}")
-            seen = set().union(*(told.ids for told in graph.consumer.told))
-            medians.append(statistics.median(memory))
-            most, least, known = max(most, *counts), min(least, *counts), known | seen
-            print(
-                f"minute {minute:3}: {medians[-1]:7.1f} MiB, {len(counts)} arrays of {min(counts)} to {max(counts)} "
-                f"objects, ids up to {max(known)}",
-                flush=True,
-            )
-        last = graph.settled()
-    if graph.perception() != pid or last.session != first.session:
-        raise NotRecoveredError("the process was replaced")
-    check_count(most)
-    if len(medians) > 2:
-        growth = f"{medians[-1] / medians[1] - 1.0:+.2%}"
-        lines.append(
-            f"memory: median of the second minute {medians[1]:.1f} MiB, of the last {medians[-1]:.1f} MiB, {growth}"
-        )
-    rounds = minutes * MINUTE * rate / FRAMES
-    lines.insert(
-        0,
-        f"{rounds:.0f} rounds of {FRAMES} frames: {least} to {most} objects of {OBJECTS}, {len(known)} ids in all, "
-        f"highest {max(known)}",
-    )
-    return lines
-
-
 def check_count(most: int) -> None:
     """Raise NotRecoveredError if there are more objects than in the scene."""
     if most > OBJECTS:
@@ -318,43 +265,28 @@ def spread(seconds: list[float]) -> str:
     return f"{statistics.median(seconds):.1f} s (at most {max(seconds):.1f} s)"
 
 
-def record(folder: Path) -> None:
-    """A recording of a table that a camera moves around, with depth and the place of the camera."""
-    scene = random_scene(SEED, OBJECTS)
-    camera = Camera.from_field_of_view(640, 480, np.deg2rad(60.0))
-    rng = np.random.default_rng(SEED)
-    for number, pose in enumerate(arc(FRAMES)):
-        picture = render(scene, camera, pose)
-        depth = DepthSensor().measure(picture, rng)
-        write_frame_folder(folder / f"{number:03}", scene, picture, depth=depth)
+#: Every case, by its name.
+CASES = {"killed": killed, "stopped": stopped, "gone": gone}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    names = ("killed", "stopped", "gone", "loop")
-    parser.add_argument("--cases", nargs="+", choices=names, default=names, help="default: all")
-    parser.add_argument("--minutes", type=float, default=5.0, help="length of the loop (default: 5)")
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES, help="default: all")
     parser.add_argument("--rate", type=float, default=10.0, help="images a second (default: 10)")
     options = parser.parse_args()
-    cases: dict[str, Callable[[Graph], list[str]]] = {
-        "killed": killed,
-        "stopped": stopped,
-        "gone": gone,
-        "loop": lambda graph: loop(graph, options.minutes, options.rate),
-    }
     print(f"{OBJECTS} objects at {options.rate:g} Hz, 640x480 with depth, moving camera; {machine()}\n")
     failed = False
     with tempfile.TemporaryDirectory() as folder:
         frames = Path(folder)
-        record(frames)
+        write_recording(frames, OBJECTS, FRAMES, SIZE)
         for name in options.cases:
-            domain = FIRST_DOMAIN + names.index(name)
+            domain = FIRST_DOMAIN + list(CASES).index(name)
             load = f"load {os.getloadavg()[0]:.1f}"
             try:
                 with graph(domain, frames, options.rate) as running_graph:
-                    lines = cases[name](running_graph)
+                    lines = CASES[name](running_graph)
             except NotRecoveredError as error:
                 failed, lines = True, [f"NOT RECOVERED: {error}"]
             print(f"{name} ({load} before, {os.getloadavg()[0]:.1f} after)", *lines, sep="\n  ", flush=True)
