@@ -40,6 +40,9 @@ DIAGNOSTICS_PERIOD = 1.0
 DIAGNOSTICS_TICK = 0.2
 #: A fault is present for so long after its last report, seconds.
 FAULT_DURATION = 3.0
+#: Another node of the same name is told after so long: one that was killed stays known for a while, by the defaults of
+#: Fast DDS 20 s; seconds.
+NAMESAKE_PATIENCE = 30.0
 
 
 class ReportingInputs(Protocol):
@@ -78,6 +81,7 @@ class SelfReport:
         self._node = node
         self._summary = summary
         self._told_at = 0.0
+        self._alone_at = time.monotonic()
         self._told_faults: frozenset[Fault] = frozenset()
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", qos_profile("reliable"))
         node.create_timer(DIAGNOSTICS_TICK, self._diagnose, clock=node.steady_clock)
@@ -128,6 +132,7 @@ class SelfReport:
         if now - self._told_at < DIAGNOSTICS_PERIOD and active <= self._told_faults:
             return
         self._told_at, self._told_faults = now, active
+        self._look_for_namesakes(now)
         name = self._node.get_fully_qualified_name().lstrip("/")
         statuses = [
             self._state_status(name),
@@ -141,6 +146,20 @@ class SelfReport:
             statuses.append(count_status(name, "frame source", self.inputs.counts()))
         stamp = self._node.get_clock().now().nanoseconds
         self._diagnostics.publish(diagnostic_array(header_message(stamp, ""), statuses))
+
+    def _look_for_namesakes(self, now: float) -> None:
+        """Name it where another node has the same name: topics, services and TF frames of both are mixed up."""
+        node = self._node
+        own = (node.get_name(), node.get_namespace())
+        count = node.get_node_names_and_namespaces().count(own)
+        if count < 2:
+            self._alone_at = now
+        elif now - self._alone_at >= NAMESAKE_PATIENCE:
+            self.faults.report(
+                Fault.NAME_CONFLICT,
+                f"{count} nodes are called {node.get_fully_qualified_name()}: what they publish, their TF frames too, "
+                "is mixed up",
+            )
 
     def _state_status(self, name: str) -> DiagnosticStatus:
         state = self._node.state

@@ -85,6 +85,11 @@ class Fault(Enum):
         Level.ERROR,
         "set input_qos to auto, which takes what is offered, or let the publisher offer what is asked for",
     )
+    NAME_CONFLICT = (
+        "name_conflict",
+        Level.ERROR,
+        "start the graph once, or each in a namespace of its own (sam3d_namespace)",
+    )
     LABELS_TOO_LATE = (
         "labels_too_late",
         Level.WARN,
