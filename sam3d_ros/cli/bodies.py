@@ -201,6 +201,8 @@ def verdict_record(verdict: Verdict) -> dict[str, Any]:
         "inlier_ratio": number(verdict.inlier_ratio),
         "point_count": verdict.point_count,
         "scale_source": verdict.scale_source.name,
+        "seen_share": number(verdict.seen_share),
+        "size_sigma": [number(sigma) for sigma in verdict.size_sigma],
     }
 
 

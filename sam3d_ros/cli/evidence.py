@@ -235,14 +235,19 @@ def _differences(then: Verdict, now: Verdict) -> list[str]:
     names = []
     for name, before in vars(then).items():
         after = getattr(now, name)
-        if isinstance(before, float):
-            is_same = math.isclose(before, after, rel_tol=_ROUNDING, abs_tol=_ROUNDING)
-            is_same |= math.isnan(before) and math.isnan(after)
-        else:
-            is_same = before == after
-        if not is_same:
+        if not _is_same(before, after):
             names.append(name)
     return names
+
+
+def _is_same(before: Any, after: Any) -> bool:
+    """Whether a figure, or each of several, is as it was; NaN is NaN."""
+    if isinstance(before, tuple):
+        return len(before) == len(after) and all(map(_is_same, before, after))
+    if not isinstance(before, float):
+        return bool(before == after)
+    is_near = math.isclose(before, after, rel_tol=_ROUNDING, abs_tol=_ROUNDING)
+    return is_near or (math.isnan(before) and math.isnan(after))
 
 
 def _text(record: dict[str, Any]) -> str:

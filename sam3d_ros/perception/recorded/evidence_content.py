@@ -16,16 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam3d_ros.geometry.cameras import Camera
-from sam3d_ros.geometry.frames import Similarity
-from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.geometry.point_map import PointMap
-from sam3d_ros.geometry.splats import Splats
-from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
+from sam3d_ros.perception.estimates import ObjectEstimate
 from sam3d_ros.perception.evidence import Evidence, Overview
 from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.range_noise import RangeNoise
 from sam3d_ros.perception.recorded.array_archive import Arrays, GivenArrays
-from sam3d_ros.perception.recorded.header_fields import LARGEST_NUMBER, Fields
+from sam3d_ros.perception.recorded.estimate_content import (
+    estimate_from,
+    estimate_record,
+    pose_from,
+    pose_record,
+)
+from sam3d_ros.perception.recorded.header_fields import Fields
 from sam3d_ros.perception.window import Window, window_of
 
 #: Name and version of what is written here; another version is refused.
@@ -34,13 +37,10 @@ FORMAT, VERSION = "sam3d_ros evidence", 2
 #: Pixels of the largest image and of its longer side: one of 8K. Rays of all pixels are made of what is read.
 _MOST_PIXELS, _LONGEST_SIDE = 2**25, 2**16
 _LARGEST_ID, _LARGEST_STAMP = 2**16 - 1, 2**63 - 1
-#: Smallest focal length (pixels) and scale (metres a unit) that are no absurdity.
+#: Smallest focal length that is no absurdity, pixels.
 _SMALLEST = 1e-6
-#: Points, vertices, triangles or splats.
-_MOST_ROWS = 2**26
-_MOST_NAMES, _MOST_REASONS, _MOST_COEFFICIENTS = 2**16, 64, 32
-#: Columns of each array of splats.
-_SPLAT_COLUMNS = {"position": 3, "color": 3, "sigma": 3, "rotation": 4, "opacity_logit": 1}
+_MOST_POINTS = 2**26
+_MOST_NAMES, _MOST_COEFFICIENTS = 2**16, 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +95,7 @@ def packed(
             "background": None if overview.kept_background is None else len(overview.kept_background),
         },
         "frame": None if overview.frame is None else _frame_record(overview.frame, arrays),
-        "estimate": None if estimate is None else _estimate_record(estimate, arrays),
+        "estimate": None if estimate is None else estimate_record(estimate, arrays),
     }
     unpacked(header, GivenArrays(arrays))
     return header, {name: np.ascontiguousarray(array) for name, array in arrays.items()}
@@ -133,7 +133,7 @@ def unpacked(header: object, arrays: Arrays) -> RecordedEvidence:
         point_map=PointMap(arrays.take("points", np.float32, (*size, 3))),
     )
     found = fields.optional_section("estimate")
-    estimate = None if found is None else _estimate(found, arrays)
+    estimate = None if found is None else estimate_from(found, arrays)
     fields.finish()
     arrays.finish()
     _check_sizes(evidence)
@@ -175,7 +175,7 @@ def _moment_record(moment: Overview | Frame) -> dict[str, Any]:
         if noise is None
         else {"floor": float(noise.floor), "growth": float(noise.growth)},
         "is_metric": bool(moment.is_metric),
-        "fixed_from_camera": None if pose is None else _pose_record(pose),
+        "fixed_from_camera": None if pose is None else pose_record(pose),
     }
 
 
@@ -188,7 +188,7 @@ def _moment(fields: Fields) -> dict[str, Any]:
         "points_source": fields.choice("points_source", PointsSource),
         "range_noise": _range_noise(fields),
         "is_metric": fields.flag("is_metric"),
-        "fixed_from_camera": None if pose is None else _pose(pose),
+        "fixed_from_camera": None if pose is None else pose_from(pose),
     }
 
 
@@ -207,7 +207,7 @@ def _overview(parent: Fields, arrays: Arrays) -> Overview:
     camera = moment["camera"]
     stride = fields.whole("stride", 1, _LONGEST_SIDE)
     grid = (-(-camera.height // stride), -(-camera.width // stride))
-    background = fields.optional_whole("background", 0, _MOST_ROWS)
+    background = fields.optional_whole("background", 0, _MOST_POINTS)
     fields.finish()
     frame = parent.optional_section("frame")
     if moment["range_noise"] is None:
@@ -243,84 +243,6 @@ def _frame(fields: Fields, arrays: Arrays) -> Frame:
         labels=arrays.take("frame.labels", np.uint16, size),
         point_map=PointMap(arrays.take("frame.points", np.float32, (*size, 3))),
     )
-
-
-def _estimate_record(estimate: ObjectEstimate, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
-    mesh, verdict, splats = estimate.mesh, estimate.verdict, estimate.splats
-    arrays.update({f"mesh.{name}": getattr(mesh, name) for name in ("vertices", "triangles", "colors")})
-    arrays["covariance"] = estimate.covariance
-    if splats is not None:
-        arrays.update({f"splats.{name}": getattr(splats, name) for name in _SPLAT_COLUMNS})
-    return {
-        "instance_id": int(estimate.instance_id),
-        "label": estimate.label,
-        "vertices": len(mesh.vertices),
-        "triangles": len(mesh.triangles),
-        "splats": None if splats is None else len(splats),
-        "camera_from_object": _pose_record(estimate.camera_from_object),
-        "verdict": {
-            "state": verdict.state.name,
-            "reasons": list(verdict.reasons),
-            "mask_iou": _figure(verdict.mask_iou),
-            "depth_residual": _figure(verdict.depth_residual),
-            "inlier_ratio": _figure(verdict.inlier_ratio),
-            "point_count": int(verdict.point_count),
-            "scale_source": verdict.scale_source.name,
-        },
-    }
-
-
-def _estimate(fields: Fields, arrays: Arrays) -> ObjectEstimate:
-    vertices, triangles = (fields.whole(key, 0, _MOST_ROWS) for key in ("vertices", "triangles"))
-    mesh = Mesh(
-        vertices=arrays.take("mesh.vertices", np.float32, (vertices, 3)),
-        triangles=arrays.take("mesh.triangles", np.uint32, (triangles, 3)),
-        colors=arrays.take("mesh.colors", np.uint8, (vertices, 3)),
-    )
-    covariance = arrays.take("covariance", np.float64, (6, 6))
-    if not np.isfinite(covariance).all():
-        raise ValueError("the covariance holds NaN or Inf, finite numbers are expected")
-    estimate = ObjectEstimate(
-        # An estimate that was followed into other frames has the number of another one, or none.
-        instance_id=fields.whole("instance_id", 0, _LARGEST_ID),
-        label=fields.text("label"),
-        mesh=mesh,
-        camera_from_object=_pose(fields.section("camera_from_object")),
-        covariance=covariance,
-        verdict=_verdict(fields.section("verdict")),
-        splats=_splats(fields.optional_whole("splats", 0, _MOST_ROWS), arrays),
-    )
-    fields.finish()
-    return estimate
-
-
-def _splats(count: int | None, arrays: Arrays) -> Splats | None:
-    if count is None:
-        return None
-    taken = {
-        name: arrays.take(f"splats.{name}", np.float32, (count, columns))
-        for name, columns in _SPLAT_COLUMNS.items()
-    }
-    return Splats(**taken)
-
-
-def _verdict(fields: Fields) -> Verdict:
-    verdict = Verdict(
-        state=fields.choice("state", VerdictState),
-        reasons=fields.texts("reasons", _MOST_REASONS),
-        mask_iou=fields.figure("mask_iou", 1.0),
-        depth_residual=fields.figure("depth_residual", LARGEST_NUMBER),
-        inlier_ratio=fields.figure("inlier_ratio", 1.0),
-        point_count=fields.whole("point_count", 0, _MOST_PIXELS),
-        scale_source=fields.choice("scale_source", ScaleSource),
-    )
-    fields.finish()
-    return verdict
-
-
-def _figure(value: float) -> float | None:
-    """NaN, which JSON has no word for, is null."""
-    return None if np.isnan(value) else float(value)
 
 
 def _camera_record(camera: Camera) -> dict[str, Any]:
@@ -359,23 +281,3 @@ def _window_record(window: Window) -> list[int]:
 
 def _window(fields: Fields, key: str) -> Window:
     return Window(*fields.wholes(key, 4, 0, _LONGEST_SIDE))
-
-
-def _pose_record(pose: Similarity) -> dict[str, Any]:
-    """The numbers as they are: a matrix would have to be taken apart again, and its parts would be rounded."""
-    return {
-        "rotation": pose.rotation.ravel().tolist(),
-        "translation": pose.translation.tolist(),
-        "scale": pose.scale.tolist(),
-    }
-
-
-def _pose(fields: Fields) -> Similarity:
-    rotation, translation, scale = (
-        fields.numbers(key, count, count)
-        for key, count in (("rotation", 9), ("translation", 3), ("scale", 3))
-    )
-    fields.finish()
-    if min(scale) < _SMALLEST:
-        raise ValueError(f"a scale is {min(scale):g}, at least {_SMALLEST:g} is expected")
-    return Similarity(np.reshape(rotation, (3, 3)), np.array(translation), np.array(scale))

@@ -20,6 +20,7 @@ from sam3d_ros.geometry.splats import Splats
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.evidence import Evidence, cut
 from sam3d_ros.perception.frame import Frame, PointsSource
+from sam3d_ros.perception.symmetry_group import NO_SYMMETRY, ContinuousSymmetry, SymmetryGroup
 
 LENSES = {
     "none": (),
@@ -95,8 +96,21 @@ def random_estimate(seed: int, *, splats: bool, vertices: int = 20, triangles: i
             inlier_ratio=figure(),
             point_count=int(random.integers(0, 10**6)),
             scale_source=list(ScaleSource)[seed // 3 % 3],
+            seen_share=figure(),
+            size_sigma=(figure(), figure(), figure()),
         ),
         splats=Splats(*(any_floats(random, 11, columns) for columns in (3, 3, 3, 4, 1))) if splats else None,
+        measured=random.random(vertices) < 0.5 if seed % 2 else None,
+        symmetry=NO_SYMMETRY if seed % 3 == 0 else random_group(random),
+    )
+
+
+def random_group(random: np.random.Generator) -> SymmetryGroup:
+    """No group at all, but of the right form."""
+    axis = random.normal(size=3)
+    return SymmetryGroup(
+        (ContinuousSymmetry(axis / np.linalg.norm(axis), random.normal(size=3)),),
+        tuple(random_pose(random).rigid() for _ in range(3)),
     )
 
 
@@ -112,6 +126,10 @@ def assert_same(found: Any, expected: Any, name: str = "it") -> None:
         for field in fields(expected):
             if field.name not in ("_measurements", "boxes", "prompts"):
                 assert_same(getattr(found, field.name), getattr(expected, field.name), f"{name}.{field.name}")
+    elif isinstance(expected, tuple):
+        assert len(found) == len(expected), name
+        for index, (one, other) in enumerate(zip(found, expected, strict=True)):
+            assert_same(one, other, f"{name}[{index}]")
     elif isinstance(expected, float):
         assert np.float64(found).tobytes() == np.float64(expected).tobytes() or (found != found) & (
             expected != expected
