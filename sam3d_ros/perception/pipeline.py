@@ -195,11 +195,7 @@ class ObjectPipeline:
             faults = {name: count for name, count in faults.items() if count}
             if not is_known:
                 self._counters.update(faults)
-            objects = tuple(
-                snapshot
-                for track in self._tracker.tracks
-                if (snapshot := track.snapshot(cut.overview)) is not None
-            )
+            objects = self._tracker.snapshots(cut.overview)
             requests = self._requests(evidence, update.seen)
         return Observation(
             stamp=frame.stamp,

@@ -177,6 +177,20 @@ def test_what_is_not_seen_says_so_and_keeps_its_place_in_the_world() -> None:
     assert pipeline.observe(world.frame(1.3, THREE_APART[:2], fixed_from_camera=there)).deleted == ()
 
 
+def test_what_is_not_seen_is_known_ever_less() -> None:
+    """As fast as things may move that nobody watches; once it is seen again it is known as before."""
+    world = World()
+    config = TrackerConfig(unseen_speed=0.03, unseen_turn=0.2)
+    pipeline = ObjectPipeline(TrueReconstructor(world), PipelineConfig(tracker=config))
+    (seen,) = serve(pipeline, world.frame(0.0, THREE_APART[:1])).objects
+    for seconds in (0.5, 1.0, 2.5):
+        (lost,) = pipeline.observe(world.frame(seconds, [])).objects
+        grown = np.diag(lost.estimate.covariance - seen.estimate.covariance)
+        np.testing.assert_allclose(grown, np.repeat([0.03, 0.2], 3) ** 2 * seconds**2, rtol=1e-6)
+    (again,) = pipeline.observe(world.frame(2.6, THREE_APART[:1])).objects
+    assert np.trace(again.estimate.covariance) < 1.5 * np.trace(seen.estimate.covariance)
+
+
 def test_an_answer_from_an_old_frame_is_carried_to_the_present() -> None:
     """The worker needs a second, in which the object moves by 12 cm."""
     world = World()

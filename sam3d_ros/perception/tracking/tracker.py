@@ -16,7 +16,7 @@ from sam3d_ros.perception.fitting.visible_surface import VisibleSurface
 from sam3d_ros.perception.settings import Settings, parameter
 from sam3d_ros.perception.tracking.association import AssociationConfig, Expectation, associate
 from sam3d_ros.perception.tracking.instances import InstanceView, view_instances
-from sam3d_ros.perception.tracking.tracks import Silhouette, Track
+from sam3d_ros.perception.tracking.tracks import Silhouette, Track, TrackedObject
 
 #: So many instances of a frame are looked at, whatever the number of objects that may be tracked.
 _LEAST_VIEWS = 64
@@ -37,6 +37,8 @@ class TrackerConfig(Settings):
         lost_timeout: seconds without a mask after which a track is deleted, also where no frame came for so long;
             from a source that is slower than that, twice the time between its last frames.
         excluded_labels: class names that are not objects; people have a reconstruction of their own.
+        unseen_speed, unseen_turn: metres and radians a second; standard deviations of how fast an object may move while
+            no mask shows it: its covariance grows by that.
     """
 
     association: AssociationConfig = field(default_factory=AssociationConfig)
@@ -44,6 +46,8 @@ class TrackerConfig(Settings):
     min_mask_pixels: int = parameter(16, minimum=1, maximum=1_000_000)
     lost_timeout: float = parameter(3.0, minimum=0.0, maximum=3600.0)
     excluded_labels: frozenset[str] = frozenset({"person"})
+    unseen_speed: float = parameter(0.01, minimum=0.0, maximum=100.0)
+    unseen_turn: float = parameter(0.05, minimum=0.0, maximum=100.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +96,19 @@ class Tracker:
     def get(self, track_id: int) -> Track | None:
         """A living track."""
         return self._tracks.get(track_id)
+
+    def snapshots(self, overview: Overview) -> tuple[TrackedObject, ...]:
+        """The tracks that have a mesh, as the world sees them at the moment of a frame."""
+        found = (
+            track.snapshot(overview, self._drift(track.seconds_unseen(overview.stamp)))
+            for track in self._tracks.values()
+        )
+        return tuple(snapshot for snapshot in found if snapshot is not None)
+
+    def _drift(self, seconds: float) -> NDArray[np.float64]:
+        """(6,) standard deviations of how far an object may have gone that was not seen for some time."""
+        speeds = (self.config.unseen_speed, self.config.unseen_turn)
+        return np.repeat(speeds, 3) * max(seconds, 0.0)
 
     def clear(self) -> tuple[int, ...]:
         """Forget all tracks; returns their ids. Ids are not used again."""

@@ -125,8 +125,14 @@ class Track:
     mesh_stamp: int = 0
     version_measured: bool = True
 
-    def snapshot(self, overview: Overview) -> TrackedObject | None:
-        """The track as the world sees it at the moment of a frame; None before it has a mesh."""
+    def snapshot(self, overview: Overview, drift: NDArray[np.float64]) -> TrackedObject | None:
+        """The track as the world sees it at the moment of a frame; None before it has a mesh.
+
+        Args:
+            overview: of the frame.
+            drift: (6,) standard deviations of how far it may have gone since it was seen: metres along each direction
+                and radians about it.
+        """
         if self.estimate is None or self.fixed_from_object is None or self.fixed_covariance is None:
             return None
         verdict = self.estimate.verdict
@@ -135,6 +141,8 @@ class Track:
             instance_id=self.view.instance_id if self.is_seen else 0,
             verdict=verdict if self.is_seen else _unseen(verdict),
         )
+        if drift.any():
+            estimate = replace(estimate, covariance=estimate.covariance + np.diag(drift**2))
         return TrackedObject(
             track_id=self.track_id,
             mesh_version=self.mesh_version,
