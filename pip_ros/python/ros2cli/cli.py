@@ -39,7 +39,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         if argv[:1] == [name]:  # only this one is imported: rclpy takes a while
             module = importlib.import_module(f"ros2cli.verbs.{name}")
             module.add_arguments(command)
-            command.set_defaults(main=module.main)
     arguments = parser.parse_args(argv)
     if arguments.command is None:
         parser.print_help()

@@ -11,5 +11,6 @@ class CommandError(Exception):
 
 
 def add_subcommands(parser: argparse.ArgumentParser) -> Any:
-    """Return what the verbs of a command are added to; one of them must be given."""
+    """Return what the verbs of a command are added to; one of them must be given, and its default `verb` is run."""
+    parser.set_defaults(main=lambda arguments: arguments.verb(arguments))
     return parser.add_subparsers(title="Commands", metavar="VERB", dest="verb_name", required=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NoReturn, Protocol
 
 import rclpy
@@ -20,6 +22,22 @@ class Meter(Protocol):
 
     def report(self) -> str | None:
         """Return it in words; None before there is anything to tell."""
+
+
+def add_watch_arguments(parser: argparse.ArgumentParser, *, window: int) -> None:
+    """Add the topic that is watched, and how many messages of it are remembered."""
+    parser.add_argument("topic_name", help="Name of the topic, e.g. '/chatter'")
+    parser.add_argument(
+        "-w", "--window", type=int, default=window, help=f"Window size, in messages (default: {window})"
+    )
+
+
+def spread(times: Collection[float]) -> str:
+    """Return how far apart times are, seconds, in words."""
+    return (
+        f"min: {min(times):.3f}s max: {max(times):.3f}s std dev: {statistics.pstdev(times):.5f}s "
+        f"window: {len(times)}"
+    )
 
 
 def watch(verb: str, topic_name: str, meter: Meter, take: Callable[[Any], None], *, raw: bool) -> NoReturn:

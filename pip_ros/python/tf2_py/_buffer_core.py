@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Container
+from collections.abc import Callable, Container
 
 import rclpy.logging
 from geometry_msgs.msg import TransformStamped
@@ -125,11 +125,7 @@ class BufferCore:
 
     def can_transform_core(self, target_frame: str, source_frame: str, time: SomeTime) -> tuple[bool, str]:
         """Return whether `lookup_transform_core` would succeed, and otherwise why not."""
-        try:
-            self._checked_lookup(target_frame, source_frame, nanoseconds(time))
-        except TransformException as error:
-            return False, str(error)
-        return True, ""
+        return _possible(lambda: self._checked_lookup(target_frame, source_frame, nanoseconds(time)))
 
     def can_transform_full_core(
         self,
@@ -140,11 +136,11 @@ class BufferCore:
         fixed_frame: str,
     ) -> tuple[bool, str]:
         """Return whether `lookup_transform_full_core` would succeed, and otherwise why not."""
-        try:
-            self.lookup_transform_full_core(target_frame, target_time, source_frame, source_time, fixed_frame)
-        except TransformException as error:
-            return False, str(error)
-        return True, ""
+        return _possible(
+            lambda: self.lookup_transform_full_core(
+                target_frame, target_time, source_frame, source_time, fixed_frame
+            )
+        )
 
     def get_latest_common_time(self, target_frame: str, source_frame: str) -> Time:
         """Return the latest stamp that every moving frame between the two has reached (0: all are static).
@@ -280,6 +276,15 @@ class BufferCore:
             )
         if frame not in self._frames:
             raise LookupException(f'"{frame}" passed to {argument} does not exist. ')
+
+
+def _possible(look: Callable[[], object]) -> tuple[bool, str]:
+    """Return whether a look-up succeeds, and otherwise why not."""
+    try:
+        look()
+    except TransformException as error:
+        return False, str(error)
+    return True, ""
 
 
 def _without_slash(frame: str) -> str:

@@ -46,11 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     send.set_defaults(verb=_send_goal)
 
 
-def main(arguments: argparse.Namespace) -> int:
-    """Run the verb."""
-    return int(arguments.verb(arguments))
-
-
 def _list(arguments: argparse.Namespace) -> int:
     with graph_node("action_list") as node:
         found = settled(node, lambda: get_action_names_and_types(node), None)

@@ -24,11 +24,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.set_defaults(verb=_show)
 
 
-def main(arguments: argparse.Namespace) -> int:
-    """Run the verb."""
-    return int(arguments.verb(arguments))
-
-
 def _show(arguments: argparse.Namespace) -> int:
     for line in _lines(arguments.type, comments=not arguments.no_comments):
         print(line)

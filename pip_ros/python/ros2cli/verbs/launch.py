@@ -20,6 +20,7 @@ from ros2cli.command import CommandError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
+    parser.set_defaults(main=main)
     parser.add_argument(
         "-n",
         "--noninteractive",

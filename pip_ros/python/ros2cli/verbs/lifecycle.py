@@ -30,11 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     change.set_defaults(verb=_set)
 
 
-def main(arguments: argparse.Namespace) -> int:
-    """Run the verb."""
-    return int(arguments.verb(arguments))
-
-
 def _lifecycle_nodes(node: Node) -> list[str]:
     def seen() -> list[str]:
         return [

@@ -28,11 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     info.set_defaults(verb=_info)
 
 
-def main(arguments: argparse.Namespace) -> int:
-    """Run the verb."""
-    return int(arguments.verb(arguments))
-
-
 def _list(arguments: argparse.Namespace) -> int:
     with graph_node("node_list") as node:
         names = settled(node, lambda: node_names(node, hidden=arguments.all), arguments.spin_time)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import array
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import yaml
@@ -15,6 +17,7 @@ from rclpy.parameter import (
     parameter_value_to_python,
 )
 from rclpy.parameter_client import AsyncParameterClient
+from rclpy.task import Future
 
 from ros2cli.command import CommandError, add_subcommands
 from ros2cli.graph_node import answer, graph_node, node_names, require_node, settled
@@ -76,40 +79,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     change.set_defaults(verb=_set)
 
 
-def main(arguments: argparse.Namespace) -> int:
-    """Run the verb."""
-    return int(arguments.verb(arguments))
+class _Parameters:
+    """Those of another node, as its services tell them; CommandError where they do not answer."""
+
+    def __init__(self, node: Node, name: str) -> None:
+        self.name = name
+        self._node = node
+        self._client = AsyncParameterClient(node, name)
+        if not self._client.wait_for_services(timeout_sec=_SERVICE_TIMEOUT):
+            raise CommandError(f"The parameter services of node '{name}' are not available")
+
+    def ask(self, request: Callable[[AsyncParameterClient], Future]) -> Any:
+        """Return the answer to a request."""
+        return answer(self._node, lambda: request(self._client), repeat=True)
+
+    def names(self) -> list[str]:
+        """Return the names of all, sorted."""
+        return sorted(self.ask(lambda client: client.list_parameters()).result.names)
 
 
-def _client(node: Node, name: str) -> AsyncParameterClient:
-    client = AsyncParameterClient(node, name)
-    if not client.wait_for_services(timeout_sec=_SERVICE_TIMEOUT):
-        raise CommandError(f"The parameter services of node '{name}' are not available")
-    return client
-
-
-def _names(node: Node, name: str) -> list[str]:
-    return sorted(answer(node, _client(node, name).list_parameters, repeat=True).result.names)
+@contextlib.contextmanager
+def _parameters_of(arguments: argparse.Namespace) -> Iterator[_Parameters]:
+    """Look at the parameters of the node that is named; CommandError where there is none."""
+    with graph_node(f"param_{arguments.verb_name}") as node:
+        yield _Parameters(node, require_node(node, arguments.node_name))
 
 
 def _list(arguments: argparse.Namespace) -> int:
+    if arguments.node_name is not None:
+        with _parameters_of(arguments) as parameters:
+            _print_names(parameters)
+        return 0
     with graph_node("param_list") as node:
-        if arguments.node_name is not None:
-            for name in _names(node, require_node(node, arguments.node_name)):
-                print(f"  {name}")
-            return 0
         for each in settled(node, lambda: node_names(node), None):
             print(f"{each}:")
-            for name in _names(node, each):
-                print(f"  {name}")
+            _print_names(_Parameters(node, each))
     return 0
 
 
+def _print_names(parameters: _Parameters) -> None:
+    for name in parameters.names():
+        print(f"  {name}")
+
+
 def _get(arguments: argparse.Namespace) -> int:
-    with graph_node("param_get") as node:
-        client = _client(node, require_node(node, arguments.node_name))
-        names = [arguments.parameter_name]
-        values = answer(node, lambda: client.get_parameters(names), repeat=True).values
+    with _parameters_of(arguments) as parameters:
+        values = parameters.ask(lambda client: client.get_parameters([arguments.parameter_name])).values
     if not values or values[0].type == ParameterType.PARAMETER_NOT_SET:
         raise CommandError("Parameter not set")
     plain: Any = parameter_value_to_python(values[0])
@@ -118,10 +133,9 @@ def _get(arguments: argparse.Namespace) -> int:
 
 
 def _describe(arguments: argparse.Namespace) -> int:
-    with graph_node("param_describe") as node:
-        client = _client(node, require_node(node, arguments.node_name))
-        names = arguments.parameter_names
-        descriptors = answer(node, lambda: client.describe_parameters(names), repeat=True).descriptors
+    names = arguments.parameter_names
+    with _parameters_of(arguments) as parameters:
+        descriptors = parameters.ask(lambda client: client.describe_parameters(names)).descriptors
     if not descriptors:
         raise CommandError(f"One of the parameters {', '.join(names)} is not declared")
     for descriptor in descriptors:
@@ -143,11 +157,9 @@ def _describe(arguments: argparse.Namespace) -> int:
 
 
 def _dump(arguments: argparse.Namespace) -> int:
-    with graph_node("param_dump") as node:
-        name = require_node(node, arguments.node_name)
-        client = _client(node, name)
-        names = sorted(answer(node, client.list_parameters, repeat=True).result.names)
-        values = answer(node, lambda: client.get_parameters(names), repeat=True).values
+    with _parameters_of(arguments) as parameters:
+        names = parameters.names()
+        values = parameters.ask(lambda client: client.get_parameters(names)).values
     tree: dict[str, Any] = {}
     for parameter, value in zip(names, values, strict=True):
         *groups, leaf = parameter.split(".")
@@ -156,23 +168,21 @@ def _dump(arguments: argparse.Namespace) -> int:
             branch = branch.setdefault(group, {})
         plain = parameter_value_to_python(value)
         branch[leaf] = list(plain) if isinstance(plain, array.array) else plain
-    print(yaml.safe_dump({name: {"ros__parameters": tree}}, default_flow_style=False), end="")
+    print(yaml.safe_dump({parameters.name: {"ros__parameters": tree}}, default_flow_style=False), end="")
     return 0
 
 
 def _load(arguments: argparse.Namespace) -> int:
-    with graph_node("param_load") as node:
-        name = require_node(node, arguments.node_name)
-        client = _client(node, name)
+    with _parameters_of(arguments) as parameters:
         try:
-            parameters = parameter_dict_from_yaml_file(
-                arguments.parameter_file, not arguments.no_use_wildcard, target_nodes=[name]
+            given = parameter_dict_from_yaml_file(
+                arguments.parameter_file, not arguments.no_use_wildcard, target_nodes=[parameters.name]
             )
         except (OSError, RuntimeError, yaml.YAMLError) as error:
             raise CommandError(f"Cannot load '{arguments.parameter_file}': {error}") from error
-        results = answer(node, lambda: client.set_parameters(list(parameters.values())), repeat=True).results
+        results = parameters.ask(lambda client: client.set_parameters(list(given.values()))).results
     failed = False
-    for parameter, result in zip(parameters, results, strict=True):
+    for parameter, result in zip(given, results, strict=True):
         reason = f": {result.reason}" if result.reason else ""
         print(f"Set parameter {parameter} {'successful' if result.successful else 'failed'}{reason}")
         failed = failed or not result.successful
@@ -180,11 +190,9 @@ def _load(arguments: argparse.Namespace) -> int:
 
 
 def _set(arguments: argparse.Namespace) -> int:
-    value = get_parameter_value(arguments.value)
-    with graph_node("param_set") as node:
-        client = _client(node, require_node(node, arguments.node_name))
-        parameter = Parameter(name=arguments.parameter_name, value=value)
-        (result,) = answer(node, lambda: client.set_parameters([parameter]), repeat=True).results
+    parameter = Parameter(name=arguments.parameter_name, value=get_parameter_value(arguments.value))
+    with _parameters_of(arguments) as parameters:
+        (result,) = parameters.ask(lambda client: client.set_parameters([parameter])).results
     if not result.successful:
         raise CommandError("Setting parameter failed" + (f": {result.reason}" if result.reason else ""))
     print("Set parameter successful" + (f": {result.reason}" if result.reason else ""))

@@ -14,6 +14,7 @@ from ros2cli.command import CommandError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
+    parser.set_defaults(main=main)
     parser.add_argument("--prefix", help="Prefix command, e.g. gdb -ex run --args")
     parser.add_argument("package_name", help="Name of the package")
     parser.add_argument("executable_name", help="Name of the executable")

@@ -26,11 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     call.set_defaults(verb=_call)
 
 
-def main(arguments: argparse.Namespace) -> int:
-    """Run the verb."""
-    return int(arguments.verb(arguments))
-
-
 def _list(arguments: argparse.Namespace) -> int:
     with graph_node("service_list") as node:
         found = settled(node, lambda: services(node), None)

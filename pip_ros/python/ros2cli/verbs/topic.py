@@ -47,11 +47,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         added.set_defaults(verb=verb.main)
 
 
-def main(arguments: argparse.Namespace) -> int:
-    """Run the verb."""
-    return int(arguments.verb(arguments))
-
-
 def _list(arguments: argparse.Namespace) -> int:
     with graph_node("topic_list") as node:
         found = settled(

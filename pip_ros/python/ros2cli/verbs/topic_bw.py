@@ -7,7 +7,7 @@ import collections
 import statistics
 import time
 
-from ros2cli.topic_watch import watch
+from ros2cli.topic_watch import add_watch_arguments, watch
 
 HELP = "Display bandwidth used by topic"
 
@@ -59,10 +59,7 @@ def _amount(size: float) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
-    parser.add_argument("topic_name", help="Name of the topic, e.g. '/chatter'")
-    parser.add_argument(
-        "-w", "--window", type=int, default=_WINDOW, help=f"Window size, in messages (default: {_WINDOW})"
-    )
+    add_watch_arguments(parser, window=_WINDOW)
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from ros2cli.command import CommandError
-from ros2cli.topic_watch import watch
+from ros2cli.topic_watch import add_watch_arguments, spread, watch
 
 HELP = "Display delay of topic from timestamp in header"
 
@@ -39,19 +39,12 @@ class DelayMeter:
         """Return delays in words; None before there is a message."""
         if not self._delays:
             return None
-        return (
-            f"average delay: {statistics.fmean(self._delays):.3f}\n\tmin: {min(self._delays):.3f}s "
-            f"max: {max(self._delays):.3f}s std dev: {statistics.pstdev(self._delays):.5f}s "
-            f"window: {len(self._delays)}"
-        )
+        return f"average delay: {statistics.fmean(self._delays):.3f}\n\t{spread(self._delays)}"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
-    parser.add_argument("topic_name", help="Name of the topic, e.g. '/chatter'")
-    parser.add_argument(
-        "-w", "--window", type=int, default=_WINDOW, help=f"Window size, in messages (default: {_WINDOW})"
-    )
+    add_watch_arguments(parser, window=_WINDOW)
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import collections
 import statistics
 import time
 
-from ros2cli.topic_watch import watch
+from ros2cli.topic_watch import add_watch_arguments, spread, watch
 
 HELP = "Print the average publishing rate to screen"
 
@@ -41,18 +41,12 @@ class RateMeter:
             return None
         mean = statistics.fmean(self._periods)
         rate = f"{1.0 / mean:.3f}" if mean > 0.0 else "inf"
-        return (
-            f"average rate: {rate}\n\tmin: {min(self._periods):.3f}s max: {max(self._periods):.3f}s "
-            f"std dev: {statistics.pstdev(self._periods):.5f}s window: {len(self._periods)}"
-        )
+        return f"average rate: {rate}\n\t{spread(self._periods)}"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
-    parser.add_argument("topic_name", help="Name of the topic, e.g. '/chatter'")
-    parser.add_argument(
-        "-w", "--window", type=int, default=_WINDOW, help=f"Window size, in messages (default: {_WINDOW})"
-    )
+    add_watch_arguments(parser, window=_WINDOW)
 
 
 def main(arguments: argparse.Namespace) -> int:
