@@ -6,8 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.service import Service
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
@@ -49,7 +51,11 @@ class GuardedNode(Node):
     def create_service(
         self, srv_type: Any, srv_name: str, callback: Callable[[Any, Any], Any], **options: Any
     ) -> Service:
+        if srv_type in (SetParameters, SetParametersAtomically):
+            callback = partial(_of_known_types, callback)
         turn = self.boundary.guarded_service(srv_name, callback)
+        if srv_type is SetParameters:
+            turn = self.boundary.guarded_service(srv_name, partial(_one_by_one, turn))
         return super().create_service(srv_type, srv_name, turn, **options)
 
     def create_timer(
@@ -66,3 +72,25 @@ def _answered(callback: Callable[[Any, Any], Any], request: Any, response: Any) 
         return callback(request, response)
     except rclpy_implementation.RCLError as error:
         raise FaultError(Fault.INVALID_REQUEST, f"{request}: {error}") from error
+
+
+def _of_known_types(callback: Callable[[Any, Any], Any], request: Any, response: Any) -> Any:
+    """The answer of a service that sets parameters, which raises what is no FaultError for a type that is none."""
+    known = [kind.value for kind in Parameter.Type]
+    for given in request.parameters:
+        if given.value.type not in known:
+            raise FaultError(
+                Fault.INVALID_PARAMETER,
+                f"parameter {given.name} has a value of type {given.value.type}: give one of those of "
+                f"rcl_interfaces/msg/ParameterType, {min(known)} to {max(known)}",
+            )
+    return callback(request, response)
+
+
+def _one_by_one(callback: Callable[[Any, Any], Any], request: Any, response: Any) -> Any:
+    """The answer of `set_parameters`: one that cannot be set says nothing of those before it, which have been."""
+    response.results = [
+        callback(SetParameters.Request(parameters=[given]), SetParameters.Response()).results[0]
+        for given in request.parameters
+    ]
+    return response

@@ -13,8 +13,8 @@ from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from node_process import DEPTH_FRAME, FRAME, LIDAR_FRAME, NAME, Feed, NodeInProcess
-from rcl_interfaces.msg import Parameter, ParameterValue
-from rcl_interfaces.srv import SetParameters, SetParametersAtomically
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import GetParameters, SetParameters, SetParametersAtomically
 from tf2_msgs.msg import TFMessage
 
 from sam3d_ros.ros.qos import qos_profile
@@ -166,6 +166,27 @@ def test_parameters_of_no_type_are_answered(
     answer = call(SetParametersAtomically, f"{NAME}/set_parameters_atomically", atomically)
     assert not answer.result.successful and answer.result.reason
     assert feed.works(wait_for)
+
+
+def test_each_parameter_of_a_request_has_an_answer_of_its_own(process: NodeInProcess, call: Any) -> None:
+    def value(number: float) -> ParameterValue:
+        return ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=number)
+
+    given = {
+        "tf_timeout": value(0.03),
+        "no_such_parameter": value(1.0),
+        "max_depth": ParameterValue(type=99),
+        "tracker.lost_timeout": value(2.0),
+    }
+    request = SetParameters.Request(parameters=[Parameter(name=name, value=v) for name, v in given.items()])
+    results = call(SetParameters, f"{NAME}/set_parameters", request).results
+    told = dict(zip(given, results, strict=True))
+    assert "invalid_parameter" in told["max_depth"].reason and "type 99" in told["max_depth"].reason
+    for name in ("tf_timeout", "tracker.lost_timeout"):
+        held = call(GetParameters, f"{NAME}/get_parameters", GetParameters.Request(names=[name])).values
+        assert told[name].successful == (list(held) == [given[name]]), (name, told[name].reason)
+    assert told["tracker.lost_timeout"].successful
+    assert not told["no_such_parameter"].successful
 
 
 def type_of(kind: str) -> Any:
