@@ -1,10 +1,11 @@
 """What interruptions do to the graph under its own launch file.
 
-`python benchmarks/bench_interruptions.py [--cases killed stopped gone] [--rate 10]`
+`python benchmarks/bench_interruptions.py [--cases killed stopped gone loop] [--minutes 5] [--rate 10]`
 
 - killed: SIGKILL for the process of perception; the launch file starts it again, and consumers see another session.
 - stopped: SIGSTOP, ten seconds, SIGCONT.
 - gone: the process of the camera ends, and another one begins a minute later.
+- loop: a recording of a camera that moves, over and over; at its end the camera jumps back to its beginning.
 
 Times are those of a consumer in another process and depend on the load of the machine, which is shown beside them. Ends
 with 1 if the graph did not recover, showed more objects than there are, or ended.
@@ -27,6 +28,7 @@ from pathlib import Path
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from process_use import resident
 from rclpy.signals import SignalHandlerOptions
 from recorded_table import write_recording
 from running_graph import machine, running, started, use_domain
@@ -45,6 +47,7 @@ START_PATIENCE, PATIENCE = 120.0, 60.0
 SETTLING = 5.0
 KILLS = 5
 STOPPED, GONE = 10.0, 60.0
+MINUTE, MEMORY_PERIOD = 60.0, 5.0
 
 
 class NotRecoveredError(RuntimeError):
@@ -171,7 +174,7 @@ def graph(domain: int, frames: Path, rate: float) -> Iterator[Graph]:
             rclpy.shutdown()
 
 
-def killed(graph: Graph) -> list[str]:
+def killed(graph: Graph, _options: argparse.Namespace) -> list[str]:
     """SIGKILL, several times; how long until another session tells of objects, and of all of them."""
     first, whole = [], []
     with graph.start_camera():
@@ -196,7 +199,7 @@ def anew(session: int, least: int) -> Callable[[Told], bool]:
     return lambda told: told.session != session and len(told.ids) >= least
 
 
-def stopped(graph: Graph) -> list[str]:
+def stopped(graph: Graph, _options: argparse.Namespace) -> list[str]:
     """SIGSTOP and SIGCONT."""
     with graph.start_camera():
         before = graph.settled()
@@ -221,7 +224,7 @@ def stopped(graph: Graph) -> list[str]:
     ]
 
 
-def gone(graph: Graph) -> list[str]:
+def gone(graph: Graph, _options: argparse.Namespace) -> list[str]:
     """The camera ends and comes back."""
     with graph.start_camera():
         before = graph.settled()
@@ -249,6 +252,50 @@ def gone(graph: Graph) -> list[str]:
     ]
 
 
+def loop(graph: Graph, options: argparse.Namespace) -> list[str]:
+    """A recording over and over: memory, objects and ids."""
+    lines: list[str] = []
+    medians: list[float] = []
+    with graph.start_camera():
+        first = graph.settled()
+        pid = graph.perception()
+        most, least, known = 0, OBJECTS, set(first.ids)
+        for minute in range(1, round(options.minutes) + 1):
+            graph.consumer.forget()
+            memory: list[float] = []
+            end = time.monotonic() + MINUTE
+            while time.monotonic() < end:
+                graph.consumer.spin(MEMORY_PERIOD)
+                memory.append(resident(pid))
+            counts = [len(told.ids) for told in graph.consumer.told]
+            if not counts:
+                raise NotRecoveredError(f"nothing was told in minute {minute}")
+            seen = set().union(*(told.ids for told in graph.consumer.told))
+            medians.append(statistics.median(memory))
+            most, least, known = max(most, *counts), min(least, *counts), known | seen
+            print(
+                f"minute {minute:3}: {medians[-1]:7.1f} MiB, {len(counts)} arrays of {min(counts)} to {max(counts)} "
+                f"objects, ids up to {max(known)}",
+                flush=True,
+            )
+        last = graph.settled()
+    if graph.perception() != pid or last.session != first.session:
+        raise NotRecoveredError("the process was replaced")
+    check_count(most)
+    if len(medians) > 2:
+        growth = f"{medians[-1] / medians[1] - 1.0:+.2%}"
+        lines.append(
+            f"memory: median of the second minute {medians[1]:.1f} MiB, of the last {medians[-1]:.1f} MiB, {growth}"
+        )
+    rounds = options.minutes * MINUTE * options.rate / FRAMES
+    lines.insert(
+        0,
+        f"{rounds:.0f} rounds of {FRAMES} frames: {least} to {most} objects of {OBJECTS}, {len(known)} ids in all, "
+        f"highest {max(known)}",
+    )
+    return lines
+
+
 def check_count(most: int) -> None:
     """Raise NotRecoveredError if there are more objects than in the scene."""
     if most > OBJECTS:
@@ -266,7 +313,7 @@ def spread(seconds: list[float]) -> str:
 
 
 #: Every case, by its name.
-CASES = {"killed": killed, "stopped": stopped, "gone": gone}
+CASES = {"killed": killed, "stopped": stopped, "gone": gone, "loop": loop}
 
 
 def main() -> int:
@@ -274,6 +321,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES, help="default: all")
+    parser.add_argument("--minutes", type=float, default=5.0, help="length of the loop (default: 5)")
     parser.add_argument("--rate", type=float, default=10.0, help="images a second (default: 10)")
     options = parser.parse_args()
     print(f"{OBJECTS} objects at {options.rate:g} Hz, 640x480 with depth, moving camera; {machine()}\n")
@@ -286,7 +334,7 @@ def main() -> int:
             load = f"load {os.getloadavg()[0]:.1f}"
             try:
                 with graph(domain, frames, options.rate) as running_graph:
-                    lines = CASES[name](running_graph)
+                    lines = CASES[name](running_graph, options)
             except NotRecoveredError as error:
                 failed, lines = True, [f"NOT RECOVERED: {error}"]
             print(f"{name} ({load} before, {os.getloadavg()[0]:.1f} after)", *lines, sep="\n  ", flush=True)

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from action_msgs.msg import GoalInfo
+from action_msgs.msg import GoalInfo, GoalStatus
 from action_msgs.srv import CancelGoal
+from builtin_interfaces.msg import Time
 from call_clients import Clients
 from fuzzed_calls import (
     ALLOWED,
@@ -280,21 +281,28 @@ class Run:
                 self.wrong.append("a goal was accepted whose id another one has")
             self._goals.append(chosen)
             self._results.append(self._ask_for_result(action, chosen))
+            if rng.random() < 0.5:
+                self._cancel(action, chosen, Time())
         elif kind < 0.9:
-            request = CancelGoal.Request(goal_info=GoalInfo(goal_id=chosen, stamp=draw_time(rng)))
-            answer = self.clients.ask(CancelGoal, f"{action}/cancel_goal", request)
-            self._end("cancelled goal", f"code {answer.return_code}, {len(answer.goals_canceling)} goals")
+            self._cancel(action, chosen, draw_time(rng))
         else:
             unknown = UUID(uuid=rng.integers(0, 256, 16, np.uint8))
             answer = self.clients.answer(self._ask_for_result(action, unknown), "the result of no goal")
             self._end("result of no goal", f"status {answer.status}")
+
+    def _cancel(self, action: str, goal: UUID, stamp: Time) -> None:
+        request = CancelGoal.Request(goal_info=GoalInfo(goal_id=goal, stamp=stamp))
+        answer = self.clients.ask(CancelGoal, f"{action}/cancel_goal", request)
+        self._end("cancelled goal", f"code {answer.return_code}, {len(answer.goals_canceling)} goals")
 
     def _ask_for_result(self, action: str, goal: UUID) -> Future:
         kind = Reconstruct.Impl.GetResultService
         return self.clients.send(kind, f"{action}/get_result", kind.Request(goal_id=goal))
 
     def _note_result(self, answer: Any) -> None:
-        self._end("result of a goal", f"status {answer.status}")
+        status = {GoalStatus.STATUS_SUCCEEDED: "succeeded", GoalStatus.STATUS_CANCELED: "cancelled"}
+        status[GoalStatus.STATUS_ABORTED] = f"aborted: {answer.result.message[:50]}"
+        self._end("result of a goal", status.get(answer.status, f"status {answer.status}"))
         if not answer.result.success and not answer.result.message:
             self.wrong.append(f"a goal ended with status {answer.status} without a reason")
 

@@ -57,7 +57,6 @@ FOREIGN_PATHS = (
     "out",
     ".glb",
     "folder/",
-    "out.glb/",
     "a.glb/inside.glb",
     "x" * 300 + ".glb",
     "/".join(["deep"] * 2000) + "/a.glb",
