@@ -39,17 +39,18 @@ from rcl_interfaces.srv import (
 )
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.task import Future
+from sensor_msgs.msg import CompressedImage
 from type_description_interfaces.srv import GetTypeDescription
 from unique_identifier_msgs.msg import UUID
 
 from sam3d_ros.action import Reconstruct
+from sam3d_ros.ros.frame_assembler import Input
 from sam3d_ros.srv import SaveScene
 
 OBJECTS, BODIES = "sam3d_objects", "sam3d_bodies"
 #: How long images may take to become objects again, seconds.
 RECOVERY_PATIENCE = 60.0
-#: Topics that other publishers come to, and how many of these there are at most.
-TOPICS = ("image", "camera_info", "labels", "depth", "points")
+#: How many other publishers there are at most.
 MOST_PUBLISHERS = 4
 UNCONFIGURED, INACTIVE, ACTIVE = (
     State.PRIMARY_STATE_UNCONFIGURED,
@@ -311,12 +312,12 @@ class Run:
         rng, fuzzed = self.rng, self._fuzzer.draw()
         if len(self._publishers) >= MOST_PUBLISHERS:
             self.clients.node.destroy_publisher(self._publishers.pop(int(rng.integers(MOST_PUBLISHERS))))
-        topic = TOPICS[rng.integers(len(TOPICS))]
         reliability = (ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT)[rng.integers(2)]
         durability = (DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL)[rng.integers(2)]
         quality = QoSProfile(depth=int(rng.integers(1, 20)), reliability=reliability, durability=durability)
-        kind = type(fuzzed.message)
-        topic = {"CompressedImage": f"{topic}/compressed"}.get(kind.__name__, topic)
+        kind, topic = type(fuzzed.message), fuzzed.kind.value
+        if kind is CompressedImage:
+            topic += "/compressedDepth" if fuzzed.kind is Input.DEPTH else "/compressed"
         publisher = self.clients.node.create_publisher(kind, topic, quality)
         fuzzed.message.header.stamp = draw_time(rng)
         fuzzed.message.header.frame_id = draw_text(rng)[:300]
