@@ -128,11 +128,11 @@ def random_scene(seed: int, object_count: int = 5) -> Scene:
         for _ in range(_TRIES_PER_OBJECT):
             thing = random_object(rng, label, instance_id)
             place = Similarity(translation=np.array([*rng.uniform(-reach, reach), 0.0]))
-            thing = _moved(thing, place)
-            footprint = _footprint(thing)
-            if all(not _overlap(footprint, other) for other in footprints):
+            thing = moved(thing, place)
+            covered = footprint(thing)
+            if all(not overlap(covered, other) for other in footprints):
                 objects.append(thing)
-                footprints.append(footprint)
+                footprints.append(covered)
                 break
         else:
             raise ValueError(
@@ -149,9 +149,9 @@ def random_object(rng: np.random.Generator, label: str, instance_id: int) -> Sce
     thing = object_from_surface(
         surface, paint, label=label, instance_id=instance_id, gloss=gloss, is_round=label in ROUND_LABELS
     )
-    turned = _moved(thing, Similarity((heading * rest).as_matrix()))
+    turned = moved(thing, Similarity((heading * rest).as_matrix()))
     lowest = turned.world_from_object.apply(turned.mesh.vertices)[:, 2].min()
-    return _moved(turned, Similarity(translation=np.array([0.0, 0.0, -lowest])))
+    return moved(turned, Similarity(translation=np.array([0.0, 0.0, -lowest])))
 
 
 def object_from_surface(
@@ -193,7 +193,8 @@ class _Shifted:
         return self.paint(points + np.asarray(self.origin, np.float32))
 
 
-def _moved(thing: SceneObject, move: Similarity) -> SceneObject:
+def moved(thing: SceneObject, move: Similarity) -> SceneObject:
+    """The thing after a motion of the world frame."""
     return replace(thing, world_from_object=move @ thing.world_from_object)
 
 
@@ -321,7 +322,7 @@ def _slab(
     triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]]).astype(np.uint32)
     picture = textured(paint, corners.min(axis=0), corners.max(axis=0), pixel)
     thing = object_from_surface((corners, triangles), picture, label=label, instance_id=0)
-    return _moved(thing, Similarity(translation=np.array(base)))
+    return moved(thing, Similarity(translation=np.array(base)))
 
 
 def _light(rng: np.random.Generator) -> Light:
@@ -335,13 +336,13 @@ def _light(rng: np.random.Generator) -> Light:
     return Light(direction, lamp=rng.uniform(0.7, 0.9), sky=rng.uniform(0.4, 0.55))
 
 
-def _footprint(thing: SceneObject) -> Array:
+def footprint(thing: SceneObject) -> Array:
     """(N, 2) corners of the convex hull of the object seen from above, metres."""
     flat = thing.world_from_object.apply(thing.mesh.vertices)[:, :2]
     return np.asarray(flat[ConvexHull(flat).vertices])
 
 
-def _overlap(a: Array, b: Array) -> bool:
+def overlap(a: Array, b: Array) -> bool:
     """Whether two convex polygons are nearer than the clearance, by the separating axis theorem."""
     for polygon in (a, b):
         edges = np.roll(polygon, -1, axis=0) - polygon
