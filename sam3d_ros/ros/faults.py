@@ -80,6 +80,12 @@ class Fault(Enum):
         "export the profile of Fast DDS to the camera's process, or publish reliable or compressed images: see "
         "'With your camera driver'",
     )
+    WRONG_TYPE = (
+        "wrong_type",
+        Level.ERROR,
+        "name a topic of the type that is read; for a CompressedImage leave /compressed out of the name and set "
+        "image_transport, labels_transport or depth_transport",
+    )
     INCOMPATIBLE_QOS = (
         "incompatible_qos",
         Level.ERROR,

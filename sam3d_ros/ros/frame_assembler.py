@@ -23,6 +23,8 @@ from sam3d_ros.ros.stamp_queue import StampQueue
 from sam3d_ros.ros.stamp_watch import CLOCKS_APART, StampWatch
 
 _SECOND = 1_000_000_000
+#: More than a stamp loses on its way through a floating number of seconds, nanoseconds. No two images are so close.
+_ROUNDING = 1000
 
 
 class Input(Enum):
@@ -60,8 +62,8 @@ class AssemblerConfig(Settings):
 
     Attributes:
         tolerance: largest difference of stamps between the image and its depth, seconds.
-        labels_tolerance: the same for what is made of an image, which has its very stamp: labels, detections and
-            keypoints, seconds. With more than half a period, those of a lost image go with another one.
+        labels_tolerance: the same for what is made of an image, which has its very stamp, to a microsecond: labels,
+            detections and keypoints, seconds. With more than half a period, those of a lost image go with another one.
         points_tolerance: the same for a LiDAR sweep, seconds; its points are placed by their own stamp.
         expect_depth: a set waits for a depth image.
         expect_points: a set waits for a LiDAR sweep.
@@ -270,8 +272,9 @@ class FrameAssembler:
         """How far the stamp of a message may be from that of its image, nanoseconds."""
         if kind is Input.POINTS:
             return round(self.config.points_tolerance * _SECOND)
-        exact = kind in (Input.LABELS, Input.DETECTIONS, Input.KEYPOINTS)
-        return round((self.config.labels_tolerance if exact else self.config.tolerance) * _SECOND)
+        if kind in (Input.LABELS, Input.DETECTIONS, Input.KEYPOINTS):
+            return max(round(self.config.labels_tolerance * _SECOND), _ROUNDING)
+        return round(self.config.tolerance * _SECOND)
 
     def _note_match(self, kind: Input, stamp: int) -> None:
         """Keep account of what belongs to an image and what does not."""

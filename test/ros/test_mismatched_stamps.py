@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 from assembler_bench import MS, PERIOD, Bench, plain
 from hypothesis import given, settings
@@ -141,3 +142,31 @@ def test_a_bag_that_begins_anew_now_and_then_has_one_clock() -> None:
         bench.clock.now += 6.0
         play(bench, Input.LABELS, 0)
     assert bench.faults.count(Fault.TWO_CLOCKS) == 0 and bench.faults.count(Fault.TIME_JUMP) == 5
+
+
+def test_labels_whose_stamp_went_through_floating_seconds_belong_to_their_image() -> None:
+    """As Python makes them of `Time.nanoseconds / 1e9`: off by a tenth of a microsecond in our time."""
+    bench = plain()
+    rng = np.random.default_rng(0)
+    stamps = 1_790_000_000_000_000_000 + np.cumsum(rng.integers(20 * MS, 40 * MS, 50))
+    off = []
+    for stamp in stamps.tolist():
+        seconds = stamp / 1e9
+        rounded = int(seconds) * 1_000_000_000 + int((seconds - int(seconds)) * 1e9)
+        off.append(rounded - stamp)
+        bench.add(Input.CAMERA_INFO, stamp)
+        bench.add(Input.IMAGE, stamp)
+        bench.add(Input.LABELS, rounded)
+        found = bench.take()
+        assert found is not None and found.stamp == stamp and found.labels == (Input.LABELS, rounded)
+    assert any(off) and bench.faults.records() == ()
+
+
+@pytest.mark.parametrize("offset", [2_000, 100_000, -2_000])
+def test_labels_of_another_stamp_belong_to_no_image(offset: int) -> None:
+    bench = plain()
+    for index in range(3):
+        bench.add(Input.CAMERA_INFO, index * PERIOD)
+        bench.add(Input.IMAGE, index * PERIOD)
+        bench.add(Input.LABELS, index * PERIOD + offset)
+        assert bench.take() is None

@@ -16,7 +16,7 @@ from tf2_ros import Buffer, TransformListener
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from sam3d_ros.msg import BodyKeypoints2DArray
-from sam3d_ros.nodes.sources.inlet import Inlet
+from sam3d_ros.nodes.sources.inlet import Inlet, type_name
 from sam3d_ros.nodes.sources.input_settings import InputSettings
 from sam3d_ros.ros.decoding import Decoding
 from sam3d_ros.ros.diagnostics import RateMeter
@@ -140,20 +140,23 @@ class FrameSource:
         """Ask for what publishers offer now; called now and then.
 
         Returns:
-            What keeps messages from coming: incompatible_qos, lost_messages.
+            What keeps messages from coming: wrong_type, incompatible_qos, lost_messages.
         """
         inlets = (*self._inlets.values(), *self._named.values())
         for inlet in inlets:
             inlet.follow()
-        found = [(Fault.INCOMPATIBLE_QOS, text) for inlet in inlets for text in inlet.incompatibilities()]
+        found = [(Fault.WRONG_TYPE, text) for inlet in inlets for text in inlet.foreign_types()]
+        found += [(Fault.INCOMPATIBLE_QOS, text) for inlet in inlets for text in inlet.incompatibilities()]
         return found + [(Fault.LOST_MESSAGES, text) for text in self._losses()]
 
     def count_publishers(self, kind: Input) -> int:
-        """How many publish an input; none of one that this source does not read."""
+        """How many publish an input as what is read; none of one that this source does not read."""
         if not self._reading:
             return 0
-        topic = self.topic(kind, self._reading[0].node)
-        return self._reading[0].node.count_publishers(topic)
+        node = self._reading[0].node
+        message_type, topic = self._topic(kind, node)
+        infos = node.get_publishers_info_by_topic(node.resolve_topic_name(topic))
+        return sum(info.topic_type == type_name(message_type) for info in infos)
 
     def topic(self, kind: Input, node: Node) -> str:
         """The resolved name of an input."""

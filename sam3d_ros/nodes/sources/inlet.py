@@ -14,6 +14,7 @@ from rclpy.qos import (
     ReliabilityPolicy,
     qos_check_compatible,
 )
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from sam3d_ros.ros.qos import AUTO, qos_profile
 
@@ -49,6 +50,7 @@ class Inlet:
         self.node = node
         self.topic = node.resolve_topic_name(topic)
         self._message_type, self._take = message_type, take
+        self._type_name = type_name(message_type)
         self._is_auto = quality == AUTO
         self._profile = qos_profile(unknown if self._is_auto else quality)
         if self._is_auto:
@@ -65,9 +67,12 @@ class Inlet:
             self.node.destroy_subscription(self._subscription)
             self._subscription = self._subscribed()
 
-    def count_publishers(self) -> int:
-        """How many publish on the topic."""
-        return self.node.count_publishers(self.topic)
+    def foreign_types(self) -> list[str]:
+        """The topic and its type, for each other type than the one that is read: nothing comes of it."""
+        foreign = {info.topic_type for info in self._publishers()} - {self._type_name}
+        return [
+            f"{self.topic} is published as {kind}, and read as {self._type_name}" for kind in sorted(foreign)
+        ]
 
     def incompatibilities(self) -> list[str]:
         """Why nothing comes from a publisher: the topic, and the policy that does not fit, for each."""
@@ -83,7 +88,10 @@ class Inlet:
         self.node.destroy_subscription(self._subscription)
 
     def _offers(self) -> list[QoSProfile]:
-        return [info.qos_profile for info in self.node.get_publishers_info_by_topic(self.topic)]
+        return [info.qos_profile for info in self._publishers() if info.topic_type == self._type_name]
+
+    def _publishers(self) -> list[TopicEndpointInfo]:
+        return list(self.node.get_publishers_info_by_topic(self.topic))
 
     def _subscribed(self) -> Any:
         # Without rclpy's own events: one that is under way when its subscription ends is raised by the executor (rclpy
@@ -95,6 +103,11 @@ class Inlet:
             self._profile,
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
         )
+
+
+def type_name(message_type: Any) -> str:
+    """The name of a type of messages, such as sensor_msgs/msg/Image."""
+    return f"{message_type.__module__.partition('.')[0]}/msg/{message_type.__name__}"
 
 
 def followed(profile: QoSProfile, offers: Sequence[QoSProfile]) -> QoSProfile:

@@ -17,8 +17,8 @@ from rclpy.qos import (
     ReliabilityPolicy,
     qos_check_compatible,
 )
-from sensor_msgs.msg import CameraInfo, Image
-from vision_msgs.msg import LabelInfo
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from sam3d_ros.nodes.player_messages import label_info_message
 from sam3d_ros.nodes.sources.inlet import followed
@@ -193,3 +193,42 @@ def test_every_input_has_the_state_that_it_is_in(
     monkeypatch.setattr("sam3d_ros.nodes.sources.frame_reader.STALE_AFTER", 0.0)
     assert health(pipeline, Input.IMAGE).state is InputState.STALE
     assert health(pipeline, Input.CAMERA_INFO).state is InputState.OK
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "told"),
+    [
+        ("image", CompressedImage, "sensor_msgs/msg/CompressedImage, and read as sensor_msgs/msg/Image"),
+        ("depth", PointCloud2, "sensor_msgs/msg/PointCloud2, and read as sensor_msgs/msg/Image"),
+        (
+            "label_info",
+            Detection2DArray,
+            "vision_msgs/msg/Detection2DArray, and read as vision_msgs/msg/LabelInfo",
+        ),
+    ],
+)
+def test_a_topic_of_another_type_is_named_and_not_waited_for(
+    pipelines: Pipelines, camera: SmallCamera, late_probe: Any, wait_for: Any, name: str, kind: Any, told: str
+) -> None:
+    # A process has a topic as one type alone.
+    publisher = late_probe.node.create_publisher(kind, name, qos_profile("sensor_data"))
+    pipeline = pipelines("reader")
+    pipeline.open()
+
+    def named() -> bool:
+        pipeline.follow()
+        return pipeline.report.faults.count(Fault.WRONG_TYPE) > 0
+
+    assert wait_for(named)
+    (record,) = [r for r in pipeline.report.faults.records() if r.fault is Fault.WRONG_TYPE]
+    assert record.message.startswith(f"/{name} is published as {told}")
+    assert not pipeline.reader.assembler.config.expect_depth
+    both_read(camera, wait_for, pipeline)
+    late_probe.do(lambda: late_probe.node.destroy_publisher(publisher))
+
+    def silent() -> bool:
+        before = pipeline.report.faults.count(Fault.WRONG_TYPE)
+        pipeline.follow()
+        return pipeline.report.faults.count(Fault.WRONG_TYPE) == before
+
+    assert wait_for(silent)
