@@ -278,8 +278,6 @@ class Run:
             self._end("goal", "accepted" if answer.accepted else "rejected")
             if not answer.accepted:
                 return
-            if chosen in self._goals:
-                self.wrong.append("a goal was accepted whose id another one has")
             self._goals.append(chosen)
             self._results.append(self._ask_for_result(action, chosen))
             if rng.random() < 0.5:

@@ -100,6 +100,14 @@ class AutostartNode(GuardedNode, LifecycleNode):
     def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
         """Set parameters as anybody asks for it, if they may be: a refusal says what is allowed, rclpy's does not."""
         try:
+            for given in parameter_list:
+                # rclpy itself takes a parameter without a name (7.1.6).
+                if not self.has_parameter(given.name):
+                    raise FaultError(
+                        Fault.INVALID_PARAMETER,
+                        f"there is no parameter {given.name!r}: ros2 param list {self.get_fully_qualified_name()} "
+                        "names all",
+                    )
             self.check_parameters({given.name: given.value for given in parameter_list})
         except FaultError as error:
             self.failed("set_parameters", error, "")

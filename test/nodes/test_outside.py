@@ -14,7 +14,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from node_process import DEPTH_FRAME, FRAME, LIDAR_FRAME, NAME, Feed, NodeInProcess
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import GetParameters, SetParameters, SetParametersAtomically
+from rcl_interfaces.srv import GetParameters, ListParameters, SetParameters, SetParametersAtomically
 from tf2_msgs.msg import TFMessage
 
 from sam3d_ros.ros.qos import qos_profile
@@ -187,6 +187,24 @@ def test_each_parameter_of_a_request_has_an_answer_of_its_own(process: NodeInPro
         assert told[name].successful == (list(held) == [given[name]]), (name, told[name].reason)
     assert told["tracker.lost_timeout"].successful
     assert not told["no_such_parameter"].successful
+
+
+@pytest.mark.parametrize("name", ["", " ", "no_such_parameter", "TF_TIMEOUT", "tf_timeout.", "é"])
+def test_a_parameter_that_there_is_not_is_refused_by_its_name(
+    process: NodeInProcess, call: Any, name: str
+) -> None:
+    given = Parameter(name=name, value=ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=1.0))
+    answer = call(SetParameters, f"{NAME}/set_parameters", SetParameters.Request(parameters=[given]))
+    together = call(
+        SetParametersAtomically,
+        f"{NAME}/set_parameters_atomically",
+        SetParametersAtomically.Request(parameters=[given]),
+    )
+    for result in (*answer.results, together.result):
+        assert not result.successful
+        assert "invalid_parameter" in result.reason and repr(name) in result.reason
+    names = call(ListParameters, f"{NAME}/list_parameters", ListParameters.Request()).result.names
+    assert name not in names
 
 
 def type_of(kind: str) -> Any:
