@@ -14,6 +14,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.plausible_distances import check_points_unit
 from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.geometry.pointmaps import pointmap_from_lidar, reproject_depth
 from sam3d_ros.msg import BodyKeypoints2DArray
@@ -37,7 +38,6 @@ from sam3d_ros.ros.people_messages import boxes_from_detections, prompts_from_ke
 from sam3d_ros.ros.pointclouds import points_from_cloud
 from sam3d_ros.ros.stamps import nanoseconds
 from sam3d_ros.ros.transforms import TransformLookup
-from sam3d_ros.ros.units import check_points_unit
 
 #: Aspect ratios that differ by less than this share belong to one field of view.
 _SAME_ASPECT = 0.01
@@ -279,7 +279,10 @@ class FrameBuilder:
         if not frames.points:
             raise FaultError(Fault.MISSING_FRAME_ID, "points have no frame_id: nothing tells where they are")
         points = points_from_cloud(inputs.points)
-        check_points_unit(points)
+        try:
+            check_points_unit(points)
+        except ValueError as error:
+            raise FaultError(Fault.IMPLAUSIBLE_DEPTH, str(error)) from error
         camera_from_lidar = self.lookup(
             frames.camera,
             frames.points,

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from sam3d_ros.geometry.plausible_distances import check_depth_unit
 from sam3d_ros.perception.label_images import Labels, instance_ids, single_channel
 from sam3d_ros.ros.bridge import bridge_reads, bridged
 from sam3d_ros.ros.faults import Fault, FaultError
 from sam3d_ros.ros.pictures import decoded_picture, encoding_in, stored_samples
 from sam3d_ros.ros.pixels import Layout, check_pixels, layout_of, luma_and_chroma, pixels_of
-from sam3d_ros.ros.units import check_depth_unit
 
 Rgb = NDArray[np.uint8]
 Depth = NDArray[np.float32]
@@ -287,7 +287,11 @@ def metres(samples: NDArray[Any], max_depth: float) -> Depth:
     else:
         least, most, unit = 1, np.iinfo(samples.dtype).max - 1, _UNITS_PER_METRE
     if math.isfinite(max_depth):
-        check_depth_unit(samples, (float(least), float(most)), unit, max_depth)
+        kind = "floats, which are metres" if unit == 1.0 else "integers, which are millimetres"
+        try:
+            check_depth_unit(samples, (float(least), float(most)), unit, max_depth, unit=kind)
+        except ValueError as error:
+            raise FaultError(Fault.IMPLAUSIBLE_DEPTH, str(error)) from error
     known = cv2.inRange(samples, float(least), min(float(most), max_depth * unit))
     # Each pixel is divided by its units in a metre, which are NaN where it is unknown: one pass, and no masks.
     table = np.full(256, np.nan, dtype=np.float32)

@@ -23,11 +23,14 @@ from numpy.typing import NDArray
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.plausible_cameras import check_lens, check_plausible
+from sam3d_ros.geometry.plausible_distances import check_depth_unit, check_points_unit
 from sam3d_ros.perception.label_images import instance_ids, single_channel
 from sam3d_ros.perception.picture_files import PictureError, PictureFile, picture_file
 
 _RGB_NAMES = ("rgb.png", "rgb.jpg")
 _MILLIMETRE = 0.001
+#: What sensors write for no measurement, and metres that depth cameras do not see.
+_MOST, _FARTHEST = np.iinfo(np.uint16).max, 200.0
 _RIGID_TOLERANCE = 1e-3
 _LARGEST_ID = np.iinfo(np.uint16).max
 
@@ -199,7 +202,7 @@ def read_depth(path: Path, size: tuple[int, int], depth_unit: float) -> NDArray[
     0 and 65535, which sensors write for no measurement, are unknown.
 
     Raises:
-        FrameFolderError: it is damaged, no grey image of 16 bits, or of another size.
+        FrameFolderError: it is damaged, no grey image of 16 bits, of another size, or in another unit.
     """
     if not path.is_file():
         return None
@@ -211,7 +214,11 @@ def read_depth(path: Path, size: tuple[int, int], depth_unit: float) -> NDArray[
             "write depth as a 16 bit grey PNG in millimetres, 0 = none"
         )
     _expect_size(path, raw, size)
-    raw = np.where(raw == np.iinfo(np.uint16).max, 0, raw)
+    try:
+        check_depth_unit(raw, (1, _MOST - 1), 1 / depth_unit, _FARTHEST, unit=f"units of {depth_unit:g} m")
+    except ValueError as error:
+        raise FrameFolderError(f"{path}: {error}; write depth_unit_m in camera.json as it is") from error
+    raw = np.where(raw == _MOST, 0, raw)
     return (raw * np.float64(depth_unit)).astype(np.float32)
 
 
@@ -219,7 +226,7 @@ def read_lidar(path: Path) -> NDArray[np.float32] | None:
     """(N, 4) float32 x y z in metres in the sensor frame, and intensity (0 where not told); None without the file.
 
     Raises:
-        FrameFolderError: it cannot be read, or holds no array `points` of that shape.
+        FrameFolderError: it cannot be read, holds no array `points` of that shape, or is not in metres.
     """
     if not path.is_file():
         return None
@@ -241,6 +248,10 @@ def read_lidar(path: Path) -> NDArray[np.float32] | None:
         raise FrameFolderError(
             f"{path} has points of shape {points.shape} {points.dtype}: save (N, 4) float32 x y z intensity"
         )
+    try:
+        check_points_unit(points[:, :3])
+    except ValueError as error:
+        raise FrameFolderError(f"{path}: {error}; save metres") from error
     if points.shape[1] == 3:
         points = np.column_stack([points, np.zeros(len(points), dtype=points.dtype)])
     return points.astype(np.float32)

@@ -159,6 +159,18 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: cv2.imwrite(str(f / "depth.png"), np.zeros((HEIGHT, WIDTH), np.uint8)),
         "depth.png has 1 channels of uint8",
     ),
+    "depth in another unit": (lambda f: edit_camera(f, depth_unit_m=1.0), "depth.png: depth in units of 1 m"),
+    "depth in metres": (
+        lambda f: cv2.imwrite(str(f / "depth.png"), np.full((HEIGHT, WIDTH), 2, np.uint16)),
+        "depth.png: depth in units of 0.001 m: 100% of it is nearer than 0.01 m",
+    ),
+    "lidar in millimetres": (
+        lambda f: (
+            edit_camera(f, camera_from_lidar=np.eye(4).tolist()),
+            np.savez(f / "lidar.npz", points=np.full((200, 4), 3000.0, np.float32)),
+        ),
+        "lidar.npz: half of the points are farther away than 5196.2 m",
+    ),
     "unknown focal length": (lambda f: edit_camera(f, fx=None, fy=None), "fx, fy = null"),
     "zero focal length": (lambda f: edit_camera(f, fx=0.0), "camera.json is not a camera: focal lengths"),
     "text focal length": (lambda f: edit_camera(f, fx="wide"), "camera.json is not a camera"),

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import cv2
 import numpy as np
 import pytest
 import tf2_ros
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -17,14 +13,13 @@ from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.ros.camera_info import info_from_camera
-from sam3d_ros.ros.faults import Fault, FaultError, FaultLog
+from sam3d_ros.ros.faults import Fault, FaultLog
 from sam3d_ros.ros.frame_assembler import InputSet
 from sam3d_ros.ros.frame_builder import FrameBuilder, FrameBuilderConfig
 from sam3d_ros.ros.images import image_message
 from sam3d_ros.ros.pointclouds import cloud_from_points
 from sam3d_ros.ros.stamps import header_message
 from sam3d_ros.ros.transforms import BufferLookup, transform_message
-from sam3d_ros.ros.units import check_depth_unit, check_points_unit
 from sam3d_ros.simulation.rendering import render
 from sam3d_ros.simulation.scenes import random_scene
 from sam3d_ros.simulation.trajectories import viewpoint
@@ -115,21 +110,6 @@ def test_the_far_end_of_a_simulators_range_is_no_other_unit(sky: float, share: f
     assert frame.points_source is PointsSource.DEPTH and faults.records() == ()
 
 
-@given(st.floats(0.05, 50.0), st.floats(0.0, 0.9), st.integers(0, 2**32 - 1))
-@settings(max_examples=50)
-def test_a_scene_in_front_of_a_camera_is_taken_in_metres_alone(
-    distance: float, unknown: float, seed: int
-) -> None:
-    rng = np.random.default_rng(seed)
-    depth = (distance * rng.uniform(0.8, 1.2, (60, 80))).astype(np.float32)
-    depth[rng.random(depth.shape) < unknown] = rng.choice([0.0, math.nan, math.inf, -1.0])
-    known = (1e-6, 1e6)
-    check_depth_unit(depth, known, 1.0, 60.0)
-    with pytest.raises(FaultError) as refused:
-        check_depth_unit(depth * np.float32(2000.0), known, 1.0, 60.0)
-    assert refused.value.fault is Fault.IMPLAUSIBLE_DEPTH
-
-
 def sweep(radius: float, count: int = 3000) -> NDArray[np.float64]:
     rng = np.random.default_rng(1)
     directions = rng.normal(size=(count, 3))
@@ -142,15 +122,9 @@ def sweep(radius: float, count: int = 3000) -> NDArray[np.float64]:
 def test_sweeps_of_real_scanners_pass_and_those_in_millimetres_do_not(range_of_the_sensor: float) -> None:
     points = sweep(range_of_the_sensor)
     points[::3] = np.nan
-    check_points_unit(points)
     frame, faults = frame_of(points=cloud_from_points(points, header_message(5_000_000_000, "lidar")))
     assert frame.points_source is PointsSource.LIDAR and faults.records() == ()
     frame, faults = frame_of(points=cloud_from_points(1000 * points, header_message(5_000_000_000, "lidar")))
     assert frame.points_source is PointsSource.NONE
     (record,) = faults.records()
     assert record.fault is Fault.IMPLAUSIBLE_DEPTH and "points are in metres" in record.message
-
-
-def test_a_sweep_of_nothing_says_nothing() -> None:
-    check_points_unit(np.zeros((0, 3)))
-    check_points_unit(np.full((10, 3), np.nan))

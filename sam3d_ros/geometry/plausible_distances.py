@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sam3d_ros.ros.faults import Fault, FaultError
-
 #: Of what is measured, so much must lie outside of what is plausible.
 _NEARLY_ALL = 0.95
 #: Nearer than this measures no depth camera, metres; whole metres in an image of millimetres do.
@@ -27,18 +25,19 @@ _SAMPLES, _POINTS = 64, 4096
 
 
 def check_depth_unit(
-    samples: NDArray[Any], known: tuple[float, float], per_metre: float, max_depth: float
+    samples: NDArray[Any], known: tuple[float, float], per_metre: float, max_depth: float, *, unit: str
 ) -> None:
-    """Refuse a depth image of which nearly all is beyond `max_depth`, or nearer than anything is measured.
+    """Refuse a depth image of which nearly all is beyond what is plausible, or nearer than anything is measured.
 
     Args:
         samples: (H, W) as they come.
         known: least and greatest sample that is a measurement.
         per_metre: samples of a metre.
-        max_depth: metres.
+        max_depth: metres; beyond it is another unit, or nothing of use.
+        unit: what the samples are in, for messages.
 
     Raises:
-        FaultError: implausible_depth.
+        ValueError: it is in another unit.
     """
     rows, columns = (max(1, side // _SAMPLES) for side in samples.shape)
     sparse = samples[::rows, ::columns]
@@ -50,14 +49,12 @@ def check_depth_unit(
     measured = nearer if nearer.size >= _LEAST_MEASURED else measured
     median = float(np.median(measured))
     for outside, reason in (
-        (measured > max_depth, f"farther than max_depth, {max_depth:g} m"),
+        (measured > max_depth, f"farther than {max_depth:g} m, which is the most that is taken"),
         (measured < _NEAREST, f"nearer than {_NEAREST:g} m"),
     ):
         if outside.mean() >= _NEARLY_ALL:
-            kind = "floats, which are metres" if per_metre == 1.0 else "integers, which are millimetres"
-            raise FaultError(
-                Fault.IMPLAUSIBLE_DEPTH,
-                f"depth is {kind}: {outside.mean():.0%} of it is {reason}, and half of it farther than {median:.4g} m",
+            raise ValueError(
+                f"depth in {unit}: {outside.mean():.0%} of it is {reason}, and half of it farther than {median:.4g} m"
             )
 
 
@@ -65,14 +62,13 @@ def check_points_unit(points: NDArray[np.floating]) -> None:
     """Refuse (N, 3) points, NaN = unknown, that are farther away than those of a LiDAR on the ground.
 
     Raises:
-        FaultError: implausible_depth.
+        ValueError: they are in another unit.
     """
     sparse = points[:: max(1, len(points) // _POINTS)].astype(np.float64)
     distances = np.linalg.norm(sparse[np.isfinite(sparse).all(axis=1)], axis=1)
     median = float(np.median(distances)) if len(distances) else math.nan
     if median > _FARTHEST_POINTS:
-        raise FaultError(
-            Fault.IMPLAUSIBLE_DEPTH,
+        raise ValueError(
             f"half of the points are farther away than {median:.5g} m: points are in metres, and a LiDAR sees "
-            f"{_FARTHEST_POINTS:g} m at most",
+            f"{_FARTHEST_POINTS:g} m at most"
         )
