@@ -22,7 +22,7 @@ from sam3d_ros.perception.prompts import KeypointPrompt
 from sam3d_ros.ros.camera_info import info_from_camera
 from sam3d_ros.ros.faults import Fault, FaultError, FaultLog
 from sam3d_ros.ros.frame_assembler import InputSet
-from sam3d_ros.ros.frame_builder import FrameBuilder, FrameBuilderConfig, is_resize
+from sam3d_ros.ros.frame_builder import FrameBuilder, FrameBuilderConfig
 from sam3d_ros.ros.images import image_message
 from sam3d_ros.ros.people_messages import detections_message, keypoints_message
 from sam3d_ros.ros.pointclouds import cloud_from_points
@@ -293,19 +293,6 @@ def test_labels_of_another_aspect_ratio_are_of_another_image(size: tuple[int, in
     with pytest.raises(FaultError, match="of another aspect ratio") as refused:
         rig.build(labels=labels)
     assert refused.value.fault is Fault.SIZE_MISMATCH
-
-
-@given(
-    st.integers(200, 2000),
-    st.integers(200, 2000),
-    st.floats(0.1, 3.0),
-    st.sampled_from([np.floor, np.ceil, np.rint]),
-)
-def test_any_rounding_of_a_resize_is_a_resize(width: int, height: int, scale: float, rounded):
-    small = (int(rounded(width * scale)), int(rounded(height * scale)))
-    assert is_resize(small, (width, height)) and is_resize((width, height), small)
-    if scale >= 0.25:  # of fewer pixels a tenth is about what rounding does
-        assert not is_resize((small[0], int(small[1] * 1.1)), (width, height))
 
 
 TRANSPORTS = {

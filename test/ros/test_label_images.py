@@ -15,6 +15,7 @@ from image_bench import RANGES, packed, seeds, sizes
 from sensor_msgs.msg import CompressedImage
 
 from sam3d_ros.ros.faults import Fault, FaultError
+from sam3d_ros.ros.frame_builder import is_resize
 from sam3d_ros.ros.images import labels_from_compressed, labels_from_image
 
 LABELS = {
@@ -165,3 +166,16 @@ def test_files_that_hold_no_ids_are_refused(message: CompressedImage, fault: Fau
     with pytest.raises(FaultError, match=reason) as refused:
         labels_from_compressed(message)
     assert refused.value.fault is fault
+
+
+@given(
+    st.integers(200, 2000),
+    st.integers(200, 2000),
+    st.floats(0.1, 3.0),
+    st.sampled_from([np.floor, np.ceil, np.rint]),
+)
+def test_any_rounding_of_a_resize_is_a_resize(width: int, height: int, scale: float, rounded):
+    small = (int(rounded(width * scale)), int(rounded(height * scale)))
+    assert is_resize(small, (width, height)) and is_resize((width, height), small)
+    if scale >= 0.25:  # of fewer pixels a tenth is about what rounding does
+        assert not is_resize((small[0], int(small[1] * 1.1)), (width, height))
