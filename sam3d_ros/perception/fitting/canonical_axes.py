@@ -12,7 +12,6 @@ from itertools import permutations, product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from sam3d_ros.geometry.frames import Similarity, orthonormalized
 from sam3d_ros.geometry.meshes import Mesh
@@ -42,8 +41,8 @@ def axis_rotations() -> Array:
 def with_axes_near(estimate: ObjectEstimate, camera_from_previous: Similarity) -> ObjectEstimate:
     """The same object with canonical axes that lie as near as possible to those of a former version.
 
-    Of the 24 ways to name the axes the one with the smallest turn is taken. A round object is then turned around its
-    axis until nothing of the turn is left.
+    Of the 24 ways to name the axes the one with the smallest turn is taken, and of the poses that look alike then the
+    nearest. A round object is turned with its mesh, which costs nothing of its shape.
 
     Args:
         estimate: the new version.
@@ -53,10 +52,14 @@ def with_axes_near(estimate: ObjectEstimate, camera_from_previous: Similarity) -
     renamings = axis_rotations()
     agreement = np.einsum("ij,nij->n", camera_from_previous.rotation, rotation @ renamings)
     named = _with_axes(estimate, renamings[int(np.argmax(agreement))])
-    axis = _round_axis(named)
-    if axis is None:
+    pose = named.camera_from_object
+    nearest = named.symmetry.nearest(pose, camera_from_previous)
+    if nearest is pose:
         return named
-    return _spun(named, _spin(named.camera_from_object.rotation, camera_from_previous.rotation, axis))
+    if _is_round_within_its_box(named):
+        return _spun(named, pose.rotation.T @ nearest.rotation)
+    # The same surface but for the tolerance of its symmetry.
+    return replace(named, camera_from_object=nearest)
 
 
 def _with_axes(estimate: ObjectEstimate, old_from_new: Array) -> ObjectEstimate:
@@ -75,29 +78,15 @@ def _with_axes(estimate: ObjectEstimate, old_from_new: Array) -> ObjectEstimate:
     )
 
 
-def _round_axis(estimate: ObjectEstimate) -> int | None:
-    """The canonical axis that the object is round about; None where it is about none of them, or about all."""
+def _is_round_within_its_box(estimate: ObjectEstimate) -> bool:
+    """Whether the object is round about one canonical axis, so that its box stays when it turns."""
     scale = estimate.camera_from_object.scale
     if len(estimate.symmetry.continuous) != 1:
-        return None
+        return False
     direction = np.abs(estimate.symmetry.continuous[0].axis)
     axis = int(np.argmax(direction))
     across = np.delete(scale, axis)
-    is_even = abs(across[0] - across[1]) <= _ROUNDNESS * across.max()
-    return axis if direction[axis] >= _ALONG and is_even else None
-
-
-def _spin(rotation: Array, previous: Array, axis: int) -> Array:
-    """The rotation around a canonical axis that brings the new axes nearest to the previous ones."""
-    # Of R(angle) around the axis the trace of previous^T rotation R is largest at this angle.
-    relative = previous.T @ rotation
-    first, second = [(1, 2), (2, 0), (0, 1)][axis]
-    angle = np.arctan2(
-        relative[first, second] - relative[second, first], relative[first, first] + relative[second, second]
-    )
-    vector = np.zeros(3)
-    vector[axis] = angle
-    return np.asarray(Rotation.from_rotvec(vector).as_matrix())
+    return bool(direction[axis] >= _ALONG and abs(across[0] - across[1]) <= _ROUNDNESS * across.max())
 
 
 def _spun(estimate: ObjectEstimate, old_from_new: Array) -> ObjectEstimate:

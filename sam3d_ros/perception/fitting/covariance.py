@@ -13,11 +13,12 @@ What makes a covariance true beyond the information of the rows J^T J / sigma^2:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sam3d_ros.perception.estimates import ObjectEstimate
 from sam3d_ros.perception.settings import Settings, parameter
 
 Array = NDArray[np.float64]
@@ -30,6 +31,8 @@ FREE_ROTATION = np.pi / np.sqrt(3.0)
 _BLOCKS = 4
 #: Standard deviation of the logarithm of a scale that is not metric, before anything is measured.
 _FREE_SCALE = 1.0
+#: The canonical axis that things stand along.
+_UP = 2
 #: What scatters less than this share of the sensor's noise owes it to chance.
 _LEAST_NOISE = 0.25
 
@@ -44,6 +47,10 @@ class CovarianceConfig(Settings):
         depth_bias: standard deviation of what all points share along the optical axis, in those of the sensor.
         position_floor: metres; smallest standard deviation that is claimed for a position.
         rotation_floor: radians; the same for a rotation.
+        shape_position: standard deviation of the origin in those of the extents.
+        shape_yaw, shape_tilt: the same of a turn about the object's z axis, which its footprint tells, and of one about
+            the others, which what it stands on tells too: times the standard deviation of one extent in another one.
+        shape_of_round: all three of something round, which is as deep as it is wide.
     """
 
     outline_noise: float = parameter(0.2, minimum=0.01, maximum=20.0)
@@ -51,6 +58,10 @@ class CovarianceConfig(Settings):
     depth_bias: float = parameter(0.03, minimum=0.0, maximum=10.0)
     position_floor: float = parameter(5e-5, minimum=1e-6, maximum=1.0)
     rotation_floor: float = parameter(2e-4, minimum=1e-6, maximum=1.0)
+    shape_position: float = parameter(0.36, minimum=0.0, maximum=10.0)
+    shape_yaw: float = parameter(0.2, minimum=0.0, maximum=10.0)
+    shape_tilt: float = parameter(0.025, minimum=0.0, maximum=10.0)
+    shape_of_round: float = parameter(0.8, minimum=0.0, maximum=10.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +128,34 @@ def pose_covariance(
     left = (known @ (gradient * units))[:6]
     covariance = known[:6, :6] + np.outer(left, left) + _shared(noise, pixel, config)
     return np.asarray((covariance + covariance.T) / 2.0)
+
+
+def with_shape_covariance(estimate: ObjectEstimate, config: CovarianceConfig) -> ObjectEstimate:
+    """The same estimate, its pose no surer than its shape: for a covariance that does not know of it yet."""
+    return replace(estimate, covariance=estimate.covariance + shape_covariance(estimate, config))
+
+
+def shape_covariance(estimate: ObjectEstimate, config: CovarianceConfig) -> Array:
+    """(6, 6) what is unsure of a pose because the ends of the object are: its origin and axes follow from them.
+
+    Zero where nobody tells how sure they are.
+    """
+    sigma, size = np.nan_to_num(np.array(estimate.verdict.size_sigma)), estimate.size
+    if not sigma.any():
+        return np.zeros((6, 6))
+    if estimate.symmetry.continuous:
+        sigma = config.shape_of_round * sigma
+    turn = np.zeros(3)
+    for axis, (b, c) in enumerate(((1, 2), (2, 0), (0, 1))):
+        share = config.shape_yaw if axis == _UP else config.shape_tilt
+        turn[axis] = share * np.sqrt(((sigma[b] / size[c]) ** 2 + (sigma[c] / size[b]) ** 2) / 2.0)
+    # Objects that nearly are sheets would spin freely by this.
+    turn = np.minimum(turn, FREE_ROTATION)
+    axes = estimate.camera_from_object.rotation
+    covariance = np.zeros((6, 6))
+    covariance[:3, :3] = axes @ np.diag((config.shape_position * sigma) ** 2) @ axes.T
+    covariance[3:, 3:] = axes @ np.diag(turn**2) @ axes.T
+    return covariance
 
 
 def free_covariance(directions: Array) -> Array:

@@ -7,14 +7,13 @@ would be seen beside its mask, the end is known almost as well as if it had been
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from sam3d_ros.geometry.meshes import Mesh
-from sam3d_ros.geometry.surfaces import triangle_areas
 from sam3d_ros.perception.estimates import ObjectEstimate
 from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.measurement import hiding_pixels
@@ -29,7 +28,7 @@ _LEAST_COSINE = 0.2
 #: A pixel without depth borrows that of the nearest one of its instance, this near in units of their spacing.
 _REACH = 1.5
 #: Vertices within this share of the extent along an axis from one end are that end; about so many are looked at.
-_END_SHARE, _END_POINTS = 0.06, 300
+_END_SHARE, _END_POINTS = 0.06, 150
 #: Room is looked for so far beyond an end, as shares of the extent.
 _BEYOND = (0.05, 0.1, 0.15, 0.2, 0.3)
 #: Standard deviation of an end in those of the sensor, and as a share of the extent: a constant, one times the room
@@ -78,12 +77,19 @@ def coverage(evidence: Evidence, estimate: ObjectEstimate) -> Coverage:
     view = _View.of(evidence)
     if view is None or len(mesh.triangles) == 0:
         return Coverage(np.zeros(len(mesh.vertices), bool), 0.0, np.full((2, 3), np.nan))
-    found = _measured(view, estimate)
-    areas = triangle_areas(mesh)
-    share = found[mesh.triangles.astype(np.intp)].mean(axis=1)
-    total = float(areas.sum())
-    seen = float(areas @ share) / total if total > 0.0 else 0.0
+    area = _area_vectors(mesh)
+    found = _measured(view, estimate, area)
+    share = np.linalg.norm(area, axis=1)
+    total = float(share.sum())
+    seen = float(share[found].sum()) / total if total > 0.0 else 0.0
     return Coverage(found, seen, _ends_sigma(view, estimate))
+
+
+def with_coverage(evidence: Evidence, estimate: ObjectEstimate) -> ObjectEstimate:
+    """The same estimate with what the view it was made of tells of its surface and extents."""
+    found = coverage(evidence, estimate)
+    verdict = replace(estimate.verdict, seen_share=found.seen_share, size_sigma=found.size_sigma)
+    return replace(estimate, measured=found.measured, verdict=verdict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,12 +161,12 @@ class _View:
         return np.asarray(~inside & np.logical_or.reduce(sides))
 
 
-def _measured(view: _View, estimate: ObjectEstimate) -> NDArray[np.bool_]:
+def _measured(view: _View, estimate: ObjectEstimate, area: Array) -> NDArray[np.bool_]:
     """(V,) vertices on what the view measured that face the camera: a thin wall has two sides, one of them seen."""
-    mesh, pose = estimate.mesh, estimate.camera_from_object
-    at = pose.apply(mesh.vertices)
+    pose = estimate.camera_from_object
+    at = pose.apply(estimate.mesh.vertices)
     inside, row, column = view.cells(at)
-    normals = (_vertex_normals(mesh) / pose.scale) @ pose.rotation.T
+    normals = (area / pose.scale) @ pose.rotation.T
     cosine = -np.einsum("ij,ij->i", normals, at) / np.maximum(
         np.linalg.norm(normals, axis=1) * np.linalg.norm(at, axis=1), 1e-12
     )
@@ -171,13 +177,14 @@ def _measured(view: _View, estimate: ObjectEstimate) -> NDArray[np.bool_]:
     return np.asarray(inside & (cosine > 0.0) & (gap <= allowed))
 
 
-def _vertex_normals(mesh: Mesh) -> Array:
-    """(V, 3) outward, of any length: the sum of the faces around, by their area."""
+def _area_vectors(mesh: Mesh) -> Array:
+    """(V, 3) outward normals of the surface around each vertex, as long as its area there is large."""
     triangles = mesh.triangles.astype(np.intp)
-    a, b, c = mesh.vertices.astype(np.float64)[triangles].transpose(1, 0, 2)
-    faces = np.cross(b - a, c - a).repeat(3, axis=0)
-    corners = triangles.ravel()
-    return np.stack([np.bincount(corners, faces[:, k], len(mesh.vertices)) for k in range(3)], axis=1)
+    a, b, c = (np.take(mesh.vertices, corner, axis=0) for corner in triangles.T)
+    u, v = (b - a).T, (c - a).T
+    faces = (u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0])
+    corners, count = triangles.T.ravel(), len(mesh.vertices)
+    return np.stack([np.bincount(corners, np.tile(face, 3), count) for face in faces], axis=1) / 6.0
 
 
 def _ends_sigma(view: _View, estimate: ObjectEstimate) -> Array:
@@ -187,14 +194,16 @@ def _ends_sigma(view: _View, estimate: ObjectEstimate) -> Array:
     ends = np.stack([own.min(axis=0), own.max(axis=0)])
     extent = ends[1] - ends[0]
     noise = view.noise(float(pose.translation[2]))
-    room = np.empty((2, 3))
+    beyond = []
     for side, axis in np.ndindex(2, 3):
         at_end = np.flatnonzero(np.abs(own[:, axis] - ends[side, axis]) <= _END_SHARE * extent[axis])
         end = own[at_end[:: max(1, len(at_end) // _END_POINTS)]]
         step = np.zeros((len(_BEYOND), 1, 3))
         step[:, 0, axis] = np.array(_BEYOND) * extent[axis] * (2 * side - 1)
-        beyond = (end + step).reshape(-1, 3) @ pose.rotation.T + pose.translation
-        room[side, axis] = view.leaves(beyond, _NOISES * noise).mean()
+        beyond.append((end + step).reshape(-1, 3))
+    left = view.leaves(np.concatenate(beyond) @ pose.rotation.T + pose.translation, _NOISES * noise)
+    parts = np.split(left, np.cumsum([len(part) for part in beyond])[:-1])
+    room = np.reshape([part.mean() for part in parts], (2, 3))
     if _stands(view, pose.rotation, pose.translation, ends, noise):
         room[0, 2] = 0.0
     share = _OF_EXTENT + _OF_ROOM * room + _OF_NOTHING_SEEN * room**_POWER

@@ -29,6 +29,7 @@ from sam3d_ros.perception.fitting.covariance import (
     free_covariance,
     joined,
     pose_covariance,
+    with_shape_covariance,
 )
 from sam3d_ros.perception.fitting.visible_surface import SurfaceHits, VisibleSurface
 from sam3d_ros.perception.measurement import Measurement
@@ -125,6 +126,7 @@ def refine(
         return _with_reasons(estimate, (*kept, "refinement_diverged"))
     covariance = answer.covariance + free_covariance(estimate.symmetry.free_directions(pose))
     moved = replace(estimate, camera_from_object=pose, covariance=covariance)
+    moved = with_shape_covariance(moved, config.covariance)
     return _with_reasons(moved, kept)
 
 

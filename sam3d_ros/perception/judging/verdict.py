@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -81,8 +81,16 @@ def judge(
 
     Without a measured point, an estimate that was never judged with some is REJECTED. Of another one the former verdict
     is kept, at most UNCERTAIN; only its mask can tell more against it.
+
+    What was seen of the mesh when it was made, and how sure its extents are, stays with it.
     """
-    thresholds = thresholds or VerdictThresholds()
+    verdict = _judged(evidence, estimate, thresholds or VerdictThresholds())
+    former = estimate.verdict
+    return replace(verdict, seen_share=former.seen_share, size_sigma=former.size_sigma)
+
+
+def _judged(evidence: Evidence, estimate: ObjectEstimate, thresholds: VerdictThresholds) -> Verdict:
+    """The judgement and the figures of one view."""
     reasons = [reason for reason in estimate.verdict.reasons if reason not in FIGURE_REASONS]
     measurement = evidence.measured(thresholds.max_points)
     count = measurement.count
