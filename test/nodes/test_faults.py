@@ -178,6 +178,20 @@ def no_measurement_in_a_mask(feed: Feed, messages: Messages) -> None:
     messages["depth"] = image_message(depth, "16UC1", messages["depth"].header)
 
 
+def depth_in_millimetres(feed: Feed, messages: Messages) -> None:
+    messages["depth"] = image_message(feed.picture.depth * 1000, "32FC1", messages["depth"].header)
+
+
+def labels_of_another_camera(_feed: Feed, messages: Messages) -> None:
+    header = Header(stamp=messages["labels"].header.stamp, frame_id="right_camera_optical_frame")
+    messages["labels"].header = header
+
+
+def depth_of_another_lens(_feed: Feed, messages: Messages) -> None:
+    lens = Camera.from_field_of_view(192, 144, np.deg2rad(70.0))
+    messages["depth/camera_info"] = info_from_camera(lens, messages["depth"].header)
+
+
 def missing_transform(_feed: Feed, messages: Messages) -> None:
     messages["depth"].header = Header(stamp=messages["depth"].header.stamp, frame_id=OTHER_FRAME)
     messages["depth/camera_info"] = messages["camera_info"]
@@ -223,6 +237,9 @@ CASES = (
     Case(tiny_mask, "empty_mask", answered=True),
     Case(no_depth_in_a_mask, "no_depth_in_mask", answered=True),
     Case(no_measurement_in_a_mask, "no_depth_in_mask", answered=True),
+    Case(depth_in_millimetres, "implausible_depth", answered=True),
+    Case(labels_of_another_camera, "frame_conflict", answered=True),
+    Case(depth_of_another_lens, "calibration_conflict", answered=True),
     Case(missing_transform, "missing_transform", answered=True),
     Case(old_transform, "old_transform", answered=True),
     Case(more_instances_than_max_objects, "too_many_objects", answered=True),
