@@ -8,16 +8,18 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 from scipy.stats import chi2
-from standing_solids import box, camera_above, look, placed
+from standing_solids import box, camera_above, cylinder, exact_estimate, look, placed
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.perception.evidence import Cut
-from sam3d_ros.perception.fitting.covariance import design_effect
-from sam3d_ros.perception.fitting.refinement import Refinement, RefinementConfig, refine_pose
+from sam3d_ros.perception.fitting.covariance import CovarianceConfig, design_effect, shape_covariance
+from sam3d_ros.perception.fitting.refinement import Refinement, RefinementConfig, refine, refine_pose
+from sam3d_ros.perception.fitting.symmetry import symmetry_group
 from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.symmetry_group import ContinuousSymmetry, SymmetryGroup
 
 CAMERA = Camera.from_field_of_view(640, 480, np.deg2rad(60.0))
 BRICK = box(0.16, 0.10, 0.12)
@@ -104,3 +106,39 @@ def test_errors_that_blocks_share_count_once(shared: float) -> None:
     residual = np.sqrt(shared) * common + np.sqrt(1.0 - shared) * rng.standard_normal(blocks * size)
     effect = design_effect(residual, np.ones(len(residual)), np.repeat(np.arange(blocks), size), 1.0)
     assert effect == pytest.approx(1.0 + (size - 1) * shared, rel=0.1)
+
+
+def test_a_pose_is_no_surer_than_the_extents_of_its_object() -> None:
+    """Along the object's own axes, wherever it is turned; what is round is known from its visible side."""
+    rotation = Rotation.from_euler("zyx", [40.0, -20.0, 10.0], degrees=True).as_matrix()
+    estimate = exact_estimate(1, BRICK, Similarity(rotation, (0.0, 0.0, 0.8)))
+    sure = replace(estimate.verdict, size_sigma=(0.001, 0.02, 0.003))
+    config = CovarianceConfig(shape_position=0.5, shape_of_round=0.5)
+    covariance = shape_covariance(replace(estimate, verdict=sure), config)
+    along = np.sqrt(np.diag(rotation.T @ covariance[:3, :3] @ rotation))
+    np.testing.assert_allclose(along, [0.0005, 0.01, 0.0015], rtol=1e-9)
+    np.testing.assert_allclose(covariance[:3, 3:], 0.0, atol=1e-15)
+    turns = np.sqrt(np.diag(rotation.T @ covariance[3:, 3:] @ rotation))
+    # Which way the footprint points is less sure than that the object stands upright.
+    assert turns[2] > 3.0 * turns[:2].max() > 0.0
+    post = SymmetryGroup((ContinuousSymmetry(np.array([0.0, 0.0, 1.0])),))
+    of_round = shape_covariance(replace(estimate, verdict=sure, symmetry=post), config)
+    np.testing.assert_allclose(of_round, 0.25 * covariance, rtol=1e-9, atol=1e-15)
+
+
+def test_extents_that_nobody_tells_of_add_nothing() -> None:
+    estimate = exact_estimate(1, BRICK, ABOVE)
+    assert not shape_covariance(estimate, CovarianceConfig()).any()
+
+
+def test_what_is_round_may_stand_at_any_angle() -> None:
+    mesh, place = cylinder(0.05, 0.14), placed(0.0, 0.02)
+    estimate = exact_estimate(1, mesh, ABOVE @ place)
+    group = symmetry_group(estimate.mesh, estimate.camera_from_object.scale)
+    evidence = Cut(look({1: (mesh, place)}, ABOVE)).evidence(1)
+    covariance = refine(evidence, replace(estimate, symmetry=group), metric=True).covariance
+    axis = estimate.camera_from_object.rotation[:, 2]
+    side = np.cross(axis, [0.0, 0.0, 1.0])
+    spin, tilt = (np.sqrt(d @ covariance[3:, 3:] @ d) for d in (axis, side / np.linalg.norm(side)))
+    assert spin == pytest.approx(np.pi / np.sqrt(3.0), rel=0.05)
+    assert tilt < 0.02
