@@ -145,7 +145,10 @@ class Run:
             DescribeParameters, f"{node}/describe_parameters", DescribeParameters.Request(names=names)
         )
         values = self._values(node, list(names))
-        return {d.name: Known(d, v) for d, v in zip(described.descriptors, values, strict=True)}
+        known = {d.name: Known(d, v) for d, v in zip(described.descriptors, values, strict=True)}
+        # Set to one, it asks for the end of the process at the first failure.
+        del known["max_failures"]
+        return known
 
     def _values(self, node: str, names: list[str]) -> list[ParameterValue]:
         request = GetParameters.Request(names=names)

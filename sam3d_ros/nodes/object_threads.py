@@ -171,27 +171,31 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation], SeenObjects]):
         if newest is None:
             self._finish(order, "no frame has been seen yet: check that image, labels and camera_info arrive")
             return
-        observation = newest[1]
-        track_of = {piece.instance_id: track for track, piece in observation.evidence.items()}
-        instance_ids = list(order.instance_ids) or sorted(track_of)
-        unknown = [instance for instance in instance_ids if instance not in track_of]
-        if unknown:
-            self._finish(
-                order, f"instances {unknown} are not in the newest frame, which has {sorted(track_of)}"
-            )
-            return
-        wanted = [observation.evidence[track_of[instance]] for instance in instance_ids]
-        made: list[_Made] = []
         try:
-            error = self._boundary.attempt("order", lambda: made.append(self._make(wanted, order.progress)))
+            error = self._boundary.attempt("order", lambda: self._serve(order, newest[1]))
         except Cancelled:
             self._finish(order, "cancelled")
             return
-        if error is not None or len(made[0].errors) == len(wanted):
-            self._finish(order, f"the reconstruction failed: {error or made[0].errors[-1]}")
+        if error is not None:
+            self._finish(order, f"the reconstruction failed: {error}")
+
+    def _serve(self, order: Order, observation: Observation) -> None:
+        """Make what is ordered anew; the frame that shows it ends the order, or a reason against it does."""
+        track_of = {piece.instance_id: track for track, piece in observation.evidence.items()}
+        instance_ids = list(order.instance_ids) or sorted(track_of)
+        unknown = [instance for instance in instance_ids if instance not in track_of]
+        if unknown or not instance_ids:
+            wanted = f"instances {unknown} are not in" if unknown else "there is no instance in"
+            self._finish(order, f"{wanted} the newest frame, which has {sorted(track_of)}")
+            return
+        made = self._make(
+            [observation.evidence[track_of[instance]] for instance in instance_ids], order.progress
+        )
+        if len(made.errors) == len(instance_ids):
+            self._finish(order, f"the reconstruction failed: {made.errors[-1]}")
             return
         order.track_ids = tuple(track_of[instance] for instance in instance_ids)
-        kept = [instance for instance in instance_ids if track_of[instance] not in made[0].changed]
+        kept = [instance for instance in instance_ids if track_of[instance] not in made.changed]
         if kept:
             order.note = (
                 f"instances {kept} keep the mesh that they have: the new one is judged lower, or failed"

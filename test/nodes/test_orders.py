@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from object_desk import OBJECTS, SECOND, Desk
 
@@ -33,6 +34,38 @@ def test_an_order_shows_its_objects_and_its_progress(
     assert sorted(instances[track] for track in order.track_ids) == wanted
     assert shares == sorted(shares)
     assert "60000" in desk.order(60000).get(timeout=10).error
+
+
+def test_an_order_of_all_where_there_is_nothing_is_answered(
+    desk: Desk, picture: Frame, wait_for: Callable[..., Any]
+) -> None:
+    desk.put(replace(picture, labels=np.zeros_like(picture.labels)))
+    assert wait_for(lambda: desk.sink.moments)
+    order = desk.order().get(timeout=10)
+    assert order.result is None
+    assert "no instance" in order.error
+    assert not desk.report.failures
+    desk.put(replace(picture, stamp=SECOND))
+    assert wait_for(lambda: desk.known() == OBJECTS)
+    assert desk.order().get(timeout=30).error == ""
+
+
+def test_an_order_that_fails_anywhere_is_answered(
+    desk: Desk, picture: Frame, wait_for: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.put(picture)
+    assert wait_for(lambda: desk.known() == OBJECTS)
+
+    def fails(*_arguments: Any, **_options: Any) -> None:
+        raise IndexError("not foreseen")
+
+    for place in ("integrate", "reconstruct"):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"sam3d_ros.perception.pipeline.ObjectPipeline.{place}", fails)
+            order = desk.order().get(timeout=10)
+            assert order.result is None
+            assert "not foreseen" in order.error
+    assert desk.order().get(timeout=30).error == ""
 
 
 def test_an_order_can_be_cancelled_and_only_one_is_taken(
