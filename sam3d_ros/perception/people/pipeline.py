@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.point_map import PointMap
+from sam3d_ros.perception.class_names import is_one_of
 from sam3d_ros.perception.evidence import Cut
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.people.estimates import BodyEstimate, BodyReconstructor
@@ -56,9 +57,9 @@ class PeopleConfig(Settings):
         """The instances of a frame that are people, ascending."""
         if frame.boxes:
             # Numbers of boxes are places in a message; a class id that has no name is told as the name.
-            return [i for i in frame.instance_ids() if frame.label(i) in self.people]
-        ids = {int(entry) for entry in self.people if entry.isdigit()}
-        return [i for i in frame.instance_ids() if i in ids or frame.label(i) in self.people]
+            return [i for i in frame.instance_ids() if is_one_of(frame.label(i), self.people)]
+        ids = {int(entry) for entry in self.people if entry.isdecimal()}
+        return [i for i in frame.instance_ids() if i in ids or is_one_of(frame.label(i), self.people)]
 
     def tracker(self) -> TrackerConfig:
         """The same for the tracker."""

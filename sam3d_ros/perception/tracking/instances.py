@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sam3d_ros.perception.class_names import is_one_of
 from sam3d_ros.perception.evidence import Cut, Evidence
 from sam3d_ros.perception.frame import PointsSource
 from sam3d_ros.perception.window import Window
@@ -85,7 +86,7 @@ def view_instances(
     wanted = [
         row
         for row, instance_id in enumerate(cut.table.ids.tolist())
-        if cut.label(instance_id) not in excluded_labels
+        if not is_one_of(cut.label(instance_id), excluded_labels)
     ]
     large = [row for row in wanted if areas[row] >= min_pixels]
     # Rank 1, 2, ... by area; ties in the order of the ids are undone by the final sort.

@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.perception.evidence import Cut
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.people.estimates import BodyEstimate, camera_from_body
 from sam3d_ros.perception.people.pipeline import BodyPipeline, PeopleConfig
 from sam3d_ros.perception.reconstructor import Progress
+from sam3d_ros.perception.tracking.instances import view_instances
 
 SECOND = 1_000_000_000
 quaternions = st.tuples(*[st.floats(-1, 1)] * 4).filter(lambda q: np.linalg.norm(q) > 0.1)
@@ -67,6 +69,16 @@ def test_people_are_those_of_the_class_or_of_the_value() -> None:
     assert PeopleConfig().instances_of(frame) == [1]
     assert PeopleConfig(people=("person", "7")).instances_of(frame) == [1, 7]
     assert PeopleConfig(people=("cup",)).instances_of(frame) == [2]
+
+
+@pytest.mark.parametrize("name", ["person", "Person", "PERSON", " person", "person\n"])
+def test_a_person_is_one_however_the_class_is_written(name: str) -> None:
+    frame = frame_of(0, {1: (0, 0), 2: (0, 40)}, {1: name, 2: "persons"})
+    assert PeopleConfig().instances_of(frame) == [1]
+    assert PeopleConfig(people=("PERSON ", "²", "٣")).instances_of(frame) == [1]
+    # Who is a person is no object.
+    views = view_instances(Cut(frame), excluded_labels=frozenset({"person"})).views
+    assert [view.instance_id for view in views] == [2]
 
 
 def test_ids_stay_when_the_segmenter_numbers_anew() -> None:
