@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -21,6 +22,8 @@ _MIDDLE, _VARIANCE_OF_MIDDLE = 0.5, 0.14257
 _VARIANCE_OF_DIFFERENCE = 6.0
 #: Depths are grouped into so many, each of at least so many differences; fewer say nothing.
 _GROUPS, _LEAST_DIFFERENCES = 8, 400
+#: Nanoseconds between two looks at a camera's noise, and how many of them are remembered.
+_INTERVAL, _REMEMBERED = 1_000_000_000, 15
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,32 @@ def estimated_noise(depth: NDArray[np.floating]) -> RangeNoise | None:
     groups = np.array_split(order, min(_GROUPS, len(order) // _LEAST_DIFFERENCES))
     distances = np.array([np.median(distance[group]) for group in groups])
     return _fitted(distances, np.array([_sigma(bend[group]) for group in groups]))
+
+
+class NoiseWatch:
+    """Follows the noise of a depth camera over its images, one a second: scenes tell more and less of it."""
+
+    def __init__(self) -> None:
+        self._seen: deque[RangeNoise] = deque(maxlen=_REMEMBERED)
+        self._looked = -_INTERVAL
+
+    @property
+    def noise(self) -> RangeNoise:
+        """The median of what the last images told; as of structured light before one did."""
+        if not self._seen:
+            return DEPTH_NOISE[RangeSensor.STRUCTURED_LIGHT]
+        return RangeNoise(
+            float(np.median([noise.floor for noise in self._seen])),
+            float(np.median([noise.growth for noise in self._seen])),
+        )
+
+    def look(self, depth: NDArray[np.floating], stamp: int) -> None:
+        """Look at a depth image as `estimated_noise` does, of a time in nanoseconds, unless it just looked at one."""
+        if abs(stamp - self._looked) < _INTERVAL:
+            return
+        self._looked = stamp
+        if (found := estimated_noise(depth)) is not None:
+            self._seen.append(found)
 
 
 def _sigma(bend: NDArray[np.float64]) -> float:

@@ -20,6 +20,7 @@ from sam3d_ros.geometry.pointmaps import pointmap_from_lidar, reproject_depth
 from sam3d_ros.msg import BodyKeypoints2DArray
 from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.prompts import KeypointPrompt
+from sam3d_ros.perception.range_noise import DEPTH_NOISE, LIDAR_NOISE, NoiseWatch, RangeNoise, RangeSensor
 from sam3d_ros.perception.settings import Settings, parameter
 from sam3d_ros.ros.camera_info import camera_from_info
 from sam3d_ros.ros.compressed_depth import depth_from_compressed
@@ -41,6 +42,8 @@ from sam3d_ros.ros.transforms import TransformLookup
 
 #: Aspect ratios that differ by less than this share belong to one field of view.
 _SAME_ASPECT = 0.01
+#: Value of the parameter `depth_sensor`.
+ESTIMATED = "estimated"
 #: Cameras are one that image the same rays within this share of the width, or a pixel: by half of it differ those who
 #: count pixels from their edges and from their centres.
 _SAME_CAMERA = 0.005
@@ -61,6 +64,9 @@ class FrameBuilderConfig(Settings):
         relative_depth: the depth image has no metric scale, as one that was guessed from a single image: sizes of
             objects are then in its unit, people are placed by the camera alone, and save_scene gives the objects the
             scale of the people.
+        depth_sensor: how much depth errs: as usual for structured_light, stereo or time_of_flight, or estimated: as its
+            images tell, until then as structured light. Poses, verdicts and what counts as rest go by it.
+        lidar_noise: metres; standard deviation of a point of the LiDAR along its ray.
     """
 
     target_frame: str = ""
@@ -69,6 +75,10 @@ class FrameBuilderConfig(Settings):
     background_ids: tuple[int, ...] = parameter((0,), minimum=-(2**31), maximum=65535)
     max_depth: float = parameter(60.0, minimum=0.01, maximum=100_000.0)
     relative_depth: bool = False
+    depth_sensor: str = parameter(
+        RangeSensor.STRUCTURED_LIGHT.value, choices=(*(sensor.value for sensor in RangeSensor), ESTIMATED)
+    )
+    lidar_noise: float = parameter(LIDAR_NOISE.floor, minimum=1e-5, maximum=10.0)
 
     @property
     def tracking_frame(self) -> str:
@@ -101,6 +111,7 @@ class FrameBuilder:
     decoding: Decoding = field(default_factory=Decoding)
     keypoints: tuple[str, ...] = ()
     min_keypoint_confidence: float = 0.0
+    _noise_watch: NoiseWatch = field(default_factory=NoiseWatch, init=False, repr=False)
 
     def build(self, inputs: InputSet, label_names: Mapping[int, str] | None = None) -> Frame:
         """Convert a set of messages.
@@ -151,7 +162,18 @@ class FrameBuilder:
             is_metric=not (self.config.relative_depth and source is PointsSource.DEPTH),
             boxes=boxes,
             prompts=self._prompts(inputs.keypoints, camera),
+            range_noise=self._range_noise(point_map, source, inputs.stamp),
         )
+
+    def _range_noise(self, point_map: PointMap, source: PointsSource, stamp: int) -> RangeNoise:
+        """How much the points of a frame err."""
+        if source is PointsSource.LIDAR:
+            return RangeNoise(self.config.lidar_noise)
+        if self.config.depth_sensor != ESTIMATED:
+            return DEPTH_NOISE[RangeSensor(self.config.depth_sensor)]
+        if source is PointsSource.DEPTH:
+            self._noise_watch.look(point_map.depth, stamp)
+        return self._noise_watch.noise
 
     def _prompts(self, message: BodyKeypoints2DArray | None, camera: Camera) -> tuple[KeypointPrompt, ...]:
         if message is None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sam3d_ros.geometry.cameras import Camera
-from sam3d_ros.perception.range_noise import DEPTH_NOISE, RangeNoise, RangeSensor, estimated_noise
+from sam3d_ros.perception.range_noise import DEPTH_NOISE, NoiseWatch, RangeNoise, RangeSensor, estimated_noise
 from sam3d_ros.simulation.rendering import render
 from sam3d_ros.simulation.scenes import random_scene
 from sam3d_ros.simulation.sensors import PERFECT_DEPTH, DepthSensor
@@ -58,3 +58,17 @@ def test_edges_and_holes_of_a_scene_are_no_noise(seed: int) -> None:
 @pytest.mark.parametrize("depth", [np.zeros((480, 640)), np.full((480, 640), np.nan), np.ones((8, 8))])
 def test_nothing_is_said_of_too_little(depth: np.ndarray) -> None:
     assert estimated_noise(depth) is None
+
+
+def test_a_watch_tells_of_a_camera_what_its_images_say() -> None:
+    """Nothing until one says something, and no more often than once a second."""
+    watch, stereo = NoiseWatch(), DEPTH_NOISE[RangeSensor.STEREO]
+    assert watch.noise == DEPTH_NOISE[RangeSensor.STRUCTURED_LIGHT]
+    watch.look(np.full(FLOOR.shape, np.nan), 0)
+    assert watch.noise == DEPTH_NOISE[RangeSensor.STRUCTURED_LIGHT]
+    for second in range(5):
+        watch.look(with_noise(stereo, second), (second + 1) * 1_000_000_000)
+        # A frame of another camera, say, right behind it is not looked at.
+        watch.look(with_noise(RangeNoise(0.05), second), (second + 1) * 1_000_000_000 + 1)
+    for depth in (0.6, 1.0, 3.0):
+        assert watch.noise.at(depth) == pytest.approx(stereo.at(depth), rel=0.1)

@@ -19,10 +19,11 @@ from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.estimates import ScaleSource
 from sam3d_ros.perception.frame import PointsSource
 from sam3d_ros.perception.prompts import KeypointPrompt
+from sam3d_ros.perception.range_noise import DEPTH_NOISE, RangeSensor
 from sam3d_ros.ros.camera_info import info_from_camera
 from sam3d_ros.ros.faults import Fault, FaultError, FaultLog
 from sam3d_ros.ros.frame_assembler import InputSet
-from sam3d_ros.ros.frame_builder import FrameBuilder, FrameBuilderConfig
+from sam3d_ros.ros.frame_builder import ESTIMATED, FrameBuilder, FrameBuilderConfig
 from sam3d_ros.ros.images import image_message
 from sam3d_ros.ros.people_messages import detections_message, keypoints_message
 from sam3d_ros.ros.pointclouds import cloud_from_points
@@ -134,6 +135,15 @@ def test_relative_depth_is_in_nobodys_unit(relative: bool):
     assert swept.is_metric and swept.scale_source is ScaleSource.LIDAR
     alone = frame.without_points()
     assert np.isnan(alone.points).all() and alone.points_source is PointsSource.NONE
+
+
+@pytest.mark.parametrize("kind", [*(sensor.value for sensor in RangeSensor), ESTIMATED])
+def test_a_frame_says_how_much_its_sensor_errs(kind: str):
+    camera, sigma = Camera(320, 240, 300.0, 300.0, 159.5, 119.5), 0.02
+    depth = 2.0 + sigma * np.random.default_rng(0).standard_normal((240, 320))
+    frame = Rig(depth_sensor=kind).build(camera=camera, depth=depth_message(depth))
+    expected = sigma if kind == ESTIMATED else DEPTH_NOISE[RangeSensor(kind)].at(2.0)
+    assert frame.noise.at(2.0) == pytest.approx(expected, rel=0.1)
 
 
 def test_registered_depth_of_another_size_is_sampled_to_that_of_the_image():
