@@ -2,7 +2,7 @@
 
 The mesh of an object is sent in the frame `object_<id>`, locked to it: RViz moves it with /tf. It is sent again only
 when it has changed, and now and then for viewers that came late. Axes and text are light and come with every frame: the
-colour of the text tells the verdict, so that no mesh is sent for one.
+colour of the text tells the verdict, so that no mesh is sent for one. What of a mesh is guessed is tinted.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ _TEXT_HEIGHT = 0.03
 #: Length and width of the axes as shares of the object's diameter.
 _AXIS_LENGTH, _AXIS_WIDTH = 0.6, 0.03
 _AXIS_COLORS = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+#: Red, green and blue that the colours of guessed vertices are mixed with, and its share.
+GUESSED_COLOR, GUESSED_SHARE = (0.65, 0.2, 1.0), 0.6
 #: Red, green and blue of a verdict.
 STATE_COLORS = {
     VerdictState.ACCEPTED: (0.3, 1.0, 0.3),
@@ -106,7 +108,8 @@ class MarkerBoard:
 def serialized_mesh_marker(tracked: TrackedObject, prefix: str = "") -> bytes:
     """The mesh with its colours, in the frame of the object, scaled to metres, as a serialised MarkerArray of one.
 
-    It is locked to that frame and has stamp 0: it moves with the newest transform, whatever its stamp.
+    It is locked to that frame and has stamp 0: it moves with the newest transform, whatever its stamp. Vertices that
+    were not measured are tinted.
     """
     mesh, scale = tracked.estimate.mesh, tracked.fixed_from_object.scale
     marker = _marker(MESH, tracked.track_id, Marker.TRIANGLE_LIST)
@@ -117,6 +120,9 @@ def serialized_mesh_marker(tracked: TrackedObject, prefix: str = "") -> bytes:
     corners = mesh.triangles.reshape(-1).astype(np.intp)
     colors = np.ones((len(mesh.vertices), 4), dtype=np.float32)
     colors[:, :3] = mesh.colors / np.float32(255.0)
+    if (measured := tracked.estimate.measured) is not None:
+        tint = np.float32(GUESSED_SHARE) * np.array(GUESSED_COLOR, np.float32)
+        colors[~measured, :3] = np.float32(1.0 - GUESSED_SHARE) * colors[~measured, :3] + tint
     return serialized_with_points(marker, mesh.vertices[corners], colors[corners])
 
 

@@ -18,7 +18,15 @@ from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.tracking.tracks import TrackedObject
 from sam3d_ros.ros.marker_serialization import serialized_with_points
-from sam3d_ros.ros.markers import AXES, MESH, NAMESPACES, TEXT, MarkerBoard
+from sam3d_ros.ros.markers import (
+    AXES,
+    GUESSED_COLOR,
+    GUESSED_SHARE,
+    MESH,
+    NAMESPACES,
+    TEXT,
+    MarkerBoard,
+)
 from sam3d_ros.ros.stamps import header_message
 from sam3d_ros.ros.transforms import similarity_from_pose
 
@@ -76,6 +84,18 @@ def test_the_mesh_is_drawn_triangle_by_triangle_in_the_frame_of_the_object():
     np.testing.assert_allclose(colors, TETRAHEDRON.colors[TETRAHEDRON.triangles] / 255.0, atol=1e-6)
     assert {c.a for c in marker.colors} == {1.0}
     assert (marker.scale.x, marker.scale.y, marker.scale.z) == (0.1, 0.2, 0.3)
+
+
+def test_what_is_guessed_of_a_mesh_is_tinted():
+    item, viewer = tracked(4), Viewer()
+    estimate = replace(item.estimate, measured=np.array([True, False, True, False]))
+    viewer.receive(MarkerBoard().update([replace(item, estimate=estimate)], at(1.0)))
+    shown = np.array([(c.r, c.g, c.b) for c in viewer.markers[MESH, 4].colors])
+    # Vertices 0 and 2 are pure red and blue, 1 and 3 green and a bluish grey.
+    expected = TETRAHEDRON.colors / 255.0
+    for guessed in (1, 3):
+        expected[guessed] += GUESSED_SHARE * (np.array(GUESSED_COLOR) - expected[guessed])
+    np.testing.assert_allclose(shown, expected[TETRAHEDRON.triangles.reshape(-1)], atol=1e-6)
 
 
 def test_the_mesh_is_in_the_frame_of_the_prefix():
