@@ -1,6 +1,6 @@
 """Accuracy of the geometric reconstructor on every frame with a truth, and how fast it is.
 
-`python benchmarks/bench_accuracy.py [--scenes 20] [--data DIR] [--brief]`
+`python benchmarks/bench_accuracy.py [--scenes 20] [--hidden 0] [--first-seed 0] [--data DIR] [--brief]`
 
 Each object is reconstructed, refined and judged as the graph does it, and compared with the truth in the camera frame:
 
@@ -10,6 +10,9 @@ Each object is reconstructed, refined and judged as the graph does it, and compa
 - box: overlap (intersection over union) of the estimate's box with the smallest box around the true mesh;
 - axes: the same with the box along the true mesh's own axes, which for some scans lie askew;
 - center: distance between the centres of these boxes, millimetres.
+
+The measures of the field are in a table of their own: ADD-SB, CD_norm, DRE (`sam3d_ros/geometry/shape_measures.py`),
+with what was not answered counted as a failure. `--hidden` looks at scenes whose things are hidden by 30 to 60 %.
 
 The baseline is a plane and a rectangle: the smallest rectangle around the footprint of the measured points, from
 the support plane up to the highest point.
@@ -28,10 +31,11 @@ from pathlib import Path
 
 import numpy as np
 import trimesh
+from field_measures import FieldMeasures, print_field_measures
 from running_graph import machine
+from simulated_views import CAMERA, OBJECTS_IN_A_SCENE, look
 
 from sam3d_ros.geometry.boxes import OrientedBox, box_iou
-from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.mesh_files import read_mesh
 from sam3d_ros.geometry.meshes import Mesh
@@ -50,6 +54,7 @@ from sam3d_ros.perception.geometric.support import find_support, place_on_ground
 from sam3d_ros.perception.judging.verdict import judge
 from sam3d_ros.perception.recorded.frame_folder import TrueObject, read_frame_folder
 from sam3d_ros.simulation.frames import camera_from_object, frame_from_depth
+from sam3d_ros.simulation.hiding import hidden_scene
 from sam3d_ros.simulation.rendering import render
 from sam3d_ros.simulation.scenes import random_scene
 from sam3d_ros.simulation.sensors import DepthSensor
@@ -57,8 +62,6 @@ from sam3d_ros.simulation.trajectories import random_viewpoint
 
 WITH_TRUTH = ("ycbv_a/000001", "lmo/sam6d_example", "kitti_a/000000", "kitti_a/000002")
 WITHOUT_TRUTH = ("mosd_a/learn35", "mosd_a/test45", "mosd_a/test57", "arc2017/0")
-CAMERA = Camera.from_field_of_view(640, 480, np.deg2rad(60.0))
-OBJECTS_IN_A_SCENE = 5
 #: Points farther from the surface than this share of the diameter are not of the object.
 BLED_IN = 0.25
 #: Surface distance that a good object keeps, percent of the diameter.
@@ -86,6 +89,7 @@ class Row:
     box: float
     axes: float
     center: float
+    field: FieldMeasures | None = None
 
 
 def truth_of_mesh(mesh: Mesh, pose: Similarity) -> Truth:
@@ -139,6 +143,7 @@ def compare(where: str, evidence: Evidence, estimate: ObjectEstimate, truth: Tru
         near = off < BLED_IN * float(np.linalg.norm(estimate.size))
         residual = 1e3 * float(off[near].mean()) if near.any() else np.nan
     surface = box = axes = center = np.nan
+    field = None
     if truth is not None:
         found = OrientedBox.of_mesh(estimate.mesh, estimate.camera_from_object)
         box, axes = box_iou(found, truth.smallest_box), box_iou(found, truth.own_box)
@@ -146,7 +151,13 @@ def compare(where: str, evidence: Evidence, estimate: ObjectEstimate, truth: Tru
         if truth.mesh is not None:
             posed = transformed(estimate.mesh, estimate.camera_from_object)
             surface = 100.0 * surface_distance(posed, truth.mesh) / diameter(truth.mesh)
-    return Row(where, evidence.label, estimate.verdict, residual, surface, box, axes, center)
+            field = FieldMeasures.of(estimate, truth.mesh)
+    return Row(where, evidence.label, estimate.verdict, residual, surface, box, axes, center, field)
+
+
+def field_measures(rows: Sequence[Row]) -> list[FieldMeasures]:
+    """Of those rows whose true mesh is known."""
+    return [row.field for row in rows if row.field is not None]
 
 
 def plane_and_rectangle(evidence: Sequence[Evidence]) -> list[ObjectEstimate]:
@@ -196,6 +207,13 @@ def simulated(seed: int) -> tuple[Frame, dict[int, Truth]]:
     return frame, truths
 
 
+def simulated_hidden(seed: int) -> tuple[Frame, dict[int, Truth]]:
+    """A scene whose first things are hidden by others; the truth of those alone."""
+    found = hidden_scene(seed, CAMERA)
+    view = look(found.scene, found.world_from_camera, np.random.default_rng(seed))
+    return view.frame, {i: truth_of_mesh(view.things[i].mesh, view.pose(i)) for i in found.hidden}
+
+
 def mean(values: Iterable[float]) -> float:
     """Mean without NaN; NaN of nothing."""
     known = [value for value in values if not np.isnan(value)]
@@ -234,6 +252,7 @@ def summary(name: str, rows: Sequence[Row]) -> str:
 def report_truths(reconstructor: GeometricReconstructor, data: Path) -> None:
     """The frames of the folder that have a truth."""
     print(HEADER)
+    field: dict[str, list[FieldMeasures]] = {}
     for name in WITH_TRUTH:
         folder = read_frame_folder(data / name)
         evidence = cut(folder.frame())
@@ -244,6 +263,8 @@ def report_truths(reconstructor: GeometricReconstructor, data: Path) -> None:
         baseline = compared(name, evidence, plane_and_rectangle(evidence), truths)
         print(summary(f"{name} MEAN", rows))
         print(summary(f"{name} BASELINE", baseline))
+        field[name] = field_measures(rows)
+    print_field_measures(field)
 
 
 def report_answers(reconstructor: GeometricReconstructor, data: Path) -> None:
@@ -257,12 +278,12 @@ def report_answers(reconstructor: GeometricReconstructor, data: Path) -> None:
         print(f"{name:20s} {len(evidence):6d} {len(answers):8d}  {dict(states)} {dict(reasons)}")
 
 
-def report_scenes(reconstructor: GeometricReconstructor, count: int, *, brief: bool) -> list[Frame]:
+def report_scenes(reconstructor: GeometricReconstructor, seeds: range, *, brief: bool) -> list[Frame]:
     """Simulated scenes; the frames are returned for the timing."""
     frames: list[Frame] = []
     rows: list[Row] = []
     baseline: list[Row] = []
-    for seed in range(count):
+    for seed in seeds:
         frame, truths = simulated(seed)
         frames.append(frame)
         name = f"scene {seed:02d}"
@@ -271,7 +292,7 @@ def report_scenes(reconstructor: GeometricReconstructor, count: int, *, brief: b
         baseline += compared(name, evidence, plane_and_rectangle(evidence), truths)
     if not rows:
         return frames
-    print(f"\n{count} simulated scenes, {len(rows)} visible objects\n{HEADER}")
+    print(f"\n{len(seeds)} simulated scenes, {len(rows)} visible objects\n{HEADER}")
     if not brief:
         for row in rows:
             print(line(f"{row.where} {row.label}", row.verdict.state.name, figures(row), row.verdict.reasons))
@@ -292,7 +313,25 @@ def report_scenes(reconstructor: GeometricReconstructor, count: int, *, brief: b
             f"mean surface {mean(r.surface for r in of_state):.1f} %, box {mean(r.box for r in of_state):.2f}"
         )
     print("reasons:", dict(Counter(reason for row in rows for reason in row.verdict.reasons)))
+    print_field_measures(by_verdict("scenes", rows) | {"plane and rectangle": field_measures(baseline)})
     return frames
+
+
+def by_verdict(name: str, rows: Sequence[Row]) -> dict[str, list[FieldMeasures]]:
+    """The measures of all rows, and of those that are ACCEPTED."""
+    accepted = [row for row in rows if row.verdict.state is VerdictState.ACCEPTED]
+    return {name: field_measures(rows), f"{name}, ACCEPTED": field_measures(accepted)}
+
+
+def report_hidden(reconstructor: GeometricReconstructor, seeds: range) -> None:
+    """Scenes whose things are hidden by others."""
+    rows: list[Row] = []
+    for seed in seeds:
+        frame, truths = simulated_hidden(seed)
+        evidence = cut(frame)
+        everything = compared(f"hidden {seed}", evidence, answers_of(reconstructor, evidence), truths)
+        rows += [row for row in everything if row.field is not None]
+    print_field_measures(by_verdict("hidden", rows))
 
 
 def report_times(reconstructor: GeometricReconstructor, frames: Sequence[Frame]) -> None:
@@ -338,6 +377,8 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--scenes", type=int, default=20, help="simulated scenes of 5 objects (default 20)")
+    parser.add_argument("--hidden", type=int, default=0, help="scenes with hidden things (default 0)")
+    parser.add_argument("--first-seed", type=int, default=0, help="seed of the first scene (default 0)")
     default = os.environ.get("SAM3D_DATA_DIR", Path(__file__).resolve().parents[2] / "shared" / "data")
     parser.add_argument("--data", type=Path, default=Path(default), help="folder of the real frames")
     parser.add_argument("--brief", action="store_true", help="no line for each simulated object")
@@ -348,7 +389,10 @@ def main() -> None:
         report_answers(reconstructor, arguments.data)
     else:
         print(f"no real frames at {arguments.data}: set SAM3D_DATA_DIR or --data to their folder")
-    frames = report_scenes(reconstructor, arguments.scenes, brief=arguments.brief)
+    first = arguments.first_seed
+    frames = report_scenes(reconstructor, range(first, first + arguments.scenes), brief=arguments.brief)
+    if arguments.hidden:
+        report_hidden(reconstructor, range(first, first + arguments.hidden))
     report_times(reconstructor, frames)
 
 
