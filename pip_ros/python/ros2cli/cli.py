@@ -17,6 +17,7 @@ _COMMANDS = {
     "lifecycle": "Various lifecycle related sub-commands",
     "node": "Various node related sub-commands",
     "param": "Various param related sub-commands",
+    "pkg": "Various package related sub-commands",
     "run": "Run a package specific executable",
     "service": "Various service related sub-commands",
     "topic": "Various topic related sub-commands",

@@ -7,9 +7,8 @@ import os
 import shlex
 from pathlib import Path
 
-from ament_index_python.packages import PackageNotFoundError, get_package_prefix
-
 from ros2cli.command import CommandError
+from ros2cli.verbs.pkg import executables_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,15 +29,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 def find_executable(package_name: str, executable_name: str) -> Path:
     """Return the path of the executable in ``<prefix>/lib/<package>``; CommandError where there is none."""
-    try:
-        prefix = get_package_prefix(package_name)
-    except (PackageNotFoundError, ValueError) as error:
-        raise CommandError(f"Package '{package_name}' not found") from error
-    found = [
-        path
-        for path in sorted(Path(prefix, "lib", package_name).rglob(executable_name))
-        if path.is_file() and os.access(path, os.X_OK)
-    ]
+    found = executables_of(package_name, executable_name)
     if not found:
         raise CommandError("No executable found")
     if len(found) > 1:
