@@ -79,11 +79,14 @@ def estimated_noise(depth: NDArray[np.floating]) -> RangeNoise | None:
         inverse = np.where(rows > 0.0, 1.0 / rows, np.nan)
     middle = inverse[:, _LAG:-_LAG]
     bend = inverse[:, : -2 * _LAG] - 2.0 * middle + inverse[:, 2 * _LAG :]
-    known = np.isfinite(bend)
+    # The row before tells how far away it is: grouped by their own errors, differences would be large and small.
+    beside, bend = middle[:-1], bend[1:]
+    known = np.isfinite(bend) & np.isfinite(beside)
     if np.count_nonzero(known) < _LEAST_DIFFERENCES:
         return None
     # Errors of the depth itself: d(1/z) = dz / z^2.
-    distance, bend = 1.0 / middle[known], bend[known] / middle[known] ** 2
+    distance = 1.0 / beside[known]
+    bend = bend[known] * distance**2
     order = np.argsort(distance)
     groups = np.array_split(order, min(_GROUPS, len(order) // _LEAST_DIFFERENCES))
     distances = np.array([np.median(distance[group]) for group in groups])
