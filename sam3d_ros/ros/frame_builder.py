@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CompressedImage, Image
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
@@ -27,7 +27,7 @@ from sam3d_ros.ros.compressed_depth import depth_from_compressed
 from sam3d_ros.ros.decoding import IMAGE, LABELS, POINT_MAP, Decoding
 from sam3d_ros.ros.faults import Fault, FaultError, FaultLog
 from sam3d_ros.ros.frame_assembler import InputSet
-from sam3d_ros.ros.frame_ids import FrameIds, frame_ids, without_slash
+from sam3d_ros.ros.frame_ids import FrameIds, frame_ids, names_frame_of, without_slash
 from sam3d_ros.ros.images import (
     depth_from_image,
     labels_from_compressed,
@@ -268,7 +268,7 @@ class FrameBuilder:
         """The camera of the depth image: its own camera_info, or the colour camera at its size."""
         height, width = depth.shape
         if registered and (width, height) == (camera.width, camera.height):
-            return self._camera_in_place(inputs.depth_info, camera)
+            return self._camera_in_place(inputs, camera)
         if inputs.depth_info is not None:
             return camera_from_info(inputs.depth_info, (width, height), rectified=self.config.rectified)
         if not registered:
@@ -286,9 +286,11 @@ class FrameBuilder:
             )
         return camera.resized(width, height)
 
-    def _camera_in_place(self, info: CameraInfo | None, camera: Camera) -> Camera:
+    def _camera_in_place(self, inputs: InputSet, camera: Camera) -> Camera:
         """The camera of depth in the frame and the size of the image: that of the image, unless its own is another."""
-        if info is None:
+        info = inputs.depth_info
+        # One of another frame is of the sensor before it was registered, or from before its driver did that.
+        if info is None or not names_frame_of(info, inputs.depth):
             return camera
         try:
             own = camera_from_info(info, (camera.width, camera.height), rectified=self.config.rectified)

@@ -40,6 +40,11 @@ def without_slash(frame_id: str) -> str:
     return frame_id.lstrip("/")
 
 
+def names_frame_of(message: Any, other: Any) -> bool:
+    """Whether two messages name one frame, or the first none."""
+    return _name(message) in ("", _name(other))
+
+
 def frame_ids(inputs: InputSet, target_frame: str = "") -> FrameIds:
     """Read the names of a set.
 

@@ -143,8 +143,16 @@ def test_depth_of_another_lens_in_the_same_place_is_what_its_camera_info_says(ca
         {"k": [0.0] * 9},
         {"width": 640, "height": 480},
         {"d": [-0.1, 0.05, 0.0, 0.0, 0.0]},
+        {"k": [90.0, 0.0, 31.5, 0.0, 90.0, 23.5, 0.0, 0.0, 1.0], "header": DEPTH_HEADER},
     ],
-    ids=["the same", "counted from edges", "empty", "another size", "a lens that the image has not"],
+    ids=[
+        "the same",
+        "counted from edges",
+        "empty",
+        "another size",
+        "a lens that the image has not",
+        "of the sensor before it is registered",
+    ],
 )
 def test_registered_depth_is_read_by_the_camera_of_the_image(changes: dict[str, object]) -> None:
     frame, faults = depth_in_place(CAMERA, **changes)
