@@ -31,6 +31,7 @@ from sam3d_ros.perception.fitting.refinement import RefinementConfig, refine
 from sam3d_ros.perception.fitting.symmetry import SymmetryConfig, symmetry_group
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.geometric.reconstructor import unmade
+from sam3d_ros.perception.judging.determination import with_determination
 from sam3d_ros.perception.judging.verdict import FIGURE_REASONS, FOLLOWING_FAILED, VerdictThresholds, judge
 from sam3d_ros.perception.reconstructor import (
     Failed,
@@ -291,7 +292,7 @@ class ObjectPipeline:
         estimate = replace(estimate, symmetry=group)
         # First where it is, then what was seen of it, then how sure that makes where it is.
         estimate = refine(evidence, estimate, config.refinement, metric=self.reconstructor.is_metric)
-        estimate = with_coverage(evidence, estimate)
+        estimate = with_determination(with_coverage(evidence, estimate), config.verdict.determination)
         estimate = with_shape_covariance(estimate, config.refinement.covariance)
         return replace(estimate, verdict=judge(evidence, estimate, config.verdict))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict,
 from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.fitting.refinement import distances
 from sam3d_ros.perception.fitting.visible_surface import SurfaceHits, VisibleSurface
+from sam3d_ros.perception.judging.determination import DeterminationConfig
+from sam3d_ros.perception.judging.disjoint import is_disjoint
 from sam3d_ros.perception.measurement import Measurement, hiding_pixels
 from sam3d_ros.perception.reconstructor import RECONSTRUCTION_FAILED
 from sam3d_ros.perception.settings import Settings, parameter
@@ -20,6 +22,8 @@ from sam3d_ros.perception.settings import Settings, parameter
 FOLLOWING_FAILED = "following_failed"
 #: An object that was measured before is not measured in this frame, which tells nothing against it.
 NOT_MEASURED = "not_measured"
+#: The mask lies on several things.
+DISJOINT_MASK = "disjoint_mask"
 #: Reasons that the figures of a frame give; they are found anew at each judgement.
 FIGURE_REASONS = (
     FOLLOWING_FAILED,
@@ -33,6 +37,7 @@ FIGURE_REASONS = (
     "free_space_violation",
     "touches_border",
     "occluded",
+    DISJOINT_MASK,
 )
 #: Reasons that reject at once, whoever found them; the last three mean that the mesh is a mere box.
 _FATAL = frozenset({"no_mesh", "no_points", "mask_too_small", "empty_shape", RECONSTRUCTION_FAILED})
@@ -54,6 +59,7 @@ class VerdictThresholds(Settings):
         accept_hidden: share of the silhouette that other things may hide.
         max_points: measured points looked at. With that of the refinement, they share the work.
         max_rays: pixels of the silhouette looked at.
+        determination: when the extents are known.
     """
 
     min_points: int = parameter(50, minimum=1, maximum=5000)
@@ -69,6 +75,7 @@ class VerdictThresholds(Settings):
     accept_hidden: float = parameter(0.5, minimum=0.0, maximum=1.0)
     max_points: int = parameter(500, minimum=50, maximum=5000)
     max_rays: int = parameter(4000, minimum=500, maximum=100_000)
+    determination: DeterminationConfig = field(default_factory=DeterminationConfig)
 
 
 def judge(
@@ -134,6 +141,7 @@ def _judged(evidence: Evidence, estimate: ObjectEstimate, thresholds: VerdictThr
         ("free_space_violation", view.free_share <= thresholds.accept_free_space, True),
         ("occluded", view.hidden_share <= thresholds.accept_hidden, True),
         ("touches_border", not evidence.touches_border, True),
+        (DISJOINT_MASK, not is_disjoint(evidence, measurement), True),
     )
     reasons += [name for name, good, _ in checks if not good]
     rejected = not all(bearable for _, _, bearable in checks) or not _FATAL.isdisjoint(reasons)
