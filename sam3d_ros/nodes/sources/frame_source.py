@@ -203,7 +203,9 @@ class FrameSource:
             Input.DEPTH: settings.depth_transport,
         }
         if (transport := transports.get(kind, "raw")) != "raw":
-            return CompressedImage, f"{node.resolve_topic_name(kind.value)}/{transport}"
+            topic = node.resolve_topic_name(kind.value)
+            # Who names the sibling itself means it, and not a sibling of it.
+            return CompressedImage, topic if topic.endswith(f"/{transport}") else f"{topic}/{transport}"
         return _TYPES[kind], kind.value
 
     def _take(self, kind: Input, message: Any) -> None:

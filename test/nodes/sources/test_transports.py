@@ -15,6 +15,7 @@ from sensor_msgs.msg import CompressedImage
 from sam3d_ros.nodes.sources.input_settings import InputSettings
 from sam3d_ros.perception.frame import PointsSource
 from sam3d_ros.ros.faults import Fault
+from sam3d_ros.ros.frame_assembler import Input
 from sam3d_ros.ros.frame_builder import FrameBuilderConfig
 from sam3d_ros.ros.qos import qos_profile
 from sam3d_ros.ros.stamps import header_message
@@ -48,6 +49,21 @@ def test_compressed_depth_becomes_points(
     frame = next(f for f in list(pipeline.frames) if f.points_source is PointsSource.DEPTH)
     np.testing.assert_allclose(frame.points[..., 2], 1.5, rtol=1e-6)
     probe.do(lambda: probe.node.destroy_publisher(publisher))
+
+
+def test_the_name_of_a_sibling_is_its_own(pipelines: Callable[..., Pipeline]) -> None:
+    settings = InputSettings(image_transport="compressed", depth_transport="compressedDepth")
+    names = ["image:=/cam/rgb/compressed", "depth:=/cam/depth", "labels:=/cam/labels/compressed"]
+    arguments = [text for name in names for text in ("-r", name)]
+    pipeline = pipelines("reader", settings=settings, cli_args=["--ros-args", *arguments])
+    found = {
+        kind: pipeline.source.topic(kind, pipeline.node) for kind in (Input.IMAGE, Input.DEPTH, Input.LABELS)
+    }
+    assert found == {
+        Input.IMAGE: "/cam/rgb/compressed",
+        Input.DEPTH: "/cam/depth/compressedDepth",
+        Input.LABELS: "/cam/labels/compressed",
+    }
 
 
 def test_compressed_labels_become_ids(
