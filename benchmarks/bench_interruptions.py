@@ -28,7 +28,7 @@ from pathlib import Path
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from process_use import resident
+from process_use import ProcessUse, resident
 from rclpy.signals import SignalHandlerOptions
 from recorded_table import write_recording
 from running_graph import machine, running, started, use_domain
@@ -46,6 +46,8 @@ START_PATIENCE, PATIENCE = 120.0, 60.0
 #: How long it is left alone before anything happens to it, and listened to afterwards, seconds.
 SETTLING = 5.0
 KILLS = 5
+#: Of the launch file, seconds.
+RESPAWN_DELAY = 1.0
 STOPPED, GONE = 10.0, 60.0
 MINUTE, MEMORY_PERIOD = 60.0, 5.0
 
@@ -176,7 +178,7 @@ def graph(domain: int, frames: Path, rate: float) -> Iterator[Graph]:
 
 def killed(graph: Graph, _options: argparse.Namespace) -> list[str]:
     """SIGKILL, several times; how long until another session tells of objects, and of all of them."""
-    first, whole = [], []
+    first, whole, work = [], [], []
     with graph.start_camera():
         before = graph.settled()
         for _ in range(KILLS):
@@ -184,13 +186,16 @@ def killed(graph: Graph, _options: argparse.Namespace) -> list[str]:
             pid, at = graph.perception(), time.monotonic()
             os.kill(pid, signal.SIGKILL)
             again = graph.consumer.await_one(anew(session, 1), PATIENCE, "another session")
+            used = ProcessUse.read(graph.perception())
             first.append(again.time - at)
+            work.append((used.user + used.system) / 1e3)
             full = graph.consumer.await_one(anew(session, OBJECTS), PATIENCE, "all objects")
             whole.append(full.time - at)
             before = graph.settled()
     return [
         f"killed {KILLS} times: another session with objects after {spread(first)}, with all of them after "
-        f"{spread(whole)}"
+        f"{spread(whole)}",
+        f"  processor time of the new process until the first: {spread(work)}; it is started after {RESPAWN_DELAY:g} s",
     ]
 
 
