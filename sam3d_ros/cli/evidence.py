@@ -37,7 +37,7 @@ class _Figure:
     Attributes:
         name: of the figure.
         value: as it was judged, NaN where it could not be measured.
-        accept: no worse than this is ACCEPTED.
+        accept: no worse than this is ACCEPTED; None where anything is.
         reject: worse than this is REJECTED; None where nothing is.
         high_is_good: whether the bounds are the least values, or the largest.
         unit: `share`, `length` (metres, or the unit of the points) or `count`.
@@ -45,7 +45,7 @@ class _Figure:
 
     name: str
     value: float
-    accept: float
+    accept: float | None
     reject: float | None
     high_is_good: bool = True
     unit: str = "share"
@@ -185,11 +185,15 @@ def _estimate_record(
 
 
 def _figures(evidence: Evidence, estimate: ObjectEstimate, thresholds: VerdictThresholds) -> list[_Figure]:
-    """The figures of a verdict as they were, beside the bounds of today."""
+    """The figures of a verdict as they were, beside the bounds of today.
+
+    `size_sigma` is that of the extent that is known worst, as a share of it.
+    """
     import numpy as np
 
     verdict, noise = estimate.verdict, evidence.measured(thresholds.max_points).noise
-    diameter = float(np.linalg.norm(estimate.size)) if len(estimate.mesh.vertices) else math.nan
+    size = estimate.size if len(estimate.mesh.vertices) else np.full(3, np.nan)
+    diameter = float(np.linalg.norm(size))
     # As `judge` has it: a share of the diameter, and what the sensor adds.
     allowed = thresholds.residual_noise * noise
     return [
@@ -209,6 +213,14 @@ def _figures(evidence: Evidence, estimate: ObjectEstimate, thresholds: VerdictTh
             thresholds.reject_inlier_ratio,
         ),
         _Figure("point_count", verdict.point_count, thresholds.min_points, None, unit="count"),
+        _Figure("seen_share", verdict.seen_share, None, None),
+        _Figure(
+            "size_sigma",
+            float(np.max(np.array(verdict.size_sigma) / size)),
+            thresholds.determination.accept_size_sigma,
+            None,
+            high_is_good=False,
+        ),
     ]
 
 
@@ -226,6 +238,8 @@ def _meaning(reason: str, thresholds: VerdictThresholds) -> str:
         "free_space_violation": f"the sensor sees past more than {thresholds.accept_free_space:.2f} of the silhouette",
         "touches_border": "the instance meets the border of the image",
         "occluded": f"more than {thresholds.accept_hidden:.2f} of the silhouette may be hidden",
+        "disjoint_mask": "the mask lies on several things, and the sensor sees past what is between them",
+        "hidden_side_unknown": "the view does not tell where the object ends; size_sigma may be too high",
     }
     return meanings.get(reason, "found before it was judged")
 

@@ -140,7 +140,10 @@ def test_a_program_reads_the_same(thing: Judged, file: Path) -> None:
         estimate.verdict.depth_residual,
         estimate.verdict.inlier_ratio,
         estimate.verdict.point_count,
+        estimate.verdict.seen_share,
+        max(np.array(estimate.verdict.size_sigma) / estimate.size),
     ]
+    assert 0.2 < estimate.verdict.seen_share < 0.7
 
 
 def test_the_bounds_are_where_the_judgement_turns(thing: Judged, file: Path) -> None:
@@ -196,7 +199,7 @@ def test_every_reason_has_a_meaning(thing: Judged, tmp_path: Path) -> None:
     path = tmp_path / "all.evidence.npz"
     verdict = replace(
         thing.estimate.verdict,
-        reasons=(*FIGURE_REASONS, "hidden_side_unknown", "odd\x1b[2J"),
+        reasons=(*FIGURE_REASONS, "hidden_side_unknown", "ambiguous_pose", "odd\x1b[2J"),
         mask_iou=math.nan,
         depth_residual=math.nan,
     )
@@ -204,7 +207,7 @@ def test_every_reason_has_a_meaning(thing: Judged, tmp_path: Path) -> None:
     (record,) = shown(path)
     meanings = record["estimate"]["meanings"]
     earlier = {reason for reason, meaning in meanings.items() if meaning == "found before it was judged"}
-    assert earlier == {"hidden_side_unknown", "odd\x1b[2J"}
+    assert earlier == {"ambiguous_pose", "odd\x1b[2J"}
     text = plain(run("evidence", path).stdout)
     assert "0.50 of the silhouette may be hidden" in text and "depth_residual - <= " in text
     assert "odd\\x1b[2J: " in text and "\x1b" not in text
