@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull
+from scipy.spatial import ConvexHull, cKDTree
 from scipy.spatial.transform import Rotation
 
 from sam3d_ros.geometry.frames import Similarity, orthonormalized
@@ -25,7 +25,7 @@ from sam3d_ros.perception.symmetry_group import NO_SYMMETRY, ContinuousSymmetry,
 Array = NDArray[np.float64]
 
 #: Points spread over a surface, those of them whose images are looked at, and vertices that tell the convex hull.
-_SURFACE_POINTS, _IMAGE_POINTS, _HULL_POINTS = 2000, 160, 3000
+_SURFACE_POINTS, _IMAGE_POINTS, _HULL_POINTS = 3000, 150, 600
 #: Turns that stand for all turns of something round; no polygon of a few sides looks alike after each of them.
 _TURNS = (np.pi / 4.0, 2.0, np.pi / 2.0, np.pi)
 #: What passes so many tests is round though each of them is passed narrowly.
@@ -80,7 +80,8 @@ class _Body:
     """A surface that questions are asked of.
 
     Attributes:
-        surface, scale: of the mesh.
+        surface: its points, metric.
+        spacing: metres; root mean square distance of a place on the surface to the nearest of these.
         points: (N, 3) on the outside of the surface, metric.
         center: (3,) centroid of its convex hull's surface.
         moments: (3, 3) second moments of that about it.
@@ -88,8 +89,8 @@ class _Body:
         alike: see `SymmetryConfig`.
     """
 
-    surface: VisibleSurface
-    scale: Array
+    surface: cKDTree
+    spacing: float
     points: Array
     center: Array
     moments: Array
@@ -98,15 +99,19 @@ class _Body:
 
     @staticmethod
     def of(mesh: Mesh, scale: Array, config: SymmetryConfig) -> _Body:
-        vertices, surface = mesh.vertices.astype(np.float64), VisibleSurface.of(mesh)
-        points, normals = _surface_points(vertices, mesh.triangles.astype(np.int64), _SURFACE_POINTS)
-        outside = scale * points[~surface.faces_itself(points, normals)]
-        metric = vertices * scale
+        metric, triangles = mesh.vertices.astype(np.float64) * scale, mesh.triangles.astype(np.int64)
+        points, normals, area = _surface_points(metric, triangles, _SURFACE_POINTS)
+        chosen = slice(None, None, _SURFACE_POINTS // _IMAGE_POINTS)
+        # Planes keep their normals by the inverse transpose of the map.
+        outward = normals[chosen] * scale
+        outward /= np.linalg.norm(outward, axis=1, keepdims=True)
+        inside = VisibleSurface.of(mesh).faces_itself(points[chosen] / scale, outward)
         center, moments = _moments_of_hull(metric)
         return _Body(
-            surface,
-            scale,
-            outside[:: max(1, len(outside) // _IMAGE_POINTS)],
+            cKDTree(points),
+            # Of random points the nearest is that far on average: a disc of this size holds one of them.
+            float(np.sqrt(area / (np.pi * _SURFACE_POINTS))),
+            points[chosen] if inside.all() else points[chosen][~inside],
             center,
             moments,
             config.tolerance * float(np.linalg.norm(np.ptp(metric, axis=0))),
@@ -115,10 +120,8 @@ class _Body:
 
     def looks_alike(self, axis: Array, angle: float, slack: float = 1.0) -> bool:
         """Whether the body looks alike after a turn about an axis through its centroid, to some times the reach."""
-        moved = _turn(axis, angle, self.center).apply(self.points)
-        own = Similarity(scale=self.scale)
-        off = moved - self.surface.closest(own, moved)
-        return bool(np.einsum("ij,ij->", off, off) <= (slack * self.reach) ** 2 * len(off))
+        off, _ = self.surface.query(_turn(axis, angle, self.center).apply(self.points))
+        return bool(np.mean(off**2) - self.spacing**2 <= (slack * self.reach) ** 2)
 
     def is_round(self, axis: Array) -> bool:
         """Whether it looks alike after any turn about an axis."""
@@ -185,18 +188,20 @@ def _moments_of_hull(points: Array) -> tuple[Array, Array]:
     return center, moments / 12.0
 
 
-def _surface_points(vertices: Array, triangles: NDArray[np.int64], count: int) -> tuple[Array, Array]:
-    """(count, 3) points spread evenly over the surface, always the same, and the normals there."""
+def _surface_points(vertices: Array, triangles: NDArray[np.int64], count: int) -> tuple[Array, Array, float]:
+    """(count, 3) points spread evenly over the surface, always the same, the normals there, and its area."""
     a, b, c = vertices[triangles].transpose(1, 0, 2)
     normals = np.cross(b - a, c - a)
     length = np.linalg.norm(normals, axis=1)
     area = np.cumsum(length)
-    chosen = np.searchsorted(area, (np.arange(count) + 0.5) / count * area[-1])
-    u, v = np.random.default_rng(0).random((2, count, 1))
+    random = np.random.default_rng(0)
+    # In no order: any part of them is spread as evenly.
+    chosen = np.searchsorted(area, random.permutation((np.arange(count) + 0.5) / count) * area[-1])
+    u, v = random.random((2, count, 1))
     beyond = u + v > 1.0
     u, v = np.where(beyond, 1.0 - u, u), np.where(beyond, 1.0 - v, v)
     points = a[chosen] + u * (b - a)[chosen] + v * (c - a)[chosen]
-    return points, normals[chosen] / length[chosen, None]
+    return points, normals[chosen] / length[chosen, None], float(area[-1] / 2.0)
 
 
 def _turn(axis: Array, angle: float, center: Array) -> Similarity:
