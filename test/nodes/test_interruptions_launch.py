@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import launch_pytest
@@ -26,12 +27,17 @@ PAUSE = 4.0
 STARTED: dict[str, list[int]] = {}
 
 
-@launch_pytest.fixture(scope="module")
-def graph(own_domain: None, tmp_path_factory: pytest.TempPathFactory) -> LaunchDescription:
-    """The launch file with respawn, and a camera that sees a box before a wall."""
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A box before a wall."""
     labels = np.zeros((120, 160), np.uint8)
     labels[40:90, 50:110] = 1
-    frames = write_frame(tmp_path_factory.mktemp("frames") / "box", labels, depths=(0.8, 1.2), focal=150.0)
+    return write_frame(tmp_path_factory.mktemp("frames") / "box", labels, depths=(0.8, 1.2), focal=150.0)
+
+
+@launch_pytest.fixture(scope="module")
+def graph(own_domain: None, frames: Path) -> LaunchDescription:
+    """The launch file with respawn, and a camera that sees the box."""
 
     def note(event: Any, _context: Any) -> None:
         STARTED.setdefault(event.process_name.split("-")[0], []).append(event.pid)
@@ -102,3 +108,22 @@ def test_a_stopped_process_goes_on_where_it_was(heard: Heard, wait_for: Any, exe
     # Nothing of before stands beside it.
     assert wait_for(lambda: len(heard.newer(stopped).objects) == 1)
     assert len(STARTED[executable]) == started
+
+
+@pytest.mark.launch(fixture=graph)
+def test_another_camera_takes_the_place_of_one_that_has_ended(
+    heard: Heard, wait_for: Any, run: Any, frames: Path
+) -> None:
+    before = wait_for(lambda: heard.newer(0))
+    assert before
+    os.kill(STARTED["frame_player"][-1], signal.SIGKILL)
+    time.sleep(PAUSE)
+    ended = time.time_ns()
+    assert heard.newer(ended) is None
+    camera = run("frame_player", "--ros-args", "-p", f"frames:={frames}", "-p", "rate:=10.0")
+    after = wait_for(lambda: heard.newer(ended))
+    assert after, camera.log.read_text()
+    assert after.session == before.session
+    # What the first camera saw does not stand beside it.
+    assert wait_for(lambda: len(heard.newer(ended).objects) == 1)
+    assert camera.stop() == 0, camera.log.read_text()
