@@ -26,8 +26,8 @@ from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.perception.estimates import ScaleSource, VerdictState
 from sam3d_ros.perception.evidence import Evidence, cut
 from sam3d_ros.perception.frame import Frame, PointsSource
-from sam3d_ros.perception.judging.verdict import NOT_MEASURED
 from sam3d_ros.perception.judging.determination import HIDDEN_SIDE_UNKNOWN
+from sam3d_ros.perception.judging.verdict import NOT_MEASURED
 from sam3d_ros.perception.pipeline import STAGES, ObjectPipeline, PipelineConfig
 from sam3d_ros.perception.tracking.tracker import TrackerConfig
 from sam3d_ros.perception.tracking.tracks import NOT_SEEN, TrackedObject
