@@ -25,7 +25,7 @@ from sam3d_ros.perception.symmetry_group import NO_SYMMETRY, ContinuousSymmetry,
 Array = NDArray[np.float64]
 
 #: Points spread over a surface, those of them whose images are looked at, and vertices that tell the convex hull.
-_SURFACE_POINTS, _IMAGE_POINTS, _HULL_POINTS = 3000, 150, 600
+_SURFACE_POINTS, _IMAGE_POINTS, _HULL_POINTS = 4000, 160, 1500
 #: Turns that stand for all turns of something round; no polygon of a few sides looks alike after each of them.
 _TURNS = (np.pi / 4.0, 2.0, np.pi / 2.0, np.pi)
 #: What passes so many tests is round though each of them is passed narrowly.
