@@ -81,7 +81,7 @@ class FrameReader:
         return frozenset(needed)
 
     def open(self) -> None:
-        """Begin to read."""
+        """Begin to read; raises as `FrameSource.open` does."""
         if self._source.key.settings.auto_range_sensor:
             # Discovery finds the camera and its depth in any order: an object must not be made from the first of them.
             config = self.assembler.config
@@ -89,8 +89,8 @@ class FrameReader:
             self.assembler.config = replace(config, expect_depth=True, wait=max(config.wait, DISCOVERY_TIME))
         # What was published when it was closed tells nothing of now.
         self._reads_points = True
-        self._is_open = True
         self._source.open(self)
+        self._is_open = True
 
     def close(self) -> None:
         """Read nothing more, and forget what came."""

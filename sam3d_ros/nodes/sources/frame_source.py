@@ -20,7 +20,7 @@ from sam3d_ros.nodes.sources.inlet import Inlet, type_name
 from sam3d_ros.nodes.sources.input_settings import InputSettings
 from sam3d_ros.ros.decoding import Decoding
 from sam3d_ros.ros.diagnostics import RateMeter
-from sam3d_ros.ros.faults import Fault
+from sam3d_ros.ros.faults import Fault, FaultError
 from sam3d_ros.ros.frame_assembler import Input
 from sam3d_ros.ros.frame_builder import FrameBuilderConfig
 from sam3d_ros.ros.qos import AUTO
@@ -107,10 +107,14 @@ class FrameSource:
                 self._listener = (node, TransformListener(self._buffer, node))
 
     def open(self, reader: FrameReader) -> None:
-        """Begin to hand messages to a reader."""
+        """Begin to hand messages to a reader; raises as `Inlet` does, and hands it nothing then."""
         self._reading.append(reader)
         self.decoding.readers = len(self._reading)
-        self.update()
+        try:
+            self.update()
+        except FaultError:
+            self.close(reader)
+            raise
 
     def close(self, reader: FrameReader) -> None:
         """Hand it nothing more."""

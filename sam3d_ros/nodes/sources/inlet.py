@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import (
     DurabilityPolicy,
@@ -16,6 +17,7 @@ from rclpy.qos import (
 )
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
+from sam3d_ros.ros.faults import Fault, FaultError
 from sam3d_ros.ros.qos import AUTO, qos_profile
 
 
@@ -36,6 +38,9 @@ class Inlet:
     Attributes:
         node: as given.
         topic: its resolved name.
+
+    Raises:
+        FaultError: wrong_type: the process has the topic with another type.
     """
 
     def __init__(
@@ -94,6 +99,17 @@ class Inlet:
         return list(self.node.get_publishers_info_by_topic(self.topic))
 
     def _subscribed(self) -> Any:
+        try:
+            return self._subscription_made()
+        except rclpy_implementation.RCLError as error:
+            # The middleware lets a process have a topic as one type alone.
+            raise FaultError(
+                Fault.WRONG_TYPE,
+                f"{self.topic} cannot be read as {self._type_name}: another input of this process has the same topic, "
+                "with another type",
+            ) from error
+
+    def _subscription_made(self) -> Any:
         # Without rclpy's own events: one that is under way when its subscription ends is raised by the executor (rclpy
         # 7.1.6), and what they log is a fault here.
         return self.node.create_subscription(

@@ -18,6 +18,7 @@ from rclpy.qos import (
     qos_check_compatible,
 )
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from spinning import SpunNodes
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from sam3d_ros.nodes.player_messages import label_info_message
@@ -25,7 +26,7 @@ from sam3d_ros.nodes.sources.inlet import followed
 from sam3d_ros.nodes.sources.input_settings import InputSettings
 from sam3d_ros.ros.camera_info import info_from_camera
 from sam3d_ros.ros.diagnostics import InputHealth, InputState
-from sam3d_ros.ros.faults import Fault
+from sam3d_ros.ros.faults import Fault, FaultError
 from sam3d_ros.ros.frame_assembler import Input
 from sam3d_ros.ros.qos import PROFILE_NAMES, qos_profile
 from sam3d_ros.ros.stamps import header_message
@@ -193,6 +194,29 @@ def test_every_input_has_the_state_that_it_is_in(
     monkeypatch.setattr("sam3d_ros.nodes.sources.frame_reader.STALE_AFTER", 0.0)
     assert health(pipeline, Input.IMAGE).state is InputState.STALE
     assert health(pipeline, Input.CAMERA_INFO).state is InputState.OK
+
+
+def test_two_inputs_of_one_name_are_refused_and_others_go_on(
+    host: SpunNodes, pipelines: Pipelines, camera: SmallCamera, wait_for: Any
+) -> None:
+    sound = pipelines("sound")
+    sound.open()
+    twice = pipelines("twice", cli_args=["--ros-args", "-r", "points:=/cam/depth", "-r", "depth:=/cam/depth"])
+    raised: list[FaultError] = []
+
+    def opened() -> None:
+        try:
+            twice.reader.open()
+        except FaultError as error:
+            raised.append(error)
+
+    for _ in range(2):
+        host.do(opened)
+        twice.follow()
+    assert [error.fault for error in raised] == 2 * [Fault.WRONG_TYPE]
+    assert "/cam/depth cannot be read as sensor_msgs/msg/" in str(raised[0])
+    both_read(camera, wait_for, sound)
+    assert twice.frames == []
 
 
 @pytest.mark.parametrize(
