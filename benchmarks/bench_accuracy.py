@@ -33,7 +33,7 @@ import numpy as np
 import trimesh
 from field_measures import FieldMeasures, print_field_measures
 from running_graph import machine
-from simulated_views import CAMERA, OBJECTS_IN_A_SCENE, look
+from simulated_views import CAMERA, OBJECTS_IN_A_SCENE, look, random_view
 
 from sam3d_ros.geometry.boxes import OrientedBox, box_iou
 from sam3d_ros.geometry.frames import Similarity
@@ -53,12 +53,7 @@ from sam3d_ros.perception.geometric.segment import segment_instance
 from sam3d_ros.perception.geometric.support import find_support, place_on_ground
 from sam3d_ros.perception.judging.verdict import judge
 from sam3d_ros.perception.recorded.frame_folder import TrueObject, read_frame_folder
-from sam3d_ros.simulation.frames import camera_from_object, frame_from_depth
 from sam3d_ros.simulation.hiding import hidden_scene
-from sam3d_ros.simulation.rendering import render
-from sam3d_ros.simulation.scenes import random_scene
-from sam3d_ros.simulation.sensors import DepthSensor
-from sam3d_ros.simulation.trajectories import random_viewpoint
 
 WITH_TRUTH = ("ycbv_a/000001", "lmo/sam6d_example", "kitti_a/000000", "kitti_a/000002")
 WITHOUT_TRUTH = ("mosd_a/learn35", "mosd_a/test45", "mosd_a/test57", "arc2017/0")
@@ -200,11 +195,8 @@ def plane_and_rectangle(evidence: Sequence[Evidence]) -> list[ObjectEstimate]:
 
 def simulated(seed: int) -> tuple[Frame, dict[int, Truth]]:
     """A random scene from a random place, with the noise of a depth camera."""
-    scene, rng = random_scene(seed, OBJECTS_IN_A_SCENE), np.random.default_rng(seed)
-    rendering = render(scene, CAMERA, random_viewpoint(rng))
-    frame = frame_from_depth(scene, rendering, DepthSensor().measure(rendering, rng))
-    truths = {o.instance_id: truth_of_mesh(o.mesh, camera_from_object(rendering, o)) for o in scene.objects}
-    return frame, truths
+    view = random_view(seed)
+    return view.frame, {i: truth_of_mesh(thing.mesh, view.pose(i)) for i, thing in view.things.items()}
 
 
 def simulated_hidden(seed: int) -> tuple[Frame, dict[int, Truth]]:
