@@ -4,7 +4,7 @@
 
 Both nodes run in one process and get images all the while; publishers of any quality of service come and go, and send
 fuzzed messages. Every call must be answered; what must be refused is refused with a reason; what is refused changes
-nothing, and what is accepted holds. At ten points of the way the parameters are put back, and images must become
+nothing, and what is accepted holds. After every hundred calls the parameters are put back, and images must become
 objects again. At the end the nodes are shut down and asked once more. Without `--body-checkpoint` the people have no
 weights, and their node cannot be configured. Ends with 1 if anything was otherwise.
 """
@@ -29,6 +29,8 @@ from running_graph import machine, running, use_domain
 
 DOMAIN = 91
 CHECKPOINTS = 10
+#: After so many calls everything is put back, or the nodes would hardly ever work meanwhile.
+ROUND = 100
 #: What is played: a table with a few objects, the first of which the segmenter calls a person.
 THINGS, FRAMES, SIZE, PERSON = 4, 8, (320, 240), 1
 
@@ -38,8 +40,9 @@ def fuzz(run: Run, calls: int, perception: subprocess.Popen[bytes]) -> list[tupl
     memory = []
     for i in range(1, calls + 1):
         run.call()
-        if i % max(1, calls // CHECKPOINTS) == 0:
+        if i % ROUND == 0 or i == calls:
             run.recover()
+        if i % max(1, calls // CHECKPOINTS) == 0:
             memory.append((i, resident(perception.pid)))
             print(
                 f"{i} calls, {memory[-1][1]:.1f} MiB, {len(run.wrong)} otherwise than they have to be",

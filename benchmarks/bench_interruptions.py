@@ -71,7 +71,7 @@ class Consumer:
 
     Attributes:
         told: what was heard since it was emptied last.
-        faults: names of all faults that were told of since then.
+        faults: what /diagnostics said since then that is not as it should be.
     """
 
     def __init__(self) -> None:
@@ -119,9 +119,8 @@ class Consumer:
         self.told.append(Told(time.monotonic(), nanoseconds(message.header.stamp), message.session, ids))
 
     def _read(self, message: DiagnosticArray) -> None:
-        for status in message.status:
-            if status.name.endswith(": faults") and status.level != status.OK:
-                self.faults.update(name.strip() for name in status.message.split(","))
+        bad = (status for status in message.status if status.level != status.OK)
+        self.faults.update(f"{status.name.rpartition(': ')[2]}: {status.message}" for status in bad)
 
 
 @dataclass
@@ -235,7 +234,7 @@ def gone(graph: Graph, _options: argparse.Namespace) -> list[str]:
         before = graph.settled()
     graph.consumer.forget()
     graph.consumer.spin(GONE)
-    faults = ", ".join(sorted(graph.consumer.faults)) or "none"
+    faults = "; ".join(sorted(graph.consumer.faults)) or "none"
     left = len(graph.consumer.newest.ids) if graph.consumer.newest else OBJECTS
     last = [told.time for told in graph.consumer.told]
     with graph.start_camera():
