@@ -8,6 +8,7 @@ frame may be stretched. Reflections are no motions of a rigid object and are lef
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,6 @@ from sam3d_ros.geometry.frames import Similarity
 
 Array = NDArray[np.float64]
 
-_IDENTITY = Similarity()
 #: Traces that differ by less are those of the same rotation.
 _NO_NEARER = 1e-9
 
@@ -35,11 +35,15 @@ class ContinuousSymmetry:
 
     def turn(self, angle: float) -> Similarity:
         """The turn by an angle in radians: `p -> R p + offset - R offset`, scale one."""
+        rotation = self.rotation(angle)
+        return Similarity(rotation, self.offset - rotation @ self.offset)
+
+    def rotation(self, angle: float) -> Array:
+        """(3, 3) that of the turn by an angle in radians, after Rodrigues."""
         c, s = np.cos(angle), np.sin(angle)
         x, y, z = self.axis
         cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-        rotation = c * np.eye(3) + s * cross + (1.0 - c) * np.outer(self.axis, self.axis)
-        return Similarity(rotation, self.offset - rotation @ self.offset)
+        return c * np.eye(3) + s * cross + (1.0 - c) * np.outer(self.axis, self.axis)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +76,15 @@ class SymmetryGroup:
             ),
         )
 
+    def scaled(self, factor: float) -> SymmetryGroup:
+        """The same group of an object that is larger by a factor; itself where the factor is one."""
+        if factor == 1.0:
+            return self
+        return SymmetryGroup(
+            tuple(ContinuousSymmetry(a.axis, factor * a.offset) for a in self.continuous),
+            tuple(Similarity(g.rotation, factor * g.translation) for g in self.discrete),
+        )
+
     def nearest(self, pose: Similarity, to: Similarity) -> Similarity:
         """Of all poses that look like a pose the one whose rotation is nearest to that of another.
 
@@ -84,15 +97,35 @@ class SymmetryGroup:
         """
         if self.is_trivial:
             return pose
-        # The group acts on metric coordinates: without the scale.
-        rigid = Similarity(pose.rotation, pose.translation)
-        best = max(
-            (self._turned_to(rigid @ g, to) for g in (_IDENTITY, *self.discrete)),
-            key=lambda found: _agreement(found, to),
-        )
-        if _agreement(best, to) <= _agreement(rigid, to) + _NO_NEARER:
+        if len(self.continuous) > 1:
+            # A ball: any rotation about its centre.
+            offset = self.continuous[0].offset
+            center = pose.translation + pose.rotation @ offset
+            return Similarity(to.rotation, center - to.rotation @ offset, pose.scale)
+        # Of the relative rotations the one of the greatest trace is the smallest.
+        wanted = self._back @ (pose.rotation.T @ to.rotation)
+        traces = np.trace(wanted, axis1=1, axis2=2)
+        about = [_Turns.of(wanted, traces, symmetry.axis) for symmetry in self.continuous]
+        reached = about[0].greatest_trace if about else traces
+        best = int(np.argmax(reached))
+        if reached[best] <= traces[0] + _NO_NEARER:
             return pose
-        return Similarity(best.rotation, best.translation, pose.scale)
+        # The group acts on metric coordinates: without the scale.
+        rotation, translation = pose.rotation, pose.translation
+        if best > 0:
+            motion = self.discrete[best - 1]
+            translation = translation + rotation @ motion.translation
+            rotation = rotation @ motion.rotation
+        for symmetry, turns in zip(self.continuous, about, strict=True):
+            turned = rotation @ symmetry.rotation(turns.angle(best))
+            translation = translation + (rotation - turned) @ symmetry.offset
+            rotation = turned
+        return Similarity(rotation, translation, pose.scale)
+
+    @cached_property
+    def _back(self) -> Array:
+        """(N, 3, 3) inverse rotations of the identity and the discrete motions."""
+        return np.stack([np.eye(3), *(motion.rotation.T for motion in self.discrete)])
 
     def free_directions(self, pose: Similarity) -> Array:
         """(K, 6) unit rates of change that leave the object looking alike: x y z rotX rotY rotZ about its origin.
@@ -106,29 +139,35 @@ class SymmetryGroup:
             rate[3:] = axis
         return rates
 
-    def _turned_to(self, pose: Similarity, to: Similarity) -> Similarity:
-        """A rigid pose, turned about the continuous axes as near as possible to the rotation of another."""
-        if len(self.continuous) > 1:
-            # A ball: any rotation about its centre.
-            center = pose.apply(self.continuous[0].offset)
-            return Similarity(to.rotation, center - to.rotation @ self.continuous[0].offset)
-        for symmetry in self.continuous:
-            pose = pose @ symmetry.turn(_best_turn(pose.rotation.T @ to.rotation, symmetry.axis))
-        return pose
 
+@dataclass(frozen=True, eq=False)
+class _Turns:
+    """How near turns about an axis come to some rotations: of the angle, trace(turn.T @ wanted) is
+    `along + cosine * cos(angle) + sine * sin(angle)`.
 
-def _best_turn(wanted: Array, axis: Array) -> float:
-    """The angle of the turn about an axis that is nearest to a rotation: greatest trace(turn.T @ wanted)."""
-    sine = axis @ np.array(
-        [wanted[2, 1] - wanted[1, 2], wanted[0, 2] - wanted[2, 0], wanted[1, 0] - wanted[0, 1]]
-    )
-    cosine = np.trace(wanted) - axis @ wanted @ axis
-    return float(np.arctan2(sine, cosine))
+    Attributes:
+        along, cosine, sine: (N,) of each rotation.
+    """
 
+    along: Array
+    cosine: Array
+    sine: Array
 
-def _agreement(pose: Similarity, to: Similarity) -> float:
-    """Trace of the relative rotation: 3 for the same, -1 for half a turn."""
-    return float(np.sum(pose.rotation * to.rotation))
+    @staticmethod
+    def of(wanted: Array, traces: Array, axis: Array) -> _Turns:
+        """Of (N, 3, 3) rotations, their (N,) traces, and a (3,) axis."""
+        along = wanted @ axis @ axis
+        sine = (wanted[:, [2, 0, 1], [1, 2, 0]] - wanted[:, [1, 2, 0], [2, 0, 1]]) @ axis
+        return _Turns(along, traces - along, sine)
+
+    @property
+    def greatest_trace(self) -> Array:
+        """(N,) after the nearest turn."""
+        return self.along + np.hypot(self.cosine, self.sine)
+
+    def angle(self, index: int) -> float:
+        """Of the nearest turn, radians."""
+        return float(np.arctan2(self.sine[index], self.cosine[index]))
 
 
 #: The group of what looks like itself in one pose only.

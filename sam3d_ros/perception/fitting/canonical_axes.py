@@ -24,6 +24,8 @@ _ROUNDNESS = 0.06
 #: Cosine of the angle between an axis of symmetry and a canonical one that are the same.
 _ALONG = np.cos(np.deg2rad(8.0))
 _HALF_CUBE = 0.5
+#: Traces of relative rotations that differ by this at most are equally near: eight degrees.
+_AS_NEAR = 0.02
 
 
 def axis_rotations() -> Array:
@@ -41,16 +43,21 @@ def axis_rotations() -> Array:
 def with_axes_near(estimate: ObjectEstimate, camera_from_previous: Similarity) -> ObjectEstimate:
     """The same object with canonical axes that lie as near as possible to those of a former version.
 
-    Of the 24 ways to name the axes the one with the smallest turn is taken, and of the poses that look alike then the
-    nearest. A round object is turned with its mesh, which costs nothing of its shape.
+    Of the 24 ways to name the axes and the poses that look alike those with the smallest turn are taken; of several the
+    name that leaves least to the symmetry, which holds but to its tolerance. A round object is turned with its mesh,
+    which costs nothing of its shape.
 
     Args:
         estimate: the new version.
         camera_from_previous: pose of the former version at the same moment; only its rotation counts.
     """
-    rotation = estimate.camera_from_object.rotation
+    pose, previous = estimate.camera_from_object, camera_from_previous.rotation
     renamings = axis_rotations()
-    agreement = np.einsum("ij,nij->n", camera_from_previous.rotation, rotation @ renamings)
+    agreement = np.einsum("ij,nij->n", previous, pose.rotation @ renamings)
+    # Named anew after a motion of its group or before: the same.
+    alike = [estimate.symmetry.nearest(pose, Similarity(previous @ n.T)).rotation for n in renamings]
+    modulo_symmetry = np.einsum("ij,nij->n", previous, alike @ renamings)
+    agreement[modulo_symmetry < modulo_symmetry.max() - _AS_NEAR] = -np.inf
     named = _with_axes(estimate, renamings[int(np.argmax(agreement))])
     pose = named.camera_from_object
     nearest = named.symmetry.nearest(pose, camera_from_previous)

@@ -120,12 +120,13 @@ def refine(
     start = estimate.camera_from_object
     answer = refine_pose(estimate.mesh, start, measurement, config, metric=metric)
     # A pose of the same look that is nearer to the start is the same pose: nothing flips.
-    pose = estimate.symmetry.nearest(answer.camera_from_object, start)
+    group = estimate.symmetry.scaled(float(np.mean(answer.camera_from_object.scale / start.scale)))
+    pose = group.nearest(answer.camera_from_object, start)
     at_start = np.median(distances(VisibleSurface.of(estimate.mesh), start, measurement.points))
     if not answer.residual <= _WORSE * at_start + measurement.noise:
         return _with_reasons(estimate, (*kept, "refinement_diverged"))
-    covariance = answer.covariance + free_covariance(estimate.symmetry.free_directions(pose))
-    moved = replace(estimate, camera_from_object=pose, covariance=covariance)
+    covariance = answer.covariance + free_covariance(group.free_directions(pose))
+    moved = replace(estimate, camera_from_object=pose, covariance=covariance, symmetry=group)
     moved = with_shape_covariance(moved, config.covariance)
     return _with_reasons(moved, kept)
 

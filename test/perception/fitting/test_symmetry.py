@@ -140,6 +140,22 @@ def test_free_directions_are_rates_of_the_turns(pose: np.ndarray, renamed: np.nd
         np.testing.assert_allclose(rate, [*shift, *turn], atol=1e-4)
 
 
+@settings(max_examples=20, deadline=None)
+@given(factor=st.floats(0.1, 10.0), pose=rotations)
+def test_a_larger_object_has_the_larger_group(factor: float, pose: np.ndarray) -> None:
+    offset = np.array([0.03, -0.02, 0.01])
+    axis = ContinuousSymmetry(np.array([0.0, 0.6, 0.8]), offset)
+    group = SymmetryGroup((axis,), (ContinuousSymmetry(np.array([1.0, 0.0, 0.0]), offset).turn(np.pi),))
+    larger = group.scaled(factor)
+    for before, after in (
+        (axis.turn(0.7), larger.continuous[0].turn(0.7)),
+        (group.discrete[0], larger.discrete[0]),
+    ):
+        np.testing.assert_allclose(
+            after.apply(factor * pose), factor * before.apply(pose), atol=1e-9 * factor
+        )
+
+
 def test_what_has_no_volume_and_no_surface_is_no_fault() -> None:
     sheet = Mesh(
         np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], np.float32),
