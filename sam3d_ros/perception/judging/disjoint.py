@@ -18,9 +18,10 @@ _PIXELS = 240
 #: Parts below this share of a mask, or of so few pixels, are crumbs of the segmenter.
 _CRUMB_SHARE, _CRUMB_PIXELS = 0.05, 20
 #: So many of the shortest ways between two parts are looked at, each at so many places.
-_WAYS, _PLACES = 40, 16
-#: Of the places on the ways, those that are seen past where two things are seen.
-_PAST_SHARE = 0.5
+_WAYS, _PLACES = 150, 16
+#: Of the measured places on the ways, of which there are some at least, those that are seen past where two things are
+#: seen. Beside edges sensors measure little.
+_PAST_SHARE, _LEAST_PLACES = 0.5, 10
 #: A place is before what is beside it when it is nearer by so many standard deviations of the sensor, and by this share
 #: of the distance.
 _NOISES, _DEPTH_SHARE = 4.0, 0.02
@@ -88,13 +89,13 @@ def _is_apart(
     share = np.linspace(0.0, 1.0, _PLACES + 2)[None, 1:-1, None]
     way = np.rint(start[:, None] + share * (end - start)[:, None]).astype(np.intp)
     row, column = way[..., 0].ravel(), way[..., 1].ravel()
-    between = parts[row, column] == 0
-    if not between.any():
+    between = (parts[row, column] == 0) & np.isfinite(depth[row, column])
+    if np.count_nonzero(between) < _LEAST_PLACES:
         return False
     place, label = depth[row, column], things[row, column]
     beside = np.fmin(_depth_at(depth, parts > 0, start), _depth_at(depth, parts > 0, end)).repeat(_PLACES)
     allowed = _NOISES * (0.0 if np.isnan(noise) else noise) + _DEPTH_SHARE * beside
-    # Comparing NaN is false: what is not measured is not seen past.
+    # Comparing NaN is false: beside what is not measured nothing is seen past.
     with np.errstate(invalid="ignore"):
         past = np.where(label == 0, place > beside - allowed, place > beside + allowed)
     return bool(past[between].mean() > _PAST_SHARE)
