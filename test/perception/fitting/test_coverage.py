@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from standing_solids import box, camera_above, exact_estimate, look, placed, sphere
 
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.perception.evidence import Cut, Evidence
 from sam3d_ros.perception.fitting.coverage import Coverage, coverage, with_coverage
+from sam3d_ros.perception.range_noise import RangeNoise
 
 SEEN_FROM = camera_above()
 BRICK = box(0.16, 0.10, 0.12)
@@ -79,6 +81,33 @@ def test_extents_err_at_least_as_their_ends() -> None:
     sigma = np.array(found.size_sigma)
     assert (sigma >= found.ends_sigma.max(axis=0)).all()
     assert (sigma <= found.ends_sigma.sum(axis=0)).all()
+
+
+def test_a_sensor_that_errs_more_makes_every_end_less_sure() -> None:
+    place = placed(0.0, 0.0, 30.0)
+    frame, estimate = look({1: (BRICK, place)}, SEEN_FROM), exact_estimate(1, BRICK, SEEN_FROM @ place)
+    fine, coarse = (
+        coverage(Cut(replace(frame, range_noise=RangeNoise(sigma))).evidence(1), estimate)
+        for sigma in (0.001, 0.01)
+    )
+    assert (coarse.ends_sigma > fine.ends_sigma).all()
+
+
+@pytest.mark.parametrize("factor", [0.5, 3.0])
+def test_the_units_that_a_mesh_is_kept_in_change_nothing(factor: float) -> None:
+    """A canonical mesh that is larger, its pose scaled down by as much, is the same object."""
+    place = placed(0.02, 0.0, 25.0)
+    estimate = exact_estimate(1, BRICK, SEEN_FROM @ place)
+    mesh, pose = estimate.mesh, estimate.camera_from_object
+    other = replace(
+        estimate,
+        mesh=Mesh(mesh.vertices * np.float32(factor), mesh.triangles, mesh.colors),
+        camera_from_object=Similarity(pose.rotation, pose.translation, pose.scale / factor),
+    )
+    one, two = (coverage(evidence_of(place), each) for each in (estimate, other))
+    assert np.mean(one.measured != two.measured) < 0.01
+    assert two.seen_share == pytest.approx(one.seen_share, abs=0.02)
+    np.testing.assert_allclose(two.ends_sigma, one.ends_sigma, rtol=0.05)
 
 
 def test_nothing_measured_tells_nothing() -> None:
