@@ -1,105 +1,108 @@
-"""The trade-off of the verdict: how many objects are ACCEPTED, and how many of them wrongly, over its thresholds.
+"""Where ACCEPTED should end: how many objects get it and how many of these are wrong, over the bounds of their extents.
 
-`python benchmarks/calibrate_verdict.py [--scenes 200] [--first-seed 0] [--jobs N]`
+`python benchmarks/calibrate_verdict.py [--scenes 200] [--first-seed S] [--jobs N]`
 
-Objects of simulated scenes are reconstructed once and judged with each threshold; wrong as `bench_verdicts.py` has it.
-Also whether `size_sigma` is true: errors of extents divided by it are standard normal where it is.
+Simulated scenes are answered once; then every bound on the relative standard deviation of the extents is tried, with
+and without the rule for things that have a handle. Wrong is what `bench_verdicts.py` calls so. The second table tells
+whether the standard deviations are true: how often errors of extents are within 0.67, 1, 1.64 and 1.96 of them, where a
+normal distribution has 50, 68, 90 and 95 %.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from bench_verdicts import Judged, judged
 from numpy.typing import NDArray
-from simulated_views import add_seeds, over_seeds, random_view
+from simulated_views import add_seeds, answers, over_seeds, random_view
 
+from sam3d_ros.geometry.surfaces import transformed
 from sam3d_ros.perception.estimates import VerdictState
-from sam3d_ros.perception.evidence import cut
-from sam3d_ros.perception.geometric.reconstructor import GeometricReconstructor
-from sam3d_ros.perception.judging.determination import DeterminationConfig, is_determined
-from sam3d_ros.perception.judging.verdict import VerdictThresholds
-from sam3d_ros.perception.pipeline import ObjectPipeline, PipelineConfig
+from sam3d_ros.perception.judging.determination import (
+    HIDDEN_SIDE_UNKNOWN,
+    DeterminationConfig,
+    is_determined,
+)
 
-#: Standard deviations of an extent, as shares of it, that are tried.
-SIGMA_SHARES = (0.05, 0.06, 0.07, 0.08, 0.09, 0.1, 0.11, 0.12, 0.13, 0.14, 0.15, 0.16, 0.2, 10.0)
-BY_NAME = DeterminationConfig()
-#: Nothing is asked of the extents.
-LENIENT = DeterminationConfig(accept_size_sigma=10.0, protruding_labels=())
-#: Shares of a normal distribution within so many standard deviations.
-COVERAGE = {0.50: 0.674, 0.68: 1.0, 0.90: 1.645, 0.95: 1.96}
+BOUNDS = (0.05, 0.06, 0.08, 0.1, 0.12, 0.14, 0.16, 10.0)
+LEVELS = (0.6745, 1.0, 1.6449, 1.96)
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """An object, judged without regard to its extents.
+    """One object: what it would be ACCEPTED by, and whether it should be.
 
     Attributes:
-        judged: how, and how wrong it is.
-        sigma_share: largest standard deviation of an extent, as a share of it; NaN = not known.
-        is_clear: its name asks for nothing, or what is asked for was seen.
-        deviation: (3,) errors of its extents in their standard deviations.
+        outcome: against the truth.
+        is_open: whether nothing but its extents may speak against it.
+        accepted: whether it is determined, by (bound, with the rule for handles).
+        normalised: (3,) errors of the extents in their standard deviations.
     """
 
-    judged: Judged
-    sigma_share: float
-    is_clear: bool
-    deviation: NDArray[np.float64]
+    outcome: Judged
+    is_open: bool
+    accepted: dict[tuple[float, bool], bool]
+    normalised: NDArray[np.float64]
 
 
 def candidates(seed: int) -> list[Candidate]:
     """The objects of a scene."""
-    view = random_view(seed)
-    evidence = cut(view.frame)
-    lenient = PipelineConfig(verdict=VerdictThresholds(determination=LENIENT))
-    found = []
-    for estimate in ObjectPipeline(GeometricReconstructor(), lenient).reconstruct(evidence):
-        thing, pose = view.things[estimate.instance_id], view.pose(estimate.instance_id)
-        sigma_share = np.array(estimate.verdict.size_sigma) / estimate.size
-        axes = estimate.camera_from_object.rotation
-        true_size = np.ptp(pose.apply(thing.mesh.vertices) @ axes, axis=0)
+    view, found = random_view(seed), []
+    for _, estimate in answers(view.frame):
+        verdict, pose = estimate.verdict, estimate.camera_from_object
+        thing = view.things[estimate.instance_id]
+        true = np.ptp(
+            transformed(thing.mesh, view.pose(estimate.instance_id)).vertices @ pose.rotation, axis=0
+        )
+        others = set(verdict.reasons) - {HIDDEN_SIDE_UNKNOWN}
+        accepted = {}
+        for bound in BOUNDS:
+            for with_rule in (False, True):
+                config = DeterminationConfig(accept_size_sigma=bound)
+                config = config if with_rule else replace(config, protruding_labels=())
+                accepted[bound, with_rule] = is_determined(estimate, config)
         found.append(
             Candidate(
-                judged(seed, view, estimate),
-                float(sigma_share.max()),
-                is_determined(estimate, replace(BY_NAME, accept_size_sigma=LENIENT.accept_size_sigma)),
-                (estimate.size - true_size) / np.array(estimate.verdict.size_sigma),
+                outcome=judged(seed, view, estimate),
+                is_open=not others and verdict.state is not VerdictState.REJECTED,
+                accepted=accepted,
+                normalised=(estimate.size - true) / np.array(verdict.size_sigma),
             )
         )
     return found
 
 
-def table(some: Sequence[Candidate], passes: Callable[[Candidate], bool]) -> None:
-    """ACCEPTED and wrongly ACCEPTED for each threshold."""
-    print(f"{'size sigma <=':>14s} {'ACCEPTED':>9s} {'share':>7s} {'wrong':>6s} {'share':>7s}")
-    for most in SIGMA_SHARES:
-        kept = [
-            c
-            for c in some
-            if c.judged.verdict == VerdictState.ACCEPTED.name and passes(c) and not c.sigma_share > most
-        ]
-        wrong = sum(c.judged.is_wrong for c in kept)
-        print(
-            f"{most:14.2f} {len(kept):9d} {len(kept) / len(some):7.1%} {wrong:6d} {wrong / max(1, len(kept)):7.2%}"
-        )
+def report(found: Sequence[Candidate]) -> None:
+    """Both tables."""
+    print(
+        f"\n{'bound':>6s} {'handles':>8s} {'ACCEPTED':>9s} {'share':>7s} {'wrong':>6s} {'share':>7s}  which"
+    )
+    for bound in BOUNDS:
+        for with_rule in (False, True):
+            taken = [c.outcome for c in found if c.is_open and c.accepted[bound, with_rule]]
+            wrong = [o for o in taken if o.is_wrong]
+            share = len(wrong) / len(taken) if taken else np.nan
+            print(
+                f"{bound:6.2f} {'yes' if with_rule else 'no':>8s} {len(taken):9d} {len(taken) / len(found):7.1%} "
+                f"{len(wrong):6d} {share:7.2%}  {dict(Counter(o.label for o in wrong))}"
+            )
+    errors = np.array([c.normalised for c in found])
+    errors = np.abs(errors[np.isfinite(errors).all(axis=1)])
+    print(f"\n{'extent':>6s} {'count':>6s} " + " ".join(f"{level:7.2f}" for level in LEVELS))
+    for axis, name in enumerate("xyz"):
+        inside = " ".join(f"{np.mean(errors[:, axis] < level):7.1%}" for level in LEVELS)
+        print(f"{name:>6s} {len(errors):6d} {inside}")
 
 
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_seeds(parser, scenes=200)
-    some = over_seeds(candidates, parser.parse_args())
-    print(f"\n{len(some)} objects, size alone")
-    table(some, lambda _: True)
-    print(f"\nthe same, and of {', '.join(BY_NAME.protruding_labels)} only what shows its protrusion")
-    table(some, lambda candidate: candidate.is_clear)
-    deviation = np.abs(np.concatenate([c.deviation for c in some]))
-    deviation = deviation[np.isfinite(deviation)]
-    inside = "  ".join(f"{share:.0%}: {np.mean(deviation < k):.1%}" for share, k in COVERAGE.items())
-    print(f"\nextents within the interval of their size_sigma that holds  {inside}")
+    report(over_seeds(candidates, parser.parse_args()))
 
 
 if __name__ == "__main__":
