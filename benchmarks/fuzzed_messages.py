@@ -10,10 +10,16 @@ from typing import Any
 
 import cv2
 import numpy as np
+from fuzzed_people import draw_boxes, draw_keypoints
+from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField, RegionOfInterest
 
+from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.ros.faults import Fault
 from sam3d_ros.ros.frame_assembler import Input
+
+#: Of the sound messages, and of the image that boxes and keypoints are in.
+CAMERA = Camera(32, 24, 40.0, 40.0, 15.5, 11.5)
 
 #: Encoding -> type of a sample, samples of a pixel, by input.
 ENCODINGS: dict[Input, dict[str, tuple[str, int]]] = {
@@ -30,7 +36,11 @@ ENCODINGS: dict[Input, dict[str, tuple[str, int]]] = {
         "bayer_gbrg16": ("u2", 1),
         "yuv422": ("u1", 2),
         "yuv422_yuy2": ("u1", 2),
+        "uyvy": ("u1", 2),
+        "yuyv": ("u1", 2),
+        "8UC4": ("u1", 4),
         "rgb16": ("u2", 3),
+        "16UC3": ("u2", 3),
         "bgra16": ("u2", 4),
     },
     Input.LABELS: {
@@ -49,6 +59,8 @@ ENCODINGS: dict[Input, dict[str, tuple[str, int]]] = {
         "64FC1": ("f8", 1),
     },
 }
+#: Of two planes: bytes for each pixel.
+PLANES = {"nv12": 1.5, "nv21": 1.5, "nv24": 3.0}
 NO_ENCODINGS = ("", "hsv8", "RGB8", "rgb8 ", "64FC9", "é", "bayer_xxxx8", "32FC", "16SC2", "nv16")
 DAMAGED = frozenset({Fault.TRUNCATED_DATA, Fault.CORRUPT_DATA, Fault.UNKNOWN_ENCODING})
 #: A message of which only this is known: it is refused with a name, or accepted.
@@ -90,6 +102,11 @@ class Fuzzer:
         self._files = [cv2.imencode(extension, picture)[1].tobytes() for extension in (".jpg", ".png")]
         samples = rng.integers(0, 65536, (24, 32)).astype(np.uint16)
         self._depth_file = cv2.imencode(".png", samples)[1].tobytes()
+        labels = rng.integers(0, 9, (24, 32)).astype(np.uint8)
+        self._label_files = [
+            cv2.imencode(".png", labels.astype(kind))[1].tobytes() for kind in (np.uint8, np.uint16)
+        ]
+        self._lossy_labels = cv2.imencode(".jpg", labels)[1].tobytes()
 
     def draw(self) -> Fuzzed:
         """A message of a random input, sound in about one of three cases."""
@@ -97,10 +114,15 @@ class Fuzzer:
             lambda: self._image(Input.IMAGE),
             lambda: self._image(Input.LABELS),
             lambda: self._image(Input.DEPTH),
+            self._planes,
+            self._strange_labels,
             self._compressed_image,
+            self._compressed_labels,
             self._compressed_depth,
             self._camera_info,
             self._cloud,
+            lambda: Fuzzed(Input.DETECTIONS, *draw_boxes(self.rng, CAMERA)),
+            lambda: Fuzzed(Input.KEYPOINTS, *draw_keypoints(self.rng, CAMERA)),
         )
         return makers[self.rng.integers(len(makers))]()
 
@@ -147,6 +169,72 @@ class Fuzzer:
             defect = "none"
         message.data = array.array("B", content)
         return Fuzzed(kind, message, ends, f"image: {defect}")
+
+    def _planes(self) -> Fuzzed:
+        """A semi-planar image: its data ends with its last row."""
+        rng = self.rng
+        encoding = str(rng.choice(sorted(PLANES)))
+        height, width = (2 * int(n) for n in rng.integers(2, 20, 2))
+        needed = int(height * width * PLANES[encoding])
+        message = Image(height=height, width=width, encoding=encoding, step=width)
+        ends: frozenset[Fault | None] = frozenset({None})
+        defect = str(rng.choice(["none", "none", "truncated", "surplus", "step", "odd"]))
+        content = rng.bytes(needed)
+        if defect == "truncated":
+            content, ends = content[: int(rng.integers(0, needed))], frozenset({Fault.TRUNCATED_DATA})
+        elif defect == "surplus":
+            content, ends = content + b"\0" * int(rng.integers(1, 99)), frozenset({Fault.SIZE_MISMATCH})
+        elif defect == "step":
+            message.step, ends = int(rng.integers(0, width)), frozenset({Fault.SIZE_MISMATCH})
+        elif defect == "odd":
+            message.width -= 1
+            # Only where pixels share colours has an odd width no meaning; elsewhere it leaves a byte of padding.
+            ends = frozenset({None if encoding == "nv24" else Fault.SIZE_MISMATCH})
+        message.data = array.array("B", content)
+        return Fuzzed(Input.IMAGE, message, ends, f"planes: {defect}")
+
+    def _strange_labels(self) -> Fuzzed:
+        """Ids as floats or as colours, which are ids where every pixel is a whole number or grey."""
+        rng = self.rng
+        ids = rng.integers(0, 99, (24, 32))
+        encoding = "32FC1"
+        pixels: NDArray[Any] = ids.astype(np.float32)
+        ends: frozenset[Fault | None] = frozenset({None})
+        defect = str(
+            rng.choice(["whole floats", "no numbers", "fractions", "huge", "grey", "colours", "signed"])
+        )
+        place = tuple(int(n) for n in rng.integers(0, 24, 2))
+        if defect == "no numbers":
+            pixels[place] = float(rng.choice([np.nan, np.inf]))
+            ends = frozenset({Fault.LABEL_OUT_OF_RANGE})
+        elif defect == "fractions":
+            pixels[place] = float(rng.choice([0.5, 1e-30, -2.5]))
+            ends = frozenset({Fault.LABEL_OUT_OF_RANGE})
+        elif defect == "huge":
+            pixels[place] = float(rng.choice([65536.0, 3e38]))
+            ends = frozenset({Fault.LABEL_OUT_OF_RANGE})
+        elif defect in ("grey", "colours"):
+            encoding, colours = (
+                str(rng.choice(["rgb8", "bgr8", "8UC3"])),
+                np.dstack([ids] * 3).astype(np.uint8),
+            )
+            if defect == "colours":
+                colours[place] = (1, 2, 3)
+                ends = frozenset({Fault.UNKNOWN_ENCODING})
+            pixels = colours
+        elif defect == "signed":
+            encoding, pixels = "8SC1", (ids - 50).astype(np.int8)
+        message = Image(height=24, width=32, encoding=encoding, step=pixels[0].nbytes)
+        message.data = array.array("B", pixels.tobytes())
+        return Fuzzed(Input.LABELS, message, ends, f"labels: {defect}")
+
+    def _compressed_labels(self) -> Fuzzed:
+        content, ends, defect = self._damaged(self._label_files[self.rng.integers(2)])
+        if self.rng.random() < 0.2:
+            content, ends, defect = self._lossy_labels, frozenset({Fault.UNKNOWN_ENCODING}), "lossy"
+        image_format = str(self.rng.choice(["png", "", "mono8; png compressed ", "é"]))
+        message = CompressedImage(format=image_format, data=content)
+        return Fuzzed(Input.LABELS, message, ends, f"compressed labels: {defect}")
 
     def _compressed_image(self) -> Fuzzed:
         content, ends, defect = self._damaged(self._files[self.rng.integers(len(self._files))])
