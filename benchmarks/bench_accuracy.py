@@ -51,6 +51,7 @@ from sam3d_ros.perception.geometric.occupancy import box_solid
 from sam3d_ros.perception.geometric.reconstructor import GeometricReconstructor
 from sam3d_ros.perception.geometric.segment import segment_instance
 from sam3d_ros.perception.geometric.support import find_support, place_on_ground
+from sam3d_ros.perception.judging.appraisal import appraised
 from sam3d_ros.perception.judging.verdict import judge
 from sam3d_ros.perception.recorded.frame_folder import TrueObject, read_frame_folder
 from sam3d_ros.simulation.hiding import hidden_scene
@@ -111,11 +112,8 @@ def truth_of_folder(thing: TrueObject) -> Truth | None:
 
 def answers_of(reconstructor: GeometricReconstructor, evidence: Sequence[Evidence]) -> list[ObjectEstimate]:
     """Reconstructed, refined and judged, as the graph does it."""
-    finished = []
-    for piece, estimate in zip(evidence, reconstructor.reconstruct(evidence), strict=True):
-        refined = refine(piece, estimate, metric=True)
-        finished.append(replace(refined, verdict=judge(piece, refined)))
-    return finished
+    answers = zip(evidence, reconstructor.reconstruct(evidence), strict=True)
+    return [appraised(piece, estimate, metric=True) for piece, estimate in answers]
 
 
 def compared(

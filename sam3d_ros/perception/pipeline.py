@@ -25,14 +25,12 @@ from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.estimates import ObjectEstimate, VerdictState
 from sam3d_ros.perception.evidence import Cut, Evidence
 from sam3d_ros.perception.fitting.canonical_axes import with_axes_near
-from sam3d_ros.perception.fitting.covariance import with_shape_covariance
-from sam3d_ros.perception.fitting.coverage import with_coverage
-from sam3d_ros.perception.fitting.refinement import RefinementConfig, refine
-from sam3d_ros.perception.fitting.symmetry import SymmetryConfig, symmetry_group
+from sam3d_ros.perception.fitting.refinement import RefinementConfig
+from sam3d_ros.perception.fitting.symmetry import SymmetryConfig
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.geometric.reconstructor import unmade
-from sam3d_ros.perception.judging.determination import with_determination
-from sam3d_ros.perception.judging.verdict import FIGURE_REASONS, FOLLOWING_FAILED, VerdictThresholds, judge
+from sam3d_ros.perception.judging.appraisal import appraised
+from sam3d_ros.perception.judging.verdict import FIGURE_REASONS, FOLLOWING_FAILED, VerdictThresholds
 from sam3d_ros.perception.reconstructor import (
     Failed,
     Progress,
@@ -277,24 +275,22 @@ class ObjectPipeline:
         def reconstructing(stage: str, share: float) -> None:
             progress(stage, share * _RECONSTRUCTION_SHARE)
 
-        estimates = self.reconstructor.reconstruct(evidence, progress=reconstructing)
-        judged = []
+        estimates, config = self.reconstructor.reconstruct(evidence, progress=reconstructing), self.config
+        made = []
         for index, (piece, estimate) in enumerate(zip(evidence, estimates, strict=True)):
             done = index / len(estimates)
             progress("refine", _RECONSTRUCTION_SHARE + (1.0 - _RECONSTRUCTION_SHARE) * done)
-            judged.append(self._judged(piece, estimate))
-        return judged
-
-    def _judged(self, evidence: Evidence, estimate: ObjectEstimate) -> ObjectEstimate:
-        """A fresh reconstruction in its place, with all that is to be known of it."""
-        config = self.config
-        group = symmetry_group(estimate.mesh, estimate.camera_from_object.scale, config.symmetry)
-        estimate = replace(estimate, symmetry=group)
-        # First where it is, then what was seen of it, then how sure that makes where it is.
-        estimate = refine(evidence, estimate, config.refinement, metric=self.reconstructor.is_metric)
-        estimate = with_determination(with_coverage(evidence, estimate), config.verdict.determination)
-        estimate = with_shape_covariance(estimate, config.refinement.covariance)
-        return replace(estimate, verdict=judge(evidence, estimate, config.verdict))
+            made.append(
+                appraised(
+                    piece,
+                    estimate,
+                    metric=self.reconstructor.is_metric,
+                    refinement=config.refinement,
+                    thresholds=config.verdict,
+                    symmetry=config.symmetry,
+                )
+            )
+        return made
 
     def _cut(self, frame: Frame) -> tuple[Cut, TrackUpdate]:
         """The evidence of a frame, and what it did to the tracks; nothing where it did it before."""

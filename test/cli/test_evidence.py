@@ -126,9 +126,7 @@ def test_a_program_reads_the_same(thing: Judged, file: Path) -> None:
     assert record["camera"]["fx"] == CAMERA.fx and record["camera"]["distortion"] == []
     assert record["measured"] == pytest.approx(np.isfinite(depth).mean())
     assert record["distance"] == pytest.approx(np.nanmedian(depth), abs=0.02)
-    assert record["noise"] == pytest.approx(
-        thing.frame.noise.at(record["distance"]), rel=1e-2
-    )
+    assert record["noise"] == pytest.approx(thing.frame.noise.at(record["distance"]), rel=1e-2)
     assert 0.0 <= record["outline_hidden"] <= 1.0
     assert record["touches_border"] is False and record["full_view"] is True
     told = record["estimate"]
