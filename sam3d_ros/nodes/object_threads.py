@@ -83,6 +83,8 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation], SeenObjects]):
         self._order: Order | None = None
         self._made: Order | None = None
         self._is_begun = False
+        # How often all tracks had ended at once: what is made for those of before is for nobody.
+        self._clears = 0
 
     def stop(self) -> None:
         super().stop()
@@ -122,10 +124,11 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation], SeenObjects]):
         failed = partial(self._boundary.tell, "following of an object")
         observation = self._pipeline.observe(frame, failed=failed)
         self.newest = (frame, observation)
+        self._clears += observation.cleared
         with self._condition:
             if observation.requests and not self._is_busy:
                 wanted = [request.evidence for request in observation.requests]
-                self._ask(partial(self._run_batch, wanted))
+                self._ask(partial(self._run_batch, wanted, self._clears))
         seen = self._show(frame, observation)
         if made is not None:
             made.result = seen
@@ -154,9 +157,15 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation], SeenObjects]):
     def _next_job(self) -> Job | None:
         return super()._next_job() if self._order is None else partial(self._fill, self._order)
 
-    def _run_batch(self, evidence: Sequence[Evidence]) -> None:
+    def _run_batch(self, evidence: Sequence[Evidence], clears: int) -> None:
+        def go_on(_stage: str, _share: float) -> None:
+            # A recording that is shorter than its batch would otherwise never show an object: each loop would wait
+            # for the meshes of the one before.
+            if self._clears != clears:
+                raise Cancelled
+
         try:
-            self._make(evidence, None)
+            self._make(evidence, go_on)
         finally:
             with self._condition:
                 # Requests that came meanwhile were not taken down: the newest frame asks again, or shows what is new.

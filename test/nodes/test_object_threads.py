@@ -51,6 +51,21 @@ def test_tracking_goes_on_while_meshes_are_made(
     assert wait_for(lambda: desk.known() == OBJECTS)
 
 
+def test_a_batch_for_what_was_before_the_clock_jumped_back_is_given_up(
+    desk: Desk, picture: Frame, wait_for: Callable[..., Any]
+) -> None:
+    desk.reconstructor.gate.clear()
+    desk.put(replace(picture, stamp=60 * SECOND))
+    assert wait_for(lambda: len(desk.reconstructor.batches) == 1)
+    desk.put(replace(picture, stamp=SECOND))
+    # The first batch never gets past the gate, and makes room for the objects of now.
+    assert wait_for(lambda: len(desk.reconstructor.batches) == 2)
+    assert desk.report.batches == [] and desk.report.failures == []
+    desk.reconstructor.gate.set()
+    assert wait_for(lambda: desk.known() == OBJECTS)
+    assert desk.report.batches == [OBJECTS]
+
+
 @pytest.mark.parametrize("error", [MemoryError("no memory"), RuntimeError("a solver gave up")])
 def test_a_failed_batch_is_reported_and_made_in_parts(
     desk: Desk, picture: Frame, error: Exception, wait_for: Callable[..., Any]

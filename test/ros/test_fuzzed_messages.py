@@ -23,11 +23,14 @@ def test_three_thousand_messages():
     )
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     assert "ended otherwise than planted: 0" in run.stdout
-    frames = dict(re.findall(r"(\w[\w ]*?) (\d+)(?:,|$)", re.search(r"frames: (.*)", run.stdout)[1]))
-    assert int(frames["sound"]) == 300
-    # The way to frames was really gone, with each kind of points.
-    for source in ("depth", "lidar", "none"):
-        assert int(frames[f"built with points from {source}"]) > 30
+    assert int(re.search(r"sound sets that became frames: (\d+)", run.stdout)[1]) == 600
+    # The way to frames was really gone, with labels and with boxes, and with each kind of points.
+    streams = re.findall(r"frames: (.*)", run.stdout)
+    assert len(streams) == 2
+    for stream in streams:
+        frames = dict(re.findall(r"(\w[\w ]*?) (\d+)(?:,|$)", stream))
+        for source in ("depth", "lidar", "none"):
+            assert int(frames[f"built with points from {source}"]) > 30
     # Every kind of defect came up, and every name of a refusal.
     for name in (
         "unknown_encoding",

@@ -30,7 +30,7 @@ class DeterminationConfig(Settings):
             only where both ends of its longer side were seen: what protrudes may be behind it.
     """
 
-    accept_size_sigma: float = parameter(0.12, minimum=0.0, maximum=10.0)
+    accept_size_sigma: float = parameter(0.15, minimum=0.0, maximum=10.0)
     protruding_labels: tuple[str, ...] = parameter(
         ("mug", "jug", "pitcher", "kettle", "teapot", "pan", "saucepan", "watering can")
     )
