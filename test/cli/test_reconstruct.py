@@ -106,7 +106,8 @@ def test_the_schema_is_kept(result: Path) -> None:
             "id", "label", "rotation", "translation", "scale", "mesh", "verdict", "seconds"
         ]  # fmt: skip
         assert list(thing["verdict"]) == [
-            "state", "reasons", "mask_iou", "depth_residual", "inlier_ratio", "point_count", "scale_source"
+            "state", "reasons", "mask_iou", "depth_residual", "inlier_ratio", "point_count", "scale_source",
+            "seen_share", "size_sigma"
         ]  # fmt: skip
         rotation = np.array(thing["rotation"])
         np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-9)
@@ -114,6 +115,7 @@ def test_the_schema_is_kept(result: Path) -> None:
         assert len(thing["scale"]) == len(thing["translation"]) == 3
         assert thing["verdict"]["state"] in ("ACCEPTED", "UNCERTAIN", "REJECTED")
         assert thing["verdict"]["scale_source"] == "DEPTH"
+        assert 0.1 < thing["verdict"]["seen_share"] < 0.9 and len(thing["verdict"]["size_sigma"]) == 3
         assert thing["seconds"] > 0
 
 

@@ -25,7 +25,7 @@ def test_three_thousand_messages():
     assert "ended otherwise than planted: 0" in run.stdout
     assert int(re.search(r"sound sets that became frames: (\d+)", run.stdout)[1]) == 600
     # The way to frames was really gone, with labels and with boxes, and with each kind of points.
-    streams = re.findall(r"frames: (.*)", run.stdout)
+    streams = re.findall(r"^  frames: (.*)", run.stdout, re.MULTILINE)
     assert len(streams) == 2
     for stream in streams:
         frames = dict(re.findall(r"(\w[\w ]*?) (\d+)(?:,|$)", stream))
