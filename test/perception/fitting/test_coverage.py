@@ -40,10 +40,15 @@ def test_faces_that_look_away_are_not_measured(yaw: float) -> None:
     eye = (SEEN_FROM @ place).apply_inverse(np.zeros(3))
     low, high = BRICK.bounds
     on_high, on_low = np.isclose(BRICK.vertices, high), np.isclose(BRICK.vertices, low)
-    on_visible = ((on_high & (eye > high)) | (on_low & (eye < low))).any(axis=1)
-    assert not (measured & ~on_visible).any()
+
+    def seen_from(margin: float) -> np.ndarray:
+        """Vertices on faces that the eye is in front of by a margin, metres."""
+        return np.asarray(((on_high & (eye > high + margin)) | (on_low & (eye < low - margin))).any(axis=1))
+
+    assert not (measured & ~seen_from(0.0)).any()
     within_a_face = (on_high | on_low).sum(axis=1) == 1
-    assert measured[on_visible & within_a_face].all()
+    # A face seen at a grazing angle has a pixel or two, which no vertex need fall on.
+    assert measured[seen_from(0.25 * float(np.linalg.norm(eye))) & within_a_face].all()
 
 
 def test_seen_share_is_that_of_the_visible_faces() -> None:
