@@ -52,6 +52,8 @@ def test_verdict_constants() -> None:
                 "size": "geometry_msgs/Vector3",
                 "verdict": "sam3d_ros/Verdict",
                 "mesh_version": "uint32",
+                "symmetries_continuous": "sequence<sam3d_ros/ContinuousSymmetry>",
+                "symmetries_discrete": "sequence<geometry_msgs/Transform>",
             },
         ),
         (
@@ -64,6 +66,8 @@ def test_verdict_constants() -> None:
                 "inlier_ratio": "float",
                 "point_count": "uint32",
                 "scale_source": "uint8",
+                "seen_share": "float",
+                "size_sigma": "geometry_msgs/Vector3",
             },
         ),
         (
@@ -76,6 +80,7 @@ def test_verdict_constants() -> None:
                 "triangles": "sequence<uint32>",
                 "colors": "sequence<uint8>",
                 "session": "uint64",
+                "measured": "sequence<uint8>",
             },
         ),
         (Reconstruct.Goal, {"ids": "sequence<uint32>"}),

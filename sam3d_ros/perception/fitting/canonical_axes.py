@@ -61,12 +61,10 @@ def with_axes_near(estimate: ObjectEstimate, camera_from_previous: Similarity) -
     named = _with_axes(estimate, renamings[int(np.argmax(agreement))])
     pose = named.camera_from_object
     nearest = named.symmetry.nearest(pose, camera_from_previous)
-    if nearest is pose:
-        return named
-    if _is_round_within_its_box(named):
+    if nearest is not pose and _is_round_within_its_box(named):
         return _spun(named, pose.rotation.T @ nearest.rotation)
-    # The same surface but for the tolerance of its symmetry.
-    return replace(named, camera_from_object=nearest)
+    # Any other motion of the group holds but to its tolerance: the surface stays where it was found.
+    return named
 
 
 def _with_axes(estimate: ObjectEstimate, old_from_new: Array) -> ObjectEstimate:
