@@ -12,6 +12,7 @@ from itertools import permutations, product
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from sam3d_ros.geometry.frames import Similarity, orthonormalized
 from sam3d_ros.geometry.meshes import Mesh
@@ -24,6 +25,8 @@ _ROUNDNESS = 0.06
 #: Cosine of the angle between an axis of symmetry and a canonical one that are the same.
 _ALONG = np.cos(np.deg2rad(8.0))
 _HALF_CUBE = 0.5
+#: Surfaces that are off by this share of the diameter, root mean square, are one.
+_SAME_SURFACE = 0.004
 #: Traces of relative rotations that differ by this at most are equally near: eight degrees.
 _AS_NEAR = 0.02
 
@@ -63,8 +66,17 @@ def with_axes_near(estimate: ObjectEstimate, camera_from_previous: Similarity) -
     nearest = named.symmetry.nearest(pose, camera_from_previous)
     if nearest is not pose and _is_round_within_its_box(named):
         return _spun(named, pose.rotation.T @ nearest.rotation)
-    # Any other motion of the group holds but to its tolerance: the surface stays where it was found.
-    return named
+    # A motion of the group holds but to its tolerance; the surface stays where it was found.
+    return replace(named, camera_from_object=nearest) if _keeps_surface(named, nearest) else named
+
+
+def _keeps_surface(estimate: ObjectEstimate, turned: Similarity) -> bool:
+    """Whether the vertices of an object come to lie on one another when it is turned to another pose."""
+    before, after = (pose.apply(estimate.mesh.vertices) for pose in (estimate.camera_from_object, turned))
+    if len(before) == 0:
+        return True
+    off, _ = cKDTree(before).query(after)
+    return bool(np.sqrt(np.mean(off**2)) <= _SAME_SURFACE * np.linalg.norm(estimate.size))
 
 
 def _with_axes(estimate: ObjectEstimate, old_from_new: Array) -> ObjectEstimate:
