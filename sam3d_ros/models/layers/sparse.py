@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sam3d_ros.models.layers.attention import SelfAttention, attend
 from sam3d_ros.models.layers.voxels import CHILDREN, KERNEL_OFFSETS, VoxelSet
 
 # Rows gathered at once: bounds the memory of a convolution over millions of voxels.
 _ROWS = 1 << 17
+# The tap at the offset 0.
+_CENTRE = len(KERNEL_OFFSETS) // 2
 
 
 class _Kernel(nn.Module):
@@ -32,9 +37,11 @@ class SparseConvolution(nn.Module):
     def forward(self, x: Tensor, voxels: VoxelSet) -> Tensor:
         """(..., N, in) -> (..., N, out)."""
         taps = self.conv.weight.flatten(1, 3).permute(1, 2, 0)
-        out = self.conv.bias.float().expand(*x.shape[:-1], -1).contiguous()
-        for tap, (voxel, neighbour) in zip(taps, voxels.neighbour_pairs, strict=True):
-            _add_products(out, voxel, x, neighbour, tap)
+        # Every voxel is its own neighbour at the offset 0: nothing is gathered for it.
+        out = (x @ taps[_CENTRE]).float().add_(self.conv.bias)
+        for number, (voxel, neighbour) in enumerate(voxels.neighbour_pairs):
+            if number != _CENTRE:
+                _add_products(out, voxel, x, neighbour, taps[number])
         return out.to(x.dtype)
 
     def on_children(self, x: Tensor, voxels: VoxelSet) -> Tensor:
@@ -49,18 +56,24 @@ class SparseConvolution(nn.Module):
         Returns:
             (8 N, out) on `voxels.fine`.
         """
-        out = self.conv.bias.float().expand(len(x), len(CHILDREN), -1).contiguous()
-        for number, child in enumerate(CHILDREN):
-            parent = torch.div(KERNEL_OFFSETS + child, 2, rounding_mode="floor")
-            slot = ((parent + 1) * parent.new_tensor([9, 3, 1])).sum(dim=1).to(x.device)
-            weight = self.conv.weight.flatten(1, 3).permute(1, 2, 0)
-            taps = (
-                torch.zeros_like(weight, dtype=torch.float32).index_add_(0, slot, weight.float()).to(x.dtype)
-            )
-            for offset in torch.unique(slot).tolist():
-                voxel, neighbour = voxels.neighbour_pairs[offset]
-                _add_products(out[:, number], voxel, x, neighbour, taps[offset])
+        weight = self.conv.weight.float()
+        out = self.conv.bias.float().expand(len(x), len(CHILDREN), -1).clone()
+        for number, child in enumerate(product((0, 1), repeat=3)):
+            summed = weight
+            for axis, bit in enumerate(child, start=1):
+                summed = _summed_by_parent(summed, axis, bit)
+            taps = summed.flatten(1, 3).permute(1, 2, 0).to(x.dtype)
+            for tap, lower in zip(taps, product((0, 1), repeat=3), strict=True):
+                i, j, k = (bit + step for bit, step in zip(child, lower, strict=True))
+                voxel, neighbour = voxels.neighbour_pairs[(i * 3 + j) * 3 + k]
+                _add_products(out[:, number], voxel, x, neighbour, tap)
         return out.flatten(0, 1).to(x.dtype)
+
+
+def _summed_by_parent(weight: Tensor, axis: int, bit: int) -> Tensor:
+    """Along one axis, the three taps of an even (0) or odd (1) child -> those of the two parents that it sees."""
+    low, middle, high = weight.unbind(axis)
+    return torch.stack([low + middle, high] if bit else [low, middle + high], dim=axis)
 
 
 def _add_products(out: Tensor, row: Tensor, x: Tensor, source: Tensor, weight: Tensor) -> None:
@@ -94,14 +107,10 @@ def downsample(x: Tensor, voxels: VoxelSet) -> Tensor:
     Returns:
         (..., M, C) on `voxels.coarse`: sums divided by (count + 1).
     """
-    coarse, parent = voxels.coarse
-    total = x.new_zeros(*x.shape[:-2], len(coarse), x.shape[-1], dtype=torch.float32)
-    # One child after the other, so that no two add to one parent at once: sums are the same in every run.
-    for child in CHILDREN.to(x.device):
-        rows = torch.nonzero((voxels.coords % 2 == child).all(dim=1)).squeeze(1)
-        total.index_add_(-2, parent[rows], x[..., rows, :].float())
-    count = torch.bincount(parent, minlength=len(coarse))
-    return (total / (count + 1)[:, None]).to(x.dtype)
+    # A row of zeros stands for the children that a voxel lacks.
+    padded = F.pad(x, (0, 0, 0, 1))
+    total = padded[..., voxels.children, :].float().sum(dim=-2)
+    return (total / (voxels.child_counts + 1)[:, None]).to(x.dtype)
 
 
 def upsample(x: Tensor, voxels: VoxelSet) -> Tensor:
@@ -124,12 +133,8 @@ class WindowedSelfAttention(SelfAttention):
 
     def forward(self, x: Tensor, voxels: VoxelSet) -> Tensor:  # type: ignore[override]
         q, k, v = self.queries_keys_values(x)
-        out = torch.empty_like(x)
-        for bucket in voxels.windows(self.window, self.shift):
-            index = bucket.voxels
-            answer = attend(q[index], k[index], v[index], bucket.mask)
-            if bucket.mask is not None:
-                present = bucket.mask[:, 0, 0]
-                index, answer = index[present], answer[present]
-            out[index] = answer
-        return self.to_out(out)
+        windows = voxels.windows(self.window, self.shift)
+        answers = [
+            attend(q[b.voxels], k[b.voxels], v[b.voxels], b.mask).flatten(0, 1) for b in windows.buckets
+        ]
+        return self.to_out(torch.cat(answers)[windows.place])

@@ -27,6 +27,19 @@ class WindowBucket:
     mask: Tensor | None
 
 
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """All voxels, grouped by cubic windows.
+
+    Attributes:
+        buckets: windows of similar size together.
+        place: (N,) int64 where each voxel lies among the voxels of all buckets, one after the other, repeats included.
+    """
+
+    buckets: tuple[WindowBucket, ...]
+    place: Tensor
+
+
 class VoxelSet:
     """Distinct voxels of one object.
 
@@ -41,7 +54,7 @@ class VoxelSet:
         if coords.ndim != 2 or coords.shape[1] != 3 or len(coords) == 0:
             raise ValueError(f"coordinates are {tuple(coords.shape)}: give (N, 3) with at least one voxel")
         self.coords = coords.long()
-        self._windows: dict[tuple[int, int], list[WindowBucket]] = {}
+        self._windows: dict[tuple[int, int], Windows] = {}
 
     def __len__(self) -> int:
         return len(self.coords)
@@ -69,6 +82,20 @@ class VoxelSet:
         return VoxelSet(parents), inverse
 
     @cached_property
+    def children(self) -> Tensor:
+        """(M, 8) int64 voxels of each voxel of `coarse`, in the order of `CHILDREN`; N where there is none."""
+        coarse, parent = self.coarse
+        table = parent.new_full((len(coarse), len(CHILDREN)), len(self))
+        x, y, z = (self.coords % 2).unbind(1)
+        table[parent, (x * 2 + y) * 2 + z] = torch.arange(len(self), device=parent.device)
+        return table
+
+    @cached_property
+    def child_counts(self) -> Tensor:
+        """(M,) float32 number of voxels of each voxel of `coarse`."""
+        return (self.children < len(self)).sum(dim=1).float()
+
+    @cached_property
     def fine(self) -> VoxelSet:
         """The voxels of double resolution; the eight children of a voxel are contiguous."""
         children = 2 * self.coords[:, None] + CHILDREN.to(self.coords.device)
@@ -81,23 +108,28 @@ class VoxelSet:
         code = (cell[:, 0] * size[1] + cell[:, 1]) * size[2] + cell[:, 2]
         return torch.unique(code, return_inverse=True)[1]
 
-    def windows(self, window: int, shift: int) -> list[WindowBucket]:
+    def windows(self, window: int, shift: int) -> Windows:
         """Voxels grouped by cubic windows, windows grouped by size so that padding stays below a factor of two."""
         if (window, shift) not in self._windows:
-            self._windows[window, shift] = _buckets(self.window_of_voxel(window, shift))
+            self._windows[window, shift] = _grouped(self.window_of_voxel(window, shift))
         return self._windows[window, shift]
 
 
-def _buckets(group: Tensor) -> list[WindowBucket]:
+def _grouped(group: Tensor) -> Windows:
     order = torch.argsort(group, stable=True)
     length = torch.bincount(group)
     start = length.cumsum(0) - length
     size_class = torch.ceil(torch.log2(length.double())).long()
     buckets = []
+    place = torch.empty_like(group)
+    before = 0
     for size in torch.unique(size_class):
         member = torch.nonzero(size_class == size).squeeze(1)
         position = torch.arange(int(length[member].max()), device=group.device)
         present = position < length[member, None]
         voxels = order[start[member, None] + torch.where(present, position, 0)]
+        slot = torch.arange(before, before + voxels.numel(), device=group.device).view_as(voxels)
+        place[voxels[present]] = slot[present]
+        before += voxels.numel()
         buckets.append(WindowBucket(voxels, None if bool(present.all()) else present[:, None, None]))
-    return buckets
+    return Windows(tuple(buckets), place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -94,3 +95,57 @@ def test_downsample_and_upsample_keep_the_order_of_voxels():
     expected = voxels.coarse[0].coords * (count / (count + 1))[:, None]
     torch.testing.assert_close(downsample(marks, voxels), expected)
     assert torch.equal(upsample(voxels.coarse[0].coords.float(), voxels), marks)
+
+
+def one_voxel() -> VoxelSet:
+    return VoxelSet(torch.tensor([[2, 0, 1]]))
+
+
+@pytest.mark.parametrize("batch", [(), (1,), (2,)])
+def test_a_convolution_leaves_its_parameters_alone(batch):
+    """With a single voxel, the output has the shape of the bias; it must not be the bias."""
+    conv = SparseConvolution(3, 4).requires_grad_(False)
+    torch.nn.init.normal_(conv.conv.weight)
+    torch.nn.init.normal_(conv.conv.bias)
+    bias = conv.conv.bias.clone()
+    x = torch.randn(*batch, 1, 3)
+    first = conv(x, one_voxel()).clone()
+    assert torch.equal(conv.conv.bias, bias)
+    assert torch.equal(conv(x, one_voxel()), first)
+    expected = x @ conv.conv.weight[:, 1, 1, 1].T + bias
+    torch.testing.assert_close(first, expected)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.0, 1.0))
+@settings(max_examples=15, deadline=None)
+def test_downsampling_sums_the_children_over_one_more_than_their_count(seed, share):
+    voxels = random_voxels(seed, share)
+    x = torch.randn(2, len(voxels), 3)
+    cells = {}
+    for index, place in enumerate(voxels.coords.tolist()):
+        cells.setdefault(tuple(c // 2 for c in place), []).append(index)
+    assert sorted(cells) == [tuple(c) for c in voxels.coarse[0].coords.tolist()]
+    expected = torch.stack([x[:, cells[c]].sum(dim=1) / (len(cells[c]) + 1) for c in sorted(cells)], dim=1)
+    torch.testing.assert_close(downsample(x, voxels), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_layers_on_voxels_are_differentiable():
+    voxels = random_voxels(3, size=4)
+    conv, attention = SparseConvolution(2, 2).double(), WindowedSelfAttention(2, 1, 2, 1).double()
+    torch.nn.init.normal_(conv.conv.weight)
+
+    def layers(x: torch.Tensor) -> torch.Tensor:
+        return downsample(attention(x, voxels), voxels).sum()
+
+    x = torch.randn(len(voxels), 2, dtype=torch.double, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: attention(x, voxels), (x,), atol=1e-4)
+    layers(x).backward()
+    assert x.grad is not None and x.grad.isfinite().all()
+    single = torch.randn(len(voxels), 2, requires_grad=True)
+    conv.float()(single, voxels).sum().backward()
+    # Each voxel enters once for each of its neighbours: the adjoint of the convolution.
+    grid = torch.zeros(1, 2, 6, 6, 6)
+    grid[(0, slice(None), *voxels.coords.unbind(1))] = torch.ones(2, len(voxels))
+    adjoint = F.conv_transpose3d(grid, conv.conv.weight.movedim(-1, 1), padding=1)
+    expected = adjoint[(0, slice(None), *voxels.coords.unbind(1))].T
+    torch.testing.assert_close(single.grad, expected, rtol=1e-4, atol=1e-4)
