@@ -13,12 +13,11 @@ from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.evidence import Overview
 from sam3d_ros.perception.geometric.config import GeometricConfig
 from sam3d_ros.perception.geometric.segment import Segment
+from sam3d_ros.perception.surfaces.planes import strongest_planes, uprightness
 
 Array = NDArray[np.float64]
 
 _SEGMENT_POINTS = 60
-#: Planes that are tried, and about how many points vote on them.
-_TRIALS, _VOTERS = 300, 500
 _CANDIDATES = 4
 #: Fewer points tell nothing of a plane.
 _LEAST_POINTS = 30
@@ -63,9 +62,8 @@ class Ground:
 def find_support(overview: Overview, segments: Sequence[Segment], config: GeometricConfig) -> SupportPlane:
     """The plane that most likely carries the instances of a frame.
 
-    RANSAC (Fischler and Bolles 1981) over the points of everything, for a table may be labelled, for several planes;
-    among these the one that has many points, carries instances, and faces up in the image or towards a camera that
-    looks down.
+    Among the strongest planes of the points of everything, for a table may be labelled, it is the one that has many
+    points, carries instances, and faces up in the image or towards a camera that looks down.
     """
     fallback = SupportPlane(np.array([0.0, -1.0, 0.0]), 0.0, False)
     beside = _beside(overview, [segment.instance_id for segment in segments])
@@ -80,22 +78,13 @@ def find_support(overview: Overview, segments: Sequence[Segment], config: Geomet
     counts = np.where(counts < _LEAST_POINTS, np.inf, counts)
     tolerance = config.plane_tolerance * np.maximum(1.0, background[:, 2])
     tolerance = np.maximum(tolerance, 2.0 * overview.range_noise.at(float(np.median(background[:, 2]))))
-    left = np.ones(len(background), bool)
     best, best_score = fallback, 0.0
-    for _ in range(_CANDIDATES):
-        if left.sum() < max(15, _LEAST_SHARE * len(background)):
-            break
-        normal, offset, inliers = _strongest_plane(background[left], tolerance[left], rng)
-        share = inliers.sum() / len(background)
-        if share < _LEAST_SHARE:
-            break
-        plane = SupportPlane(normal, offset, True)
-        on_plane = np.flatnonzero(left)[inliers]
-        shares = np.count_nonzero(beside[:, on_plane], axis=1) / counts
-        score = float(np.mean(shares**0.5 * _carried(plane, samples))) * _uprightness(normal)
+    for found in strongest_planes(background, tolerance, rng, most=_CANDIDATES, least_share=_LEAST_SHARE):
+        plane = SupportPlane(found.normal, found.offset, True)
+        shares = np.count_nonzero(beside[:, found.inliers], axis=1) / counts
+        score = float(np.mean(shares**0.5 * _carried(plane, samples))) * uprightness(found.normal)
         if score > best_score:
             best, best_score = plane, score
-        left[on_plane] = False
     return best
 
 
@@ -148,47 +137,6 @@ def _beside(overview: Overview, instance_ids: Sequence[int]) -> NDArray[np.bool_
             at = (np.clip(v, 0, rows - 1).astype(np.intp), np.clip(u, 0, columns - 1).astype(np.intp))
             beside &= overview.labels[at] != np.array(instance_ids)[:, None]
     return beside
-
-
-def _strongest_plane(
-    points: Array, tolerance: Array, rng: np.random.Generator
-) -> tuple[Array, float, NDArray[np.bool_]]:
-    """Normal towards the camera, offset, and inliers of the plane with most points."""
-    # The second and third point come from the neighbourhood of the first in scan order: planes are local.
-    first = rng.integers(0, len(points), _TRIALS)
-    reach = max(3, len(points) // 4)
-    others = (first[:, None] + rng.integers(-reach, reach + 1, (_TRIALS, 2))) % len(points)
-    a, b, c = points[first], points[others[:, 0]], points[others[:, 1]]
-    normals = np.cross(b - a, c - a)
-    length = np.linalg.norm(normals, axis=1)
-    good = length > 1e-9
-    if not good.any():
-        return np.array([0.0, -1.0, 0.0]), 0.0, np.zeros(len(points), bool)
-    normals, a = normals[good] / length[good, None], a[good]
-    offsets = np.einsum("ij,ij->i", normals, a)
-    # Some points tell which trial is the best; all of them then say where that plane is.
-    voters = slice(None, None, 1 + len(points) // _VOTERS)
-    near = np.abs(normals @ points[voters].T - offsets[:, None]) < tolerance[voters]
-    best = int(np.argmax(np.count_nonzero(near, axis=1)))
-    normal, offset = normals[best], float(offsets[best])
-    inliers = np.abs(points @ normal - offset) < tolerance
-    for _ in range(3):
-        if np.count_nonzero(inliers) < 3:
-            break
-        weight = 1.0 / tolerance[inliers] ** 2
-        center = weight @ points[inliers] / weight.sum()
-        spread = points[inliers] - center
-        normal = np.linalg.eigh((spread * weight[:, None]).T @ spread)[1][:, 0]
-        offset = float(normal @ center)
-        inliers = np.abs(points @ normal - offset) < tolerance
-    if offset > 0:
-        normal, offset = -normal, -offset
-    return normal, offset, inliers
-
-
-def _uprightness(normal: Array) -> float:
-    """Prior of a normal in the optical frame: up in the image is likely, down is not, towards the camera may be."""
-    return float(np.clip(0.55 - 0.45 * normal[1], 0.05, 1.0))
 
 
 def _carried(plane: SupportPlane, samples: Sequence[Array]) -> Array:
