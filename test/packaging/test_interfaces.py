@@ -15,7 +15,14 @@ from tf2_msgs.msg import TF2Error, TFMessage
 from vision_msgs.msg import Detection3DArray, LabelInfo, ObjectHypothesisWithPose, VisionClass
 
 from sam3d_ros.action import Reconstruct
-from sam3d_ros.msg import ObjectArray, ObjectMesh, ReconstructedObject, Verdict
+from sam3d_ros.msg import (
+    ObjectArray,
+    ObjectMesh,
+    ReconstructedObject,
+    SupportSurface,
+    SupportSurfaceArray,
+    Verdict,
+)
 from sam3d_ros.srv import SaveScene
 
 # Hashes of the published definitions (REP-2016), computed by an implementation that is not ROS's own (rosbags 0.11.9).
@@ -54,6 +61,27 @@ def test_verdict_constants() -> None:
                 "mesh_version": "uint32",
                 "symmetries_continuous": "sequence<sam3d_ros/ContinuousSymmetry>",
                 "symmetries_discrete": "sequence<geometry_msgs/Transform>",
+                "surface_id": "uint32",
+            },
+        ),
+        (
+            SupportSurface,
+            {
+                "id": "uint32",
+                "label": "string",
+                "pose": "geometry_msgs/Pose",
+                "convex_hull": "sequence<geometry_msgs/Point>",
+                "residual": "float",
+                "objects": "sequence<uint32>",
+            },
+        ),
+        (
+            SupportSurfaceArray,
+            {
+                "header": "std_msgs/Header",
+                "surfaces": "sequence<sam3d_ros/SupportSurface>",
+                "session": "uint64",
+                "revision": "uint32",
             },
         ),
         (
