@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from sam3d_ros.geometry.polygons import convex_hull
 
 Array = NDArray[np.float64]
 
@@ -27,16 +28,6 @@ class Rectangle:
     angle: float
     center: Array
     sides: Array
-
-
-def convex_hull(points: Array) -> Array:
-    """(K, 2) corners of the convex hull of (N, 2) points, counter-clockwise; K < 3 where they are in line."""
-    origin = points.mean(axis=0)
-    # OpenCV works in float32: keep the numbers small.
-    hull = cv2.convexHull((points - origin).astype(np.float32), clockwise=False)
-    # It answers None where all are the same point but for the sign of a zero.
-    corners = np.zeros((1, 2)) if hull is None else hull.reshape(-1, 2).astype(np.float64)
-    return corners + origin
 
 
 def smallest_rectangle(points: Array) -> Rectangle:
@@ -95,12 +86,3 @@ def _rectangle(hull: Array, angle: float) -> Rectangle:
     if sides[0] < sides[1]:
         angle, sides = angle + np.pi / 2.0, sides[::-1]
     return Rectangle(float((angle + np.pi / 2.0) % np.pi - np.pi / 2.0), center, sides)
-
-
-def depth_inside_hull(points: Array, hull: Array) -> Array:
-    """(N,) how deep (N, 2) points are inside a convex counter-clockwise polygon; negative outside."""
-    edges = np.roll(hull, -1, axis=0) - hull
-    length = np.linalg.norm(edges, axis=1)
-    edges, corners = edges[length > 0] / length[length > 0, None], hull[length > 0]
-    inward = np.stack([-edges[:, 1], edges[:, 0]], axis=1)
-    return np.asarray((points @ inward.T - np.einsum("ij,ij->i", inward, corners)).min(axis=1))

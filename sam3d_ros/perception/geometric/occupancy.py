@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import marching_cubes
 
+from sam3d_ros.geometry.polygons import convex_hull, depth_inside_hull
 from sam3d_ros.perception.geometric.closing import closed, is_closed
-from sam3d_ros.perception.geometric.footprint import convex_hull, depth_inside_hull
 from sam3d_ros.perception.geometric.free_space import FreeSpace
 from sam3d_ros.perception.geometric.symmetry import Symmetry, SymmetryKind
 

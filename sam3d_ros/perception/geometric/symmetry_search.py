@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sam3d_ros.geometry.polygons import convex_hull
 from sam3d_ros.perception.geometric.config import GeometricConfig
-from sam3d_ros.perception.geometric.footprint import convex_hull, smallest_rectangle
+from sam3d_ros.perception.geometric.footprint import smallest_rectangle
 from sam3d_ros.perception.geometric.free_space import FreeSpace
 from sam3d_ros.perception.geometric.symmetry import Symmetry, SymmetryKind, motions
 
