@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -14,9 +15,29 @@ M = TypeVar("M", bound=nn.Module)
 Shapes = Mapping[str, tuple[int, ...]]
 
 
+class _WithoutInitialValues(TorchFunctionMode):
+    """Skips the initialisers of layers.
+
+    Drawing values for tensors that have none runs Python code of PyTorch's, which keeps a little memory each time, and
+    the first time the frames that called it, with the module in them.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == nn.init.__name__:
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
+
+
 def on_meta(build: Callable[[], M]) -> M:
     """Build a module for inference with shapes but without storage."""
-    with torch.device("meta"):
+    with torch.device("meta"), _WithoutInitialValues():
         return build().eval().requires_grad_(False)
 
 

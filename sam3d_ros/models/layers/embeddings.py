@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +36,12 @@ def grid_coordinates(resolution: int) -> Tensor:
     """(resolution^3, 3) coordinates of a cube, x slowest and z fastest."""
     axis = torch.arange(resolution)
     return torch.cartesian_prod(axis, axis, axis)
+
+
+def made_unless_meta(make: Callable[[], Tensor], *shape: int) -> Tensor:
+    """What `make` computes, or its shape alone where modules are built without storage."""
+    place = torch.empty(shape)
+    return place if place.is_meta else make()
 
 
 class TimeEmbedder(nn.Module):

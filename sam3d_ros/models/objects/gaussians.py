@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sam3d_ros.geometry.splats import Splats
+from sam3d_ros.models.layers.embeddings import made_unless_meta
 from sam3d_ros.models.layers.norms import layer_norm
 from sam3d_ros.models.layers.voxels import VoxelSet
 from sam3d_ros.models.objects.latent_decoder import LatentDecoder, LatentDecoderConfig
@@ -70,7 +71,8 @@ class GaussianDecoder(LatentDecoder):
     def __init__(self, config: GaussianConfig) -> None:
         super().__init__(config.torso)
         self.head = config
-        self.register_buffer("offset_perturbation", perturbation(config.per_voxel, config.reach))
+        start = made_unless_meta(lambda: perturbation(config.per_voxel, config.reach), config.per_voxel, 3)
+        self.register_buffer("offset_perturbation", start)
         self.out_layer = nn.Linear(config.torso.width, 14 * config.per_voxel)
 
     def raw(self, latent: Tensor, voxels: VoxelSet) -> Tensor:

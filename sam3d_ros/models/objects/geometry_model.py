@@ -13,7 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from sam3d_ros.models.layers.attention import CrossAttention, FeedForward, KeysValues, attend
-from sam3d_ros.models.layers.embeddings import TimeEmbedder, grid_coordinates, position_sinusoid
+from sam3d_ros.models.layers.embeddings import (
+    TimeEmbedder,
+    grid_coordinates,
+    made_unless_meta,
+    position_sinusoid,
+)
 from sam3d_ros.models.layers.norms import HeadRMSNorm, layer_norm, modulate
 
 SHAPE = "shape"
@@ -160,7 +165,9 @@ class GeometryModel(nn.Module):
         self.t_embedder = TimeEmbedder(width)
         self.d_embedder = TimeEmbedder(width)
         self.blocks = nn.ModuleList(MixtureBlock(config) for _ in range(config.blocks))
-        positions = position_sinusoid(grid_coordinates(config.resolution), width)
+        positions = made_unless_meta(
+            lambda: position_sinusoid(grid_coordinates(config.resolution), width), config.resolution**3, width
+        )
         self.latent_mapping = nn.ModuleDict(
             {
                 name: LatentMapping(channels, width, positions if name == SHAPE else None)
