@@ -150,6 +150,7 @@ class Evidence:
         rgb: (h, w, 3) uint8 colours in the window.
         labels: (h, w) uint16 instances in it.
         point_map: what is measured in it.
+        others: other views of the same thing, which rested in between; where somebody remembered some.
 
     Raises:
         ValueError: the arrays disagree with the window, or the window with the image.
@@ -165,6 +166,7 @@ class Evidence:
     rgb: NDArray[np.uint8]
     labels: NDArray[np.uint16]
     point_map: PointMap
+    others: tuple[PosedView, ...] = ()
     # Not of the constructor: changed evidence is measured anew.
     _measurements: dict[int, Measurement] = field(default_factory=dict, init=False, repr=False)
 
@@ -196,6 +198,11 @@ class Evidence:
     def scale_source(self) -> ScaleSource:
         """What the size of something rests on that is measured here."""
         return self.overview.scale_source
+
+    @property
+    def views(self) -> tuple[PosedView, ...]:
+        """This view, and then the others."""
+        return (PosedView(self, _IDENTITY), *self.others)
 
     @property
     def image_shape(self) -> tuple[int, int]:
@@ -291,6 +298,30 @@ class Evidence:
             labels=self.labels.copy(),
             point_map=PointMap(self.points.copy()),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class PosedView:
+    """What a view tells of an instance, and from where, for evidence of several views.
+
+    Attributes:
+        evidence: what it tells; other views of its own are not looked at.
+        camera_from_view: rigid pose of its camera in that of the evidence that it belongs to.
+    """
+
+    evidence: Evidence
+    camera_from_view: Similarity
+
+    @cached_property
+    def view_from_camera(self) -> Similarity:
+        """The inverse."""
+        return self.camera_from_view.inverse()
+
+    def pose_of(self, camera_from_thing: Similarity) -> Similarity:
+        """`view_from_thing`, to the last digit the same where the view is that of the evidence itself."""
+        if self.camera_from_view is _IDENTITY:
+            return camera_from_thing
+        return self.view_from_camera @ camera_from_thing
 
 
 class Cut:

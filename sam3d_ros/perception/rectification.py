@@ -55,7 +55,7 @@ def rectified(frame: Frame) -> Frame:
 
 
 def rectified_evidence(evidence: Evidence) -> Evidence | None:
-    """The same for evidence; None where no pixel of the instance is left. The overview stays as it is."""
+    """The same for evidence; None where no pixel of the instance is left. Overview and other views stay as they are."""
     camera = evidence.camera
     if not camera.is_distorted:
         return evidence

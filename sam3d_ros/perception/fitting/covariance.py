@@ -13,6 +13,7 @@ What makes a covariance true beyond the information of the rows J^T J / sigma^2:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -69,7 +70,7 @@ class Rows:
     """Linearised measurements at a pose; everything in the optical frame.
 
     Attributes:
-        at: (N, 3) metres; where each of them looks at the object.
+        at: (N, 3) metres; where each of them looks at the object, in the optical frame of its view.
         jacobian: (N, 7): translation, rotation about the object's origin times `lever`, log-scale times `lever`.
         residual: (N,) metres that the object should move there.
         weight: (N,) robust weights, 0 to 1.
@@ -87,8 +88,8 @@ def joined(*parts: Rows) -> Rows:
 
 
 def pose_covariance(
-    depth: Rows,
-    outline: Rows,
+    depth: Sequence[Rows],
+    outline: Sequence[Rows],
     *,
     noise: float,
     pixel: float,
@@ -100,8 +101,8 @@ def pose_covariance(
     """(6, 6) covariance in the optical frame, x y z rotX rotY rotZ, metres and radians about the object's origin.
 
     Args:
-        depth: the measured points against the surface.
-        outline: the border of the mask against that of the projected mesh.
+        depth: the measured points against the surface, of each view.
+        outline: the border of the mask against that of the projected mesh, of each view.
         noise: standard deviation of a measured point, metres.
         pixel: metres that a pixel spans at the object.
         diameter: of the object, metres.
@@ -111,7 +112,8 @@ def pose_covariance(
     """
     free = 6 if metric else 7
     information, gradient = np.zeros((free, free)), np.zeros(free)
-    for rows, least in ((depth, _LEAST_NOISE * noise), (outline, config.outline_noise * pixel)):
+    leasts = ((depth, _LEAST_NOISE * noise), (outline, config.outline_noise * pixel))
+    for rows, least in ((rows, least) for views, least in leasts for rows in views):
         used = rows.weight > 0.0
         if not used.any():
             continue

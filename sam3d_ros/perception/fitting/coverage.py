@@ -1,4 +1,4 @@
-"""What of a posed mesh one view measured, and how sure the ends of its box are because of that.
+"""What of a posed mesh its views measured, and how sure the ends of its box are because of that.
 
 A surface that was measured is where it is but for the noise of the sensor. One that was not may end elsewhere, as far
 as the view leaves room for it: behind the object itself, behind what hides it, outside the image. Where a bigger object
@@ -7,6 +7,7 @@ would be seen beside its mask, the end is known almost as well as if it had been
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import ObjectEstimate
-from sam3d_ros.perception.evidence import Evidence
+from sam3d_ros.perception.evidence import Evidence, PosedView
 from sam3d_ros.perception.measurement import hiding_pixels
 
 Array = NDArray[np.float64]
@@ -45,7 +46,7 @@ _STANDING_PIXELS, _AROUND_PIXELS, _AROUND_SHARE = 15, 4000, 0.3
 
 @dataclass(frozen=True, eq=False)
 class Coverage:
-    """What one view tells of a mesh that was made of it.
+    """What views tell of a mesh that was made of them.
 
     Attributes:
         measured: (V,) whether each vertex was measured.
@@ -67,26 +68,27 @@ class Coverage:
 
 
 def coverage(evidence: Evidence, estimate: ObjectEstimate) -> Coverage:
-    """What a view tells of the surface and of the ends of an object.
+    """What a view, and others of the same thing, tell of the surface and of the ends of an object.
 
     Args:
-        evidence: the view.
+        evidence: the view, and the others.
         estimate: a mesh, with triangles or without, and its pose there.
     """
     mesh = estimate.mesh
-    view = _View.of(evidence)
-    if view is None or len(mesh.triangles) == 0:
+    first, *others = (_View.of(view) for view in evidence.views)
+    if first is None or len(mesh.triangles) == 0:
         return Coverage(np.zeros(len(mesh.vertices), bool), 0.0, np.full((2, 3), np.nan))
+    views = [first, *(view for view in others if view is not None)]
     area = _area_vectors(mesh)
-    found = _measured(view, estimate, area)
+    found = np.logical_or.reduce([_measured(view, estimate, area) for view in views])
     share = np.linalg.norm(area, axis=1)
     total = float(share.sum())
     seen = float(share[found].sum()) / total if total > 0.0 else 0.0
-    return Coverage(found, seen, _ends_sigma(view, estimate))
+    return Coverage(found, seen, _ends_sigma(views, estimate))
 
 
 def with_coverage(evidence: Evidence, estimate: ObjectEstimate) -> ObjectEstimate:
-    """The same estimate with what the view it was made of tells of its surface and extents."""
+    """The same estimate with what the views it was made of tell of its surface and extents."""
     found = coverage(evidence, estimate)
     verdict = replace(estimate.verdict, seen_share=found.seen_share, size_sigma=found.size_sigma)
     return replace(estimate, measured=found.measured, verdict=verdict)
@@ -98,17 +100,20 @@ class _View:
 
     Attributes:
         evidence: whose window it is.
+        seen_from: where its camera is.
         depth: (h, w) metres of the instance, also around its measured pixels; NaN elsewhere.
         hiding: (h, w) where something may stand before the instance.
     """
 
     evidence: Evidence
+    seen_from: PosedView
     depth: NDArray[np.float32]
     hiding: NDArray[np.bool_]
 
     @staticmethod
-    def of(evidence: Evidence) -> _View | None:
+    def of(view: PosedView) -> _View | None:
         """None where nothing is measured of the instance."""
+        evidence = view.evidence
         mask, depth = evidence.mask, evidence.depth
         known = mask & np.isfinite(depth)
         count = int(np.count_nonzero(known))
@@ -120,9 +125,8 @@ class _View:
         )
         spacing = np.sqrt(np.count_nonzero(mask) / count)
         borrowed = np.where(distance <= _REACH * spacing, depth[known][nearest - 1], np.float32(np.nan))
-        return _View(
-            evidence, borrowed.astype(np.float32), hiding_pixels(mask, evidence.things, evidence.depth)
-        )
+        hiding = hiding_pixels(mask, evidence.things, evidence.depth)
+        return _View(evidence, view, borrowed.astype(np.float32), hiding)
 
     def noise(self, distance: float) -> float:
         """Standard deviation of the sensor, metres."""
@@ -163,7 +167,7 @@ class _View:
 
 def _measured(view: _View, estimate: ObjectEstimate, area: Array) -> NDArray[np.bool_]:
     """(V,) vertices on what the view measured that face the camera: a thin wall has two sides, one of them seen."""
-    pose = estimate.camera_from_object
+    pose = view.seen_from.pose_of(estimate.camera_from_object)
     at = pose.apply(estimate.mesh.vertices)
     inside, row, column = view.cells(at)
     normals = (area / pose.scale) @ pose.rotation.T
@@ -187,13 +191,14 @@ def _area_vectors(mesh: Mesh) -> Array:
     return np.stack([np.bincount(corners, np.tile(face, 3), count) for face in faces], axis=1) / 6.0
 
 
-def _ends_sigma(view: _View, estimate: ObjectEstimate) -> Array:
+def _ends_sigma(views: Sequence[_View], estimate: ObjectEstimate) -> Array:
     """(2, 3) metres; see `Coverage`."""
     pose = estimate.camera_from_object
+    poses = [view.seen_from.pose_of(pose) for view in views]
     own = estimate.mesh.vertices * pose.scale
     ends = np.stack([own.min(axis=0), own.max(axis=0)])
     extent = ends[1] - ends[0]
-    noise = view.noise(float(pose.translation[2]))
+    noise = views[0].noise(float(pose.translation[2]))
     beyond = []
     for side, axis in np.ndindex(2, 3):
         at_end = np.flatnonzero(np.abs(own[:, axis] - ends[side, axis]) <= _END_SHARE * extent[axis])
@@ -201,10 +206,19 @@ def _ends_sigma(view: _View, estimate: ObjectEstimate) -> Array:
         step = np.zeros((len(_BEYOND), 1, 3))
         step[:, 0, axis] = np.array(_BEYOND) * extent[axis] * (2 * side - 1)
         beyond.append((end + step).reshape(-1, 3))
-    left = view.leaves(np.concatenate(beyond) @ pose.rotation.T + pose.translation, _NOISES * noise)
+    tried = np.concatenate(beyond)
+    left = np.logical_and.reduce(
+        [
+            view.leaves(tried @ seen.rotation.T + seen.translation, _NOISES * noise)
+            for view, seen in zip(views, poses, strict=True)
+        ]
+    )
     parts = np.split(left, np.cumsum([len(part) for part in beyond])[:-1])
     room = np.reshape([part.mean() for part in parts], (2, 3))
-    if _stands(view, pose.rotation, pose.translation, ends, noise):
+    if any(
+        _stands(view, seen.rotation, seen.translation, ends, noise)
+        for view, seen in zip(views, poses, strict=True)
+    ):
         room[0, 2] = 0.0
     share = _OF_EXTENT + _OF_ROOM * room + _OF_NOTHING_SEEN * room**_POWER
     return np.hypot(_OF_NOISE * noise, share * extent)

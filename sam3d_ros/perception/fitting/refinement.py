@@ -20,7 +20,7 @@ from scipy.spatial.transform import Rotation
 from sam3d_ros.geometry.frames import Similarity, orthonormalized
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import ObjectEstimate
-from sam3d_ros.perception.evidence import Evidence
+from sam3d_ros.perception.evidence import Evidence, PosedView
 from sam3d_ros.perception.fitting.contour import contour_gaps
 from sam3d_ros.perception.fitting.covariance import (
     SIGMA_OF_MAD,
@@ -99,7 +99,7 @@ class Refinement:
 def refine(
     evidence: Evidence, estimate: ObjectEstimate, config: RefinementConfig | None = None, *, metric: bool
 ) -> ObjectEstimate:
-    """Move an estimate onto the points that are measured in its mask.
+    """Move an estimate onto the points that are measured in its mask, in all views of the evidence.
 
     Args:
         evidence: what is seen of the object.
@@ -114,16 +114,16 @@ def refine(
     """
     config = config or RefinementConfig()
     kept = tuple(reason for reason in estimate.verdict.reasons if reason not in REFINEMENT_REASONS)
-    measurement = evidence.measured(config.max_points)
-    if len(measurement.points) < config.min_points or len(estimate.mesh.triangles) == 0:
+    first, *others = _measured_views(evidence, config)
+    if len(first.measurement.points) < config.min_points or len(estimate.mesh.triangles) == 0:
         return _with_reasons(estimate, (*kept, "refinement_no_points"))
     start = estimate.camera_from_object
-    answer = refine_pose(estimate.mesh, start, measurement, config, metric=metric)
+    answer = refine_pose(estimate.mesh, start, first.measurement, config, metric=metric, others=others)
     # A pose of the same look that is nearer to the start is the same pose: nothing flips.
     group = estimate.symmetry.scaled(float(np.mean(answer.camera_from_object.scale / start.scale)))
     pose = group.nearest(answer.camera_from_object, start)
-    at_start = np.median(distances(VisibleSurface.of(estimate.mesh), start, measurement.points))
-    if not answer.residual <= _WORSE * at_start + measurement.noise:
+    at_start = np.median(_distances(VisibleSurface.of(estimate.mesh), start, (first, *others)))
+    if not answer.residual <= _WORSE * at_start + first.measurement.noise:
         return _with_reasons(estimate, (*kept, "refinement_diverged"))
     covariance = answer.covariance + free_covariance(group.free_directions(pose))
     moved = replace(estimate, camera_from_object=pose, covariance=covariance, symmetry=group)
@@ -138,6 +138,7 @@ def refine_pose(
     config: RefinementConfig | None = None,
     *,
     metric: bool = True,
+    others: Sequence[MeasuredView] = (),
 ) -> Refinement:
     """Refine one pose; see the module for the method.
 
@@ -147,8 +148,10 @@ def refine_pose(
         measurement: points on the object, and rays beside it.
         config: parameters.
         metric: keep the scale; otherwise refine one common factor on it.
+        others: what other views measure of the object, which have to be explained, too.
     """
     config = config or RefinementConfig()
+    views = (MeasuredView(measurement), *others)
     surface = VisibleSurface.of(mesh)
     pose = camera_from_object
     low, high = mesh.bounds.astype(np.float64)
@@ -158,7 +161,9 @@ def refine_pose(
     free = 6 if metric else 7
     converged, steps = False, 0
     for _ in range(config.iterations):
-        rows = _system(surface, pose, measurement, config.capture * diameter, lever).together()
+        rows = joined(
+            *(s.together() for s in _systems(surface, pose, views, config.capture * diameter, lever))
+        )
         jacobian = rows.jacobian[:, :free]
         information = jacobian.T @ (jacobian * rows.weight[:, None])
         gradient = jacobian.T @ (rows.weight * rows.residual)
@@ -168,13 +173,13 @@ def refine_pose(
         if np.abs(step).max() < config.step_tolerance * diameter:
             converged = True
             break
-    system = _system(surface, pose, measurement, config.capture * diameter, lever)
-    off = distances(surface, pose, measurement.points)
+    systems = _systems(surface, pose, views, config.capture * diameter, lever)
+    off = _distances(surface, pose, views)
     return Refinement(
         camera_from_object=pose,
         covariance=pose_covariance(
-            system.depth,
-            system.outline,
+            [system.depth for system in systems],
+            [system.outline for system in systems],
             noise=measurement.noise,
             pixel=measurement.outline.spacing * pose.translation[2],
             diameter=diameter,
@@ -211,6 +216,23 @@ def distances(
 
 
 @dataclass(frozen=True, eq=False)
+class MeasuredView:
+    """What a view measures of an object.
+
+    Attributes:
+        measurement: the points, and rays beside them.
+        view: where it was seen from; None = from the camera that the pose of the object is given in.
+    """
+
+    measurement: Measurement
+    view: PosedView | None = None
+
+    def pose_of(self, camera_from_object: Similarity) -> Similarity:
+        """`view_from_object`."""
+        return camera_from_object if self.view is None else self.view.pose_of(camera_from_object)
+
+
+@dataclass(frozen=True, eq=False)
 class _System:
     """The rows of a pose, by what they come from.
 
@@ -226,6 +248,36 @@ class _System:
     def together(self) -> Rows:
         """All rows, in which a constraint by the mask weighs less than one by a measured depth."""
         return joined(self.depth, replace(self.outline, weight=_MASK_WEIGHT * self.outline.weight))
+
+    def turned(self, view_from_camera: Array) -> _System:
+        """The same with derivatives along the axes of another camera; (3, 3) rotation."""
+        return _System(*(_turned(rows, view_from_camera) for rows in (self.depth, self.outline)))
+
+
+def _measured_views(evidence: Evidence, config: RefinementConfig) -> list[MeasuredView]:
+    """What each view measures; together they have about as many points as two views alone."""
+    count = len(evidence.views)
+    share = config.max_points if count == 1 else min(config.max_points, 2 * config.max_points // count)
+    first, *others = (MeasuredView(view.evidence.measured(share), view) for view in evidence.views)
+    return [first, *(view for view in others if len(view.measurement.points) >= config.min_points)]
+
+
+def _distances(surface: VisibleSurface, pose: Similarity, views: Sequence[MeasuredView]) -> Array:
+    """(N,) `distances` of the points of all views."""
+    return np.concatenate([distances(surface, view.pose_of(pose), view.measurement.points) for view in views])
+
+
+def _systems(
+    surface: VisibleSurface, pose: Similarity, views: Sequence[MeasuredView], capture: float, lever: float
+) -> list[_System]:
+    """The linearised residuals of each view, in the optical frame of the first."""
+    found = []
+    for view in views:
+        seen = view.pose_of(pose)
+        system = _system(surface, seen, view.measurement, capture, lever)
+        # The axes of the first view in this one.
+        found.append(system if seen is pose else system.turned(seen.rotation @ pose.rotation.T))
+    return found
 
 
 def _system(
@@ -271,6 +323,14 @@ def _rows(pulls: Sequence[tuple[Array, Array, Array]], pose: Similarity, lever: 
         [along, np.cross(arm, along) / lever, np.einsum("ij,ij->i", arm, along)[:, None] / lever], axis=1
     )
     return Rows(at, jacobian, residual, np.ones(len(residual)))
+
+
+def _turned(rows: Rows, view_from_camera: Array) -> Rows:
+    """Rows whose translations and rotations are those of another frame."""
+    jacobian = rows.jacobian.copy()
+    for part in (slice(0, 3), slice(3, 6)):
+        jacobian[:, part] = jacobian[:, part] @ view_from_camera
+    return replace(rows, jacobian=jacobian)
 
 
 def _pull(at: Array, toward: Array, normal: Array | None) -> tuple[Array, Array, Array]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from sam3d_ros.geometry.frames import Similarity
-from sam3d_ros.perception.evidence import Evidence
+from sam3d_ros.perception.evidence import Evidence, PosedView
 from sam3d_ros.perception.geometric.free_space import FreeSpace
 from sam3d_ros.perception.geometric.sampling import sampled
 from sam3d_ros.perception.geometric.symmetry import Symmetry, moved
@@ -21,36 +23,36 @@ def vertex_colors(
     vertices: Array,
     camera_from_ground: Similarity,
     symmetry: Symmetry,
-    evidence: Evidence,
+    views: Sequence[PosedView],
     free_space: FreeSpace,
     tolerance: float,
 ) -> NDArray[np.uint8]:
     """Colour each vertex.
 
-    A vertex that the camera sees takes its pixel; another one takes the pixel of its first symmetric image that
-    is seen; what is left takes the colour of the nearest coloured vertex.
+    A vertex that a camera sees takes its pixel, of the first view that sees it; another one takes the pixel of its
+    first symmetric image that is seen; what is left takes the colour of the nearest coloured vertex.
 
     Args:
         vertices: (N, 3) in the ground frame, metres.
         camera_from_ground: pose of the ground frame.
         symmetry: the motions.
-        evidence: the image.
-        free_space: tells what is seen.
+        views: the images.
+        free_space: tells what is seen in these views.
         tolerance: metres between a vertex and the measured surface.
 
     Returns:
         (N, 3) uint8 RGB; gray when nothing is seen at all.
     """
-    seen_at = vertices.copy()
-    left = np.flatnonzero(~free_space.sees(vertices, tolerance))
-    for motion in symmetry.motions():
-        images = moved(vertices[left], motion)
-        seen = free_space.sees(images, tolerance)
-        seen_at[left[seen]] = images[seen]
-        left = left[~seen]
-    known = np.delete(np.arange(len(vertices)), left)
     colors = np.full((len(vertices), 3), _GRAY, np.uint8)
-    colors[known] = _pixels(evidence, camera_from_ground.apply(seen_at[known]))
+    left = np.arange(len(vertices))
+    for motion in (None, *symmetry.motions()):
+        for view, space in zip(views, free_space.views, strict=True):
+            images = vertices[left] if motion is None else moved(vertices[left], motion)
+            seen = space.sees(images, tolerance)
+            in_view = view.pose_of(camera_from_ground).apply(images[seen])
+            colors[left[seen]] = _pixels(view.evidence, in_view)
+            left = left[~seen]
+    known = np.delete(np.arange(len(vertices)), left)
     if len(known) and len(left):
         # Built for a single question: a better tree would cost more than it saves.
         tree = cKDTree(vertices[known], compact_nodes=False, balanced_tree=False)

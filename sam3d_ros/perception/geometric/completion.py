@@ -1,17 +1,20 @@
-"""From the points of one instance to a closed surface: ground, symmetry, carving, within the triangle budget."""
+"""From the measured points of one instance to a closed surface: ground, symmetry, carving, the triangle budget."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.mesh_simplify import simplified
 from sam3d_ros.geometry.meshes import Mesh
+from sam3d_ros.geometry.polygons import convex_hull
+from sam3d_ros.perception.evidence import PosedView
 from sam3d_ros.perception.geometric.config import GeometricConfig
-from sam3d_ros.perception.geometric.footprint import convex_hull
-from sam3d_ros.perception.geometric.free_space import FreeSpace
+from sam3d_ros.perception.geometric.free_space import FreeSpace, ViewSpace
 from sam3d_ros.perception.geometric.occupancy import Solid, box_solid, carve
 from sam3d_ros.perception.geometric.segment import Segment
 from sam3d_ros.perception.geometric.support import Ground, SupportPlane, place_on_ground
@@ -36,6 +39,19 @@ _LEAST_RESOLUTION = 8
 
 
 @dataclass(frozen=True, eq=False)
+class PosedSegment:
+    """What a view shows of an instance.
+
+    Attributes:
+        view: freed of lens distortion, with the pose of its camera in that of the first one.
+        segment: the instance in it.
+    """
+
+    view: PosedView
+    segment: Segment
+
+
+@dataclass(frozen=True, eq=False)
 class Completion:
     """A completed object.
 
@@ -43,7 +59,7 @@ class Completion:
         solid: its surface in the ground frame, metres.
         ground: the ground frame.
         symmetry: what completed it.
-        free_space: what the view leaves to it.
+        free_space: what the views leave to it.
         diameter: of the observed points, metres.
         reasons: what had to be guessed, as names for the verdict.
     """
@@ -56,29 +72,33 @@ class Completion:
     reasons: tuple[str, ...]
 
 
-def complete(segment: Segment, plane: SupportPlane, config: GeometricConfig) -> Completion:
+def complete(views: Sequence[PosedSegment], plane: SupportPlane, config: GeometricConfig) -> Completion:
     """Complete one instance.
 
-    Reasons: "too_few_points", "no_support_plane" (up is guessed), "hidden_side_unknown" (the view does not tell where
+    Reasons: "too_few_points", "no_support_plane" (up is guessed), "hidden_side_unknown" (the views do not tell where
     the object ends behind), "carving_left_nothing" (a box around the points stands in).
+
+    Args:
+        views: of the instance, at least one; the first one's camera is where `plane` is given.
+        plane: what it stands on.
+        config: parameters.
     """
+    segment = views[0].segment
     ground = place_on_ground(plane, segment)
     to_camera = ground.camera_from_ground
-    free_space = FreeSpace(segment, to_camera)
+    free_space = FreeSpace([ViewSpace(seen.segment, seen.view.pose_of(to_camera)) for seen in views])
     pixel = float(np.median(segment.depth[segment.mask])) / segment.camera.fx
     margin = _MARGIN_PIXELS * pixel
-    points = to_camera.apply_inverse(segment.surface(_HULL_POINTS))
+    points, normals = _surface(views, to_camera, _HULL_POINTS)
     base = _in_the_air(points, ground.base, free_space, margin + segment.noise)
     symmetry = find_symmetry(
-        to_camera.apply_inverse(segment.surface(config.search_points)),
-        segment.sampled_normals(config.search_points) @ to_camera.rotation,
+        *_surface(views, to_camera, config.search_points),
         base,
         free_space,
         noise=segment.noise,
         margin=margin,
         config=config,
     )
-    normals = segment.sampled_normals(_HULL_POINTS) @ to_camera.rotation
     behind = _pushed_back(points, base, symmetry, config)
     spread = np.concatenate([points, behind])
     extent = np.ptp(spread, axis=0)
@@ -108,6 +128,16 @@ def complete(segment: Segment, plane: SupportPlane, config: GeometricConfig) -> 
         solid = box_solid(low - margin, high + margin)
     named = tuple(name for name, applies in reasons.items() if applies)
     return Completion(solid, ground, symmetry, free_space, diameter, named)
+
+
+def _surface(views: Sequence[PosedSegment], to_camera: Similarity, count: int) -> tuple[Array, Array]:
+    """(N, 3) about `count` points that the views see, as many of each, and (N, 3) normals; in the ground frame."""
+    points, normals, share = [], [], -(-count // len(views))
+    for seen in views:
+        to_first = seen.view.camera_from_view
+        points.append(to_camera.apply_inverse(to_first.apply(seen.segment.surface(share))))
+        normals.append(to_first.rotate(seen.segment.sampled_normals(share)) @ to_camera.rotation)
+    return np.concatenate(points), np.concatenate(normals)
 
 
 def _in_the_air(points: Array, base: float, free_space: FreeSpace, tolerance: float) -> float:

@@ -1,6 +1,8 @@
-"""What one view says about space: where an object may be, and how far a point is inside or outside of that."""
+"""What views say about space: where an object may be, and how far a point is inside or outside of that."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -26,6 +28,71 @@ _NEAREST = 1e-3
 
 
 class FreeSpace:
+    """The region that all views of an instance leave to it; all points are given in the object's ground frame.
+
+    Args:
+        views: at least one.
+    """
+
+    def __init__(self, views: Sequence[ViewSpace]) -> None:
+        self.views = tuple(views)
+
+    def depth_inside(
+        self, points: NDArray[np.floating], *, moved: Motion | None = None, doubt: bool = False
+    ) -> Floats:
+        """How deep points are inside the region that every view leaves; see `ViewSpace.depth_inside`."""
+        first, *others = self.views
+        inside = first.depth_inside(points, moved=moved, doubt=doubt)
+        for view in others:
+            inside = np.minimum(inside, view.depth_inside(points, moved=moved, doubt=doubt))
+        return inside
+
+    def contradiction(
+        self,
+        points: NDArray[np.floating],
+        normals: NDArray[np.floating],
+        moved: Motion,
+        tolerance: float,
+        most: float,
+    ) -> Floats:
+        """How much the images of observed surface points, as something claims them, contradict the views.
+
+        A point in free space contradicts them by its depth there. One that should be what is seen contradicts them, at
+        half the weight, by its depth behind the measured surface (half, for a part of the object may hide another),
+        but for those that another view measures there.
+
+        Args:
+            points: (N, 3) metres.
+            normals: (N, 3) unit, outward.
+            moved: motions in the ground plane that make the images.
+            tolerance: metres that do not count.
+            most: metres that a point counts at most.
+
+        Returns:
+            (..., N) metres; depth edges have one pixel of doubt.
+        """
+        shape = (*moved[1].shape[:-1], len(points))
+        found = [view.gaps(points, normals, moved) for view in self.views]
+        free, behind = found[0]
+        for other_free, other_behind in found[1:]:
+            free, behind = np.minimum(free, other_free), np.fmin(behind, other_behind)
+        hidden = np.nan_to_num(np.clip(behind - 2.0 * tolerance, 0.0, most))
+        return np.asarray((np.clip(-free - tolerance, 0.0, most) + 0.5 * hidden).reshape(shape), np.float32)
+
+    def shell(self, points: NDArray[np.floating], thickness: float) -> Floats:
+        """(...) metres that (..., 3) points are inside a shell of some thickness behind what is seen of the object."""
+        first, *others = self.views
+        inside = first.shell(points, thickness)
+        for view in others:
+            inside = np.maximum(inside, view.shell(points, thickness))
+        return inside
+
+    def sees(self, points: NDArray[np.floating], tolerance: float) -> NDArray[np.bool_]:
+        """(N,) whether (N, 3) points lie on the surface that some view measures, within a tolerance in metres."""
+        return np.asarray(np.logical_or.reduce([view.sees(points, tolerance) for view in self.views]))
+
+
+class ViewSpace:
     """The region that a view leaves to an instance: behind its measured surface, and behind what hides it.
 
     A pixel of the mask leaves the space behind its depth. A pixel that something nearer covers leaves the space
@@ -65,38 +132,30 @@ class FreeSpace:
         across = (side - beyond) * (z / np.float32(self._camera.fx))
         return np.asarray(np.minimum((z - start) * cosine, across).reshape(points.shape[:-1]))
 
-    def contradiction(
-        self,
-        points: NDArray[np.floating],
-        normals: NDArray[np.floating],
-        moved: Motion,
-        tolerance: float,
-        most: float,
-    ) -> Floats:
-        """How much the images of observed surface points, as something claims them, contradict the view.
+    def gaps(
+        self, points: NDArray[np.floating], normals: NDArray[np.floating], moved: Motion
+    ) -> tuple[Floats, Floats]:
+        """Where the images of observed surface points, as something claims them, are for the view.
 
-        A point in free space contradicts it by its depth there. A point that faces the camera before or on
-        nothing but the instance itself should be what is seen: it contradicts the view, at half the weight, by
-        its depth behind the measured surface (half, for a part of the object may well hide another).
+        A point in free space contradicts it. A point that faces the camera before or on nothing but the instance itself
+        should be what is seen: it contradicts the view behind the measured surface (less, for a part of the object
+        may well hide another).
 
         Args:
             points: (N, 3) metres.
             normals: (N, 3) unit, outward.
             moved: motions in the ground plane that make the images.
-            tolerance: metres that do not count.
-            most: metres that a point counts at most.
 
         Returns:
-            (..., N) metres; depth edges have one pixel of doubt.
+            (..., N), flattened: metres inside the left region; and metres behind the measured surface, NaN for points
+            that need not be seen. Depth edges have one pixel of doubt.
         """
         z, (start, cosine, side, own), beyond = self._at(points, self._doubtful, moved)
         along = (z - start) * cosine
         free = np.minimum(along, (side - beyond) * (z / np.float32(self._camera.fx)))
         facing = self._towards_camera(points, normals, moved).ravel() > _FACING * z
         should_be_seen = facing & (own - beyond > 1.0)
-        behind = np.clip(along - 2.0 * tolerance, 0.0, most) * should_be_seen
-        contradiction = np.clip(-free - tolerance, 0.0, most) + 0.5 * behind
-        return np.asarray(contradiction.reshape(*moved[1].shape[:-1], len(points)), np.float32)
+        return np.asarray(free), np.where(should_be_seen, along, np.float32(np.nan))
 
     def shell(self, points: NDArray[np.floating], thickness: float) -> Floats:
         """(...) metres that (..., 3) points are inside a shell of some thickness behind what is seen of the object."""

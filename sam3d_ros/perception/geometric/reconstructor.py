@@ -13,11 +13,11 @@ from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.geometric.coloring import vertex_colors
-from sam3d_ros.perception.geometric.completion import Completion, complete
+from sam3d_ros.perception.geometric.completion import Completion, PosedSegment, complete
 from sam3d_ros.perception.geometric.config import GeometricConfig
 from sam3d_ros.perception.geometric.footprint import natural_rectangle
 from sam3d_ros.perception.geometric.occupancy import Solid, box_solid
-from sam3d_ros.perception.geometric.segment import Segment, segment_instance
+from sam3d_ros.perception.geometric.segment import segment_instance
 from sam3d_ros.perception.geometric.support import find_support
 from sam3d_ros.perception.reconstructor import RECONSTRUCTION_FAILED, Progress
 from sam3d_ros.perception.rectification import rectified_evidence
@@ -37,7 +37,7 @@ _BOX_POINTS, _SMALLEST_BOX = 500, 0.01
 
 
 class GeometricReconstructor:
-    """Carves objects out of what one view leaves, completed by symmetry and support.
+    """Carves objects out of what their views leave, completed by symmetry and support.
 
     Args:
         config: parameters.
@@ -66,31 +66,44 @@ class GeometricReconstructor:
         """
         report = progress or _silent
         report("segment", 0.0)
-        # At the rim of a strong lens a mask may have no pixel left without the distortion.
-        flat = [rectified_evidence(piece) for piece in evidence]
-        segments = [None if piece is None else segment_instance(piece) for piece in flat]
-        usable = [segment for segment in segments if segment is not None]
+        seen = [_segments(piece) for piece in evidence]
+        usable = [views[0].segment for views in seen if views]
         report("support", 0.1)
         plane = find_support(evidence[0].overview, usable, self._config) if evidence else None
         answers = []
-        for index, (piece, straight, segment) in enumerate(zip(evidence, flat, segments, strict=True)):
+        for index, (piece, views) in enumerate(zip(evidence, seen, strict=True)):
             report("complete", 0.2 + 0.8 * index / len(evidence))
-            if segment is None or straight is None or plane is None:
+            if not views or plane is None:
                 answers.append(unmeasured(piece))
             else:
-                answers.append(_estimate(straight, segment, complete(segment, plane, self._config)))
+                answers.append(_estimate(views, complete(views, plane, self._config)))
         report("done", 1.0)
         return answers
 
 
-def _estimate(evidence: Evidence, segment: Segment, completion: Completion) -> ObjectEstimate:
+def _segments(evidence: Evidence) -> list[PosedSegment]:
+    """The views of an instance that measure something of it; none where the first one does not."""
+    found = []
+    for view in evidence.views:
+        # At the rim of a strong lens a mask may have no pixel left without the distortion.
+        straight = rectified_evidence(view.evidence)
+        segment = None if straight is None else segment_instance(straight)
+        if straight is not None and segment is not None:
+            found.append(PosedSegment(replace(view, evidence=straight), segment))
+        elif not found:
+            break
+    return found
+
+
+def _estimate(views: Sequence[PosedSegment], completion: Completion) -> ObjectEstimate:
     """Colours, canonical frame and a covariance from the grid; figures are left to the verdict."""
     solid, to_camera = completion.solid, completion.ground.camera_from_ground
+    evidence, segment = views[0].view.evidence, views[0].segment
     colors = vertex_colors(
         solid.vertices,
         to_camera,
         completion.symmetry,
-        evidence,
+        [seen.view for seen in views],
         completion.free_space,
         _SEEN_VOXELS * solid.voxel,
     )

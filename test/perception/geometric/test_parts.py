@@ -16,7 +16,7 @@ from sam3d_ros.perception.evidence import Cut, Overview
 from sam3d_ros.perception.geometric.closing import closed, is_closed
 from sam3d_ros.perception.geometric.config import GeometricConfig
 from sam3d_ros.perception.geometric.footprint import natural_rectangle, smallest_rectangle
-from sam3d_ros.perception.geometric.free_space import ViewSpace
+from sam3d_ros.perception.geometric.free_space import FreeSpace, ViewSpace
 from sam3d_ros.perception.geometric.sampling import sampled
 from sam3d_ros.perception.geometric.segment import segment_instance
 from sam3d_ros.perception.geometric.support import find_support
@@ -116,7 +116,7 @@ def test_depth_inside_of_a_plate() -> None:
     frame = look({1: (box(0.4, 0.4, 0.02), placed(0, 0, z=-1.02))}, LOOKING_DOWN, floor=False)
     segment = segment_instance(Cut(frame).evidence(1))
     assert segment is not None
-    free_space = ViewSpace(segment, IDENTITY)
+    free_space = FreeSpace([ViewSpace(segment, IDENTITY)])
     depth = np.array([0.9, 0.97, 1.0, 1.03, 1.1])
     on_axis = np.column_stack([np.zeros((5, 2)), depth])
     assert free_space.depth_inside(on_axis) == pytest.approx(depth - 1.0, abs=1e-3)
@@ -131,7 +131,7 @@ def test_motions_are_seen_as_what_they_move() -> None:
     frame = look({1: (box(0.16, 0.1, 0.12), placed(0.02, 0.03, 30))}, SEEN_FROM)
     segment = segment_instance(Cut(frame).evidence(1))
     assert segment is not None
-    free_space = ViewSpace(segment, SEEN_FROM)
+    free_space = FreeSpace([ViewSpace(segment, SEEN_FROM)])
     points = SEEN_FROM.apply_inverse(segment.surface(50))
     normals = segment.sampled_normals(50) @ SEEN_FROM.rotation
     rng = np.random.default_rng(5)
