@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from sam3d_ros.geometry.frames import Similarity
 
 Array = NDArray[np.float64]
 
-_MAX_MEASURED = 2000
+_MAX_MEASURED = 500
 _MAX_SURFACE = 4000
 _MIN_POINTS = 16
+# Points that the camera is recovered from.
+_MAX_RAYS = 10000
 # Pixels: where points in the plane of the camera end up.
 _FAR_OUTSIDE = 1e6
 
@@ -54,20 +56,30 @@ class Projection:
     @staticmethod
     def of_points(points: NDArray[np.floating]) -> Projection:
         """Recover the camera from a point map (H, W, 3), whose points lie on the rays of their pixels."""
-        v, u = np.nonzero(np.isfinite(points).all(axis=-1))
-        step = max(1, len(u) // 10000)
-        u, v = u[::step], v[::step]
-        x, y, z = points[v, u].astype(np.float64).T
-        ones = np.ones_like(z)
-        fx, cx = np.linalg.lstsq(np.stack([x / z, ones], axis=1), u, rcond=None)[0]
-        fy, cy = np.linalg.lstsq(np.stack([y / z, ones], axis=1), v, rcond=None)[0]
-        return Projection(float(fx), float(cx), float(fy), float(cy))
+        known = np.flatnonzero(_is_known(points))
+        known = known[:: max(1, len(known) // _MAX_RAYS)]
+        v, u = np.divmod(known, points.shape[1])
+        x, y, z = points.reshape(-1, 3)[known].astype(np.float64).T
+        return Projection(*_line(x / z, u), *_line(y / z, v))
 
     def pixels(self, points: Array) -> Array:
         """(N, 3) points in front of the camera -> (N, 2) u v."""
         x, y, z = points.T
         pixels = np.stack([self.fx * x / z + self.cx, self.fy * y / z + self.cy], axis=1)
         return np.clip(pixels, -_FAR_OUTSIDE, _FAR_OUTSIDE)
+
+
+def _is_known(points: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """(..., 3) points -> (...) whether all three numbers are finite."""
+    x, y, z = (np.isfinite(points[..., axis]) for axis in range(3))
+    return np.asarray(x & y & z)
+
+
+def _line(x: Array, y: NDArray[np.number]) -> tuple[float, float]:
+    """Slope and offset of the line through points, by least squares; of many lines, the shortest (slope, offset)."""
+    row = np.stack([x, np.ones_like(x)])
+    slope, offset = np.linalg.lstsq(row @ row.T, row @ y, rcond=None)[0]
+    return float(slope), float(offset)
 
 
 def _thinned(points: Array, count: int) -> Array:
@@ -93,35 +105,71 @@ def judged(
     Returns:
         One for each pose. Where fewer than 16 points were measured on the object, nothing is judged.
     """
-    finite = np.isfinite(points).all(axis=-1)
-    measured = _thinned(points[mask & finite].astype(np.float64), _MAX_MEASURED)
+    pixels = np.flatnonzero(mask)
+    own = points.reshape(-1, 3)[pixels]
+    measured = _thinned(own[_is_known(own)].astype(np.float64), _MAX_MEASURED)
     if len(measured) < _MIN_POINTS or len(surface) == 0:
         return [Hypothesis(pose) for pose in poses]
-    projection = Projection.of_points(np.where(finite[..., None], points, np.nan))
-    return [_judged(pose, surface, spacing, measured, mask, projection) for pose in poses]
+    projection = Projection.of_points(points)
+    # All poses share one tree: the measured points are looked up in the object's own frame.
+    tree = cKDTree(_thinned(surface, _MAX_SURFACE))
+    outline = _Pixels(mask.shape, *np.divmod(pixels, mask.shape[1]))
+    return [
+        Hypothesis(
+            pose,
+            _residual(pose, tree, measured),
+            _silhouette(pose, surface, spacing, outline, projection),
+        )
+        for pose in poses
+    ]
 
 
-def _judged(
-    pose: Similarity,
-    surface: Array,
-    spacing: float,
-    measured: Array,
-    mask: NDArray[np.bool_],
-    projection: Projection,
-) -> Hypothesis:
-    posed = pose.apply(_thinned(surface, _MAX_SURFACE))
-    distance = torch.cdist(torch.from_numpy(measured), torch.from_numpy(posed)).amin(dim=1)
-    residual = float(distance.median())
+@dataclass(frozen=True, eq=False)
+class _Pixels:
+    """The pixels of a mask.
+
+    Attributes:
+        shape: rows and columns of the image.
+        row: (P,) of each pixel.
+        column: (P,) of each pixel.
+    """
+
+    shape: tuple[int, ...]
+    row: NDArray[np.int64]
+    column: NDArray[np.int64]
+
+    def cells(self, side: float) -> NDArray[np.bool_]:
+        """Which square cells of so many pixels, at least 1, have a pixel; the first begins at pixel 0."""
+        row, column = (np.floor(np.arange(length) / side).astype(np.int64) for length in self.shape)
+        cells = np.zeros((row[-1] + 1, column[-1] + 1), bool)
+        cells[row[self.row], column[self.column]] = True
+        return cells
+
+
+def _residual(pose: Similarity, tree: cKDTree, measured: Array) -> float:
+    """Median distance of measured points to the surface, metres."""
+    distance, _ = tree.query(pose.apply_inverse(measured))
+    return float(np.median(distance) * pose.scale.mean())
+
+
+def _silhouette(
+    pose: Similarity, surface: Array, spacing: float, outline: _Pixels, projection: Projection
+) -> float:
+    """Overlap of the drawn surface with the mask, in cells of the image: intersection over union, 0 to 1."""
     visible = pose.apply(surface)
     visible = visible[visible[:, 2] > 0]
     if len(visible) == 0:
-        return Hypothesis(pose, residual, 0.0)
+        return 0.0
     # Cells as wide as the points lie apart in the image, so that the object's cells close up.
     pitch = projection.fx * spacing * float(pose.scale.mean()) / float(np.median(visible[:, 2]))
     cell = max(1.0, 1.5 * pitch)
-    drawn = {tuple(c) for c in np.floor(projection.pixels(visible) / cell).astype(np.int64)}
-    wanted = {tuple(c) for c in np.floor(np.argwhere(mask)[:, ::-1] / cell).astype(np.int64)}
-    return Hypothesis(pose, residual, len(drawn & wanted) / len(drawn | wanted))
+    wanted = outline.cells(cell)
+    column, row = np.floor(projection.pixels(visible) / cell).astype(np.int64).T
+    inside = (row >= 0) & (row < wanted.shape[0]) & (column >= 0) & (column < wanted.shape[1])
+    drawn = np.zeros_like(wanted)
+    drawn[row[inside], column[inside]] = True
+    beside = len(np.unique((row * int(4 * _FAR_OUTSIDE) + column)[~inside]))
+    return float(np.count_nonzero(drawn & wanted) / (np.count_nonzero(drawn | wanted) + beside))
 
 
 def best(hypotheses: Sequence[Hypothesis]) -> int:

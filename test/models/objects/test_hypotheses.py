@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
@@ -61,6 +63,39 @@ def test_the_true_pose_wins(seed):
     assert best(found) == 2
     assert found[2].depth_residual < 0.01
     assert found[2].silhouette > 0.7
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.floats(-0.5, 0.5),
+    st.floats(0.2, 3.0),
+    st.floats(0.02, 1.0),
+)
+@settings(max_examples=20, deadline=None)
+def test_scores_equal_their_definition(seed, aside, away, size):
+    """Distances to every surface point, and sets of cells, counted one by one."""
+    rng = np.random.default_rng(seed)
+    surface = box_surface()
+    points, mask = view(Similarity(translation=np.array([0, 0, 1.0]), scale=np.full(3, 0.3)), surface)
+    points[rng.random(mask.shape) < 0.1] = np.nan
+    mask &= rng.random(mask.shape) < 0.9
+    turn = Rotation.from_quat(rng.normal(size=4)).as_matrix()
+    pose = Similarity(turn, np.array([aside, -0.1 * aside, away]), np.full(3, size))
+    (found,) = judged([pose], surface, 1 / RESOLUTION, points, mask)
+
+    own = points[mask & np.isfinite(points).all(axis=-1)]
+    step = -(-len(own) // 500)
+    posed = pose.apply(surface)
+    nearest = [np.linalg.norm(posed - point, axis=1).min() for point in own[::step]]
+    assert_allclose(found.depth_residual, np.median(nearest), rtol=1e-6)
+
+    x, y, z = posed[posed[:, 2] > 0].T
+    cell = max(1.0, 1.5 * FX * size / RESOLUTION / np.median(z))
+    u, v = (np.clip(w, -1e6, 1e6) for w in (FX * x / z + CX, FY * y / z + CY))
+    drawn = {(int(a // cell), int(b // cell)) for a, b in zip(u, v, strict=True)}
+    wanted = {(int(column // cell), int(row // cell)) for row, column in np.argwhere(mask)}
+    # The camera is recovered from the points to within rounding, which may move a point over the rim of a cell.
+    assert_allclose(found.silhouette, len(drawn & wanted) / len(drawn | wanted), atol=3 / len(drawn | wanted))
 
 
 def test_nothing_measured_nothing_judged():
