@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from sam3d_ros.models.body.config import BodyConfig
@@ -18,6 +18,7 @@ from sam3d_ros.models.body.rig import Rig
 from sam3d_ros.models.body.rig_files import config_of, read_rig, write_rig
 from sam3d_ros.models.objects.checkpoints import sha256_of
 from sam3d_ros.models.records import from_record, to_record
+from sam3d_ros.models.tensor_files import read_tensors
 from sam3d_ros.models.weights import difference, loaded, on_meta, shapes_of
 
 #: Files of a converted folder.
@@ -189,7 +190,7 @@ def _read_converted(folder: Path) -> tuple[BodyConfig, dict[str, Tensor]]:
         record = json.loads((folder / MANIFEST).read_text())
         if record["format"] != _FORMAT:
             raise ValueError(f"format {record['format']} is unknown")
-        return from_record(BodyConfig, record["config"]), load_file(folder / WEIGHTS)
+        return from_record(BodyConfig, record["config"]), read_tensors(folder / WEIGHTS)
     except (ValueError, KeyError, TypeError) as error:
         raise BodyCheckpointError(f"{folder / MANIFEST} is damaged ({error}): {_AGAIN}") from error
     except (SafetensorError, FileNotFoundError) as error:

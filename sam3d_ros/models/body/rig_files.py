@@ -7,11 +7,12 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from sam3d_ros.models.body.rig import EXPRESSION, IDENTITY, JOINTS, PARAMETERS, Rig, RigConfig
 from sam3d_ros.models.body.rotations import matrix_from_quaternion
+from sam3d_ros.models.tensor_files import read_tensors
 from sam3d_ros.models.weights import loaded
 
 _CHARACTER = "character_torch."
@@ -101,7 +102,7 @@ def read_rig(path: str | Path) -> Rig:
         raise RigError(f"{path} is missing: copy assets/mhr_model.pt of the rig's release there")
     try:
         if path.suffix == ".safetensors":
-            return build_rig(load_file(path))
+            return build_rig(read_tensors(path))
         return build_rig(rig_from_official(torch.jit.load(path, map_location="cpu").state_dict()))
     except SafetensorError as error:
         raise RigError(f"{path} is damaged ({error}): convert mhr_model.pt again") from error

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 from torch import nn
 
 from sam3d_ros.models.objects.parts import ObjectsConfig, Part
 from sam3d_ros.models.records import from_record, to_record
+from sam3d_ros.models.tensor_files import read_tensors
 from sam3d_ros.models.weights import Shapes, difference, loaded, on_meta, shapes_of
 
 MANIFEST = "sam3d_objects.json"
@@ -197,7 +197,7 @@ class CheckpointSource:
             )
         path = self.folder / self.manifest.entries[part].file
         try:
-            state = load_file(path, device=str(device))
+            state = read_tensors(path, device)
             return loaded(lambda: part.build(self.config), {key: x.to(dtype) for key, x in state.items()})
         except (OSError, SafetensorError, RuntimeError) as error:
             if isinstance(error, torch.cuda.OutOfMemoryError):
