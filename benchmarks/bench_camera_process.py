@@ -89,18 +89,20 @@ class Listener:
 
     Attributes:
         played, used: stamps of camera_infos, which are small and always come, and of ObjectArrays.
-        named: when losses were named first, seconds of `time.monotonic`; None = not.
+        began, named: when the camera was first heard, and when losses were named first, seconds of
+            `time.monotonic`; None = not yet.
     """
 
     def __init__(self) -> None:
         self.played: set[int] = set()
         self.used: set[int] = set()
+        self.began: float | None = None
         self.named: float | None = None
         self._node = rclpy.create_node("bench_camera_process")
         self._node.create_subscription(
             CameraInfo,
             "camera_info",
-            lambda m: self.played.add(nanoseconds(m.header.stamp)),
+            self._hear,
             qos_profile("sensor_data"),
         )
         self._node.create_subscription(
@@ -124,6 +126,11 @@ class Listener:
         self._executor.shutdown()
         self._node.destroy_node()
 
+    def _hear(self, message: CameraInfo) -> None:
+        self.played.add(nanoseconds(message.header.stamp))
+        if self.began is None:
+            self.began = time.monotonic()
+
     def _read(self, message: DiagnosticArray) -> None:
         names = {status.message for status in message.status if status.name.endswith(": faults")}
         if self.named is None and any(Fault.LOST_MESSAGES.label in name for name in names):
@@ -131,7 +138,7 @@ class Listener:
 
 
 def measured(case: Case, rate: float, seconds: float) -> tuple[int, int, float | None]:
-    """Images played, images used, and after how many seconds of losses these were named."""
+    """Images played, images used, and how many seconds after the camera was first heard losses were named."""
     use_domain(next(DOMAINS))
     this = Installation.this()
     bare = {name: value for name, value in os.environ.items() if name not in PROFILE_VARIABLES}
@@ -150,7 +157,6 @@ def measured(case: Case, rate: float, seconds: float) -> tuple[int, int, float |
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         listener = Listener()
         listener.spin(5.0)  # the graph is there before the camera
-        began = time.monotonic()
         with started(camera, exported if case.profiled else bare):
             listener.spin(START_PATIENCE, until_used=True)
             listener.spin(3.0)
@@ -161,7 +167,7 @@ def measured(case: Case, rate: float, seconds: float) -> tuple[int, int, float |
             played = sorted(listener.played)[:-2]
             listener.spin(0.5)
         used = len(listener.used & set(played))
-        named = None if listener.named is None else listener.named - began
+        named = None if listener.named is None or listener.began is None else listener.named - listener.began
         listener.close()
         rclpy.shutdown()
     return len(played), used, named
@@ -195,7 +201,7 @@ def main() -> int:
     )
     for case in CASES:
         played, used, named = measured(case, options.rate, options.seconds)
-        told = "no" if named is None else f"{named:.1f} s after its start"
+        told = "no" if named is None else f"{named:.1f} s after its first"
         print(f"{case}{f'{used}/{played}':>9}{used / max(played, 1):>8.1%}  {told}", flush=True)
     return 0
 

@@ -39,7 +39,7 @@ class Source(Protocol):
     """Where frames come from."""
 
     def next_frame(self, timeout: float) -> Frame | None:
-        """The newest complete frame, or None when none comes in time; called by the tracking thread."""
+        """The next complete frame, or None when none comes in time; called by the tracking thread."""
 
 
 class Report(Protocol):

@@ -7,12 +7,14 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from sam3d_ros.ros.pace import MOST_WAITING
+
 T = TypeVar("T")
 
 #: What is decoded.
 IMAGE, LABELS, POINT_MAP = "images decoded", "labels decoded", "point maps made"
-#: Frames that several readers may be apart.
-_FRAMES_APART = 2
+#: Frames that several readers may be apart: as many as one of them may have waiting.
+_FRAMES_APART = MOST_WAITING
 
 
 class Decoding:

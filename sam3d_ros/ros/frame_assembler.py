@@ -2,9 +2,10 @@
 
 Each input has a short queue by stamp. A set is complete when there is an image, labels of its stamp (or detections,
 where these say what is in the image), a camera_info, and every further input that is expected, or that input has been
-waited for long enough. Labels may come long after their image: a segmenter takes time. Of several complete sets the
-newest is taken and everything older is dropped and counted. Stamps are nanoseconds; the assembler knows nothing of
-ROS.
+waited for long enough. Labels may come long after their image: a segmenter takes time. Of several complete sets, which
+a burst brings, those are taken that there is time for before the next image is due, one after the other; everything
+older is dropped and counted. Where a frame takes longer than a period this is the newest set alone. Stamps are
+nanoseconds; the assembler knows nothing of ROS.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 
 from sam3d_ros.perception.settings import Settings, parameter
 from sam3d_ros.ros.faults import Fault, FaultLog
+from sam3d_ros.ros.pace import Pace
 from sam3d_ros.ros.stamp_queue import StampQueue
 from sam3d_ros.ros.stamp_watch import CLOCKS_APART, StampWatch
 
@@ -47,7 +49,7 @@ _MATCHED = (Input.LABELS, Input.DETECTIONS, Input.KEYPOINTS, Input.DEPTH, Input.
 class Drop(Enum):
     """Why a message was not used."""
 
-    SUPERSEDED = "superseded"  # its set was complete, but a newer one came before anybody took it
+    SUPERSEDED = "superseded"  # its set was complete, but newer ones came, and there was no time for all
     NO_LABELS = "no_labels"  # an image for which no labels came
     NO_DETECTIONS = "no_detections"  # an image for which no detections came
     NO_IMAGE = "no_image"  # anything else without an image of its stamp
@@ -146,6 +148,7 @@ class FrameAssembler:
         self._latest_info: dict[Input, Any] = {}
         self._taken: int | None = None
         self._drops: Counter[tuple[Input, Drop]] = Counter()
+        self._pace = Pace(clock)
         self._watch = StampWatch(self._faults, clock)
         # Also of those that were taken: what comes late has an image none the less.
         self._image_stamps: deque[int] = deque(maxlen=self.config.queue_size)
@@ -215,14 +218,16 @@ class FrameAssembler:
             return jumped
 
     def take(self) -> InputSet | None:
-        """The newest complete set, if there is one; it and everything older leave the queues."""
+        """The next complete set, if there is one; it and everything older leave the queues."""
         with self._changed:
+            self._pace.asked()
             return self._take()
 
     def wait(self, timeout: float) -> InputSet | None:
         """As `take`, but wait up to `timeout` seconds of real time for a set."""
         deadline = time.monotonic() + timeout
         with self._changed:
+            self._pace.asked()
             while True:
                 found = self._take()
                 left = deadline - time.monotonic()
@@ -315,15 +320,22 @@ class FrameAssembler:
     def _take(self) -> InputSet | None:
         images, labels = self._queues[Input.IMAGE], self._queues[self.located_by]
         tolerance = self._tolerance(self.located_by)
+        found: InputSet | None = None
+        label_of_found, count, affordable = 0, 0, 1
         for label_stamp in reversed(labels.stamps):
             stamp = images.nearest(label_stamp, tolerance)
-            if stamp is None:
+            if stamp is None or (found is not None and stamp >= found.stamp):
                 continue
-            found = self._completed(stamp, label_stamp)
-            if found is not None:
-                self._forget(stamp, label_stamp)
-                return found
-        return None
+            if count == 1:
+                affordable = self._pace.affordable(sorted(self._image_stamps))
+            if count >= affordable:
+                break
+            if (older := self._completed(stamp, label_stamp)) is not None:
+                found, label_of_found, count = older, label_stamp, count + 1
+        if found is not None:
+            self._forget(found.stamp, label_of_found)
+            self._pace.taken()
+        return found
 
     def _completed(self, stamp: int, label_stamp: int) -> InputSet | None:
         """The set of an image and its labels, or None where it has to wait."""

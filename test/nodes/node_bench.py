@@ -149,8 +149,8 @@ class SmallCamera:
         """Have it no more."""
         self._destroy(self._publishers.pop(sensor))
 
-    def send(self, *, broken_depth: bool = False) -> int:
-        """Publish a set, the image last; its stamp, nanoseconds."""
+    def send(self, *, broken_depth: bool = False, lost: str = "") -> int:
+        """Publish a set but for what is lost of it, the image last; its stamp, nanoseconds."""
         self._stamp += TENTH
         header = header_message(self._stamp, FRAME)
         size = (CAMERA.height, CAMERA.width)
@@ -165,7 +165,7 @@ class SmallCamera:
             "image": image_message(np.zeros((*size, 3), np.uint8), "rgb8", header),
         }
         for name, message in messages.items():
-            if name in self._publishers:
+            if name in self._publishers and name != lost:
                 self._publishers[name].publish(message)
         self.sent += 1
         return self._stamp

@@ -17,6 +17,7 @@ from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.perception.frame import PointsSource
 from sam3d_ros.ros.camera_info import info_from_camera
 from sam3d_ros.ros.decoding import IMAGE, LABELS, POINT_MAP, Decoding
+from sam3d_ros.ros.pace import MOST_WAITING
 from sam3d_ros.ros.faults import Fault, FaultError, FaultLog
 from sam3d_ros.ros.frame_assembler import InputSet
 from sam3d_ros.ros.frame_builder import FrameBuilder
@@ -66,8 +67,8 @@ def test_what_was_made_of_the_same_messages_is_given_again() -> None:
     assert decoding.counts() == {IMAGE: 2, LABELS: 1, POINT_MAP: 2}
 
 
-def test_readers_may_be_a_frame_apart_and_memory_ends_there() -> None:
-    decoding, images = shared(), [Image() for _ in range(3)]
+def test_readers_may_be_some_frames_apart_and_memory_ends_there() -> None:
+    decoding, images = shared(), [Image() for _ in range(MOST_WAITING + 1)]
     made = [decoding.once(IMAGE, (image,), object) for image in images]
     assert [decoding.once(IMAGE, (image,), object) for image in images[1:]] == made[1:]
     assert decoding.once(IMAGE, (images[0],), object) is not made[0]

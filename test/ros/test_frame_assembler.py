@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 
 import numpy as np
+import pytest
 from assembler_bench import MS, PERIOD, Bench, plain
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -73,6 +74,44 @@ def test_the_newest_complete_set_wins_and_the_others_are_counted():
         (Input.LABELS, Drop.SUPERSEDED): 4,
     }
     assert bench.assembler.pending()[Input.IMAGE] == 1
+
+
+def looked_at(bench: Bench, spent: float, count: int = 6) -> int:
+    """Take so many single sets, each looked at for some time; returns the next stamp."""
+    for i in range(count):
+        bench.complete(i * PERIOD)
+        assert bench.take().stamp == i * PERIOD
+        bench.clock.now += spent
+        assert bench.take() is None
+    return count * PERIOD
+
+
+@pytest.mark.parametrize(
+    ("share", "used"), [(0.0, 3), (0.1, 3), (0.3, 3), (0.45, 2), (0.6, 1), (0.99, 1), (1.0, 1), (3.0, 1)]
+)
+def test_of_a_burst_as_many_are_used_as_there_is_time_for_before_the_next_image(share, used):
+    bench = plain()
+    begin = looked_at(bench, share * PERIOD / 1e9)
+    stamps = [begin + i * PERIOD for i in range(4)]
+    for stamp in stamps:  # all at once, as a middleware brings what it had to send again
+        bench.complete(stamp)
+    for stamp in stamps[-used:]:
+        assert bench.take().stamp == stamp
+    assert bench.take() is None
+    assert bench.assembler.drops.get((Input.IMAGE, Drop.SUPERSEDED), 0) == 4 - used
+
+
+def test_frames_that_take_long_now_are_no_longer_queued():
+    bench = plain()
+    begin = looked_at(bench, 0.1 * PERIOD / 1e9)
+    for i in range(60):
+        bench.complete(begin + i * PERIOD)
+        bench.take()
+        bench.clock.now += 2.0 * PERIOD / 1e9
+    begin += 60 * PERIOD
+    for i in range(4):
+        bench.complete(begin + i * PERIOD)
+    assert bench.take().stamp == begin + 3 * PERIOD
 
 
 def test_a_set_waits_for_what_is_expected_but_not_for_ever():

@@ -1,4 +1,4 @@
-"""How a pipeline reads a frame source: which messages belong together, up to the newest complete frame."""
+"""How a pipeline reads a frame source: which messages belong together, up to complete frames."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class FrameReader:
         self._source.detach(self)
 
     def next_frame(self, timeout: float) -> Frame | None:
-        """The newest complete frame, or None when none comes in time or it cannot be used."""
+        """The next complete frame, or None when none comes in time or it cannot be used."""
         inputs = self.assembler.wait(timeout)
         if inputs is None:
             return None

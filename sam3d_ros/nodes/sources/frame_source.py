@@ -32,9 +32,30 @@ if TYPE_CHECKING:
 
 #: A depth image that cannot be used keeps the other range sensor subscribed for so long, seconds.
 DEPTH_DOUBT = 5.0
-#: Losses are looked for in so many seconds at least, in which at least so many calibrations came, and are named where
-#: fewer images than this share of them did.
-LOSS_WINDOW, LOSS_LEAST, LOSS_SHARE = 1.0, 5, 0.7
+
+
+@dataclass(frozen=True)
+class LossWindow:
+    """When images count as lost.
+
+    Attributes:
+        seconds: looked back on, at least.
+        calibrations: at least so many came in that time.
+        share: and fewer images than this share of them.
+        settled: whether images must have come before: their discovery may take longer than that of calibrations.
+    """
+
+    seconds: float
+    calibrations: int
+    share: float
+    settled: bool
+
+
+#: Heavy losses show at once, small ones in the long run: one image more or less may be on its way.
+LOSS_WINDOWS = (
+    LossWindow(1.0, calibrations=5, share=0.7, settled=False),
+    LossWindow(10.0, calibrations=40, share=0.95, settled=True),
+)
 #: What names the instances of an input: the topic of its class names.
 _NAMES = {Input.LABELS: "label_info", Input.DETECTIONS: "detections/label_info"}
 
@@ -180,22 +201,29 @@ class FrameSource:
         """Images of which the calibration came, and they did not: the small message arrives, the large one is lost."""
         now = time.monotonic()
         self._taken_before.append((now, self.taken.copy()))
-        while len(self._taken_before) > 1 and now - self._taken_before[1][0] >= LOSS_WINDOW:
+        longest = max(window.seconds for window in LOSS_WINDOWS)
+        while len(self._taken_before) > 1 and now - self._taken_before[1][0] >= longest:
             self._taken_before.popleft()
-        since, before = self._taken_before[0]
-        if now - since < LOSS_WINDOW:
-            return []
-        found = []
-        for small, large in ((Input.CAMERA_INFO, Input.IMAGE), (Input.DEPTH_INFO, Input.DEPTH)):
-            if not {small, large} <= self._inlets.keys():
-                continue
-            few, many = (self.taken[kind] - before[kind] for kind in (large, small))
-            if many >= LOSS_LEAST and few < LOSS_SHARE * many:
-                found.append(
-                    f"{few} of {self._inlets[large].topic} came in {now - since:.1f} s, and {many} of "
-                    f"{self._inlets[small].topic}, which are small"
-                )
-        return found
+        pairs = ((Input.CAMERA_INFO, Input.IMAGE), (Input.DEPTH_INFO, Input.DEPTH))
+        read = [pair for pair in pairs if self._inlets.keys() >= set(pair)]
+        losses = (self._lost_within(window, now, *pair) for pair in read for window in LOSS_WINDOWS)
+        return [loss for loss in losses if loss]
+
+    def _lost_within(self, window: LossWindow, now: float, small: Input, large: Input) -> str:
+        """What was lost of a large input in a window that ends now; empty if nothing was."""
+        began = [entry for entry in self._taken_before if now - entry[0] >= window.seconds]
+        if not began:
+            return ""
+        since, before = began[-1]
+        if window.settled and not before[large]:
+            return ""
+        few, many = (self.taken[kind] - before[kind] for kind in (large, small))
+        if many < window.calibrations or few >= window.share * many:
+            return ""
+        return (
+            f"{few} of {self._inlets[large].topic} came in {now - since:.1f} s, and {many} of "
+            f"{self._inlets[small].topic}, which are small"
+        )
 
     def _topic(self, kind: Input, node: Node) -> tuple[Any, str]:
         """Type and name of an input."""

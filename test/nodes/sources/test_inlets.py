@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,6 +24,8 @@ from spinning import SpunNodes
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from sam3d_ros.nodes.player_messages import label_info_message
+from sam3d_ros.nodes.sources import frame_source
+from sam3d_ros.nodes.sources.frame_source import LOSS_WINDOWS
 from sam3d_ros.nodes.sources.inlet import followed
 from sam3d_ros.nodes.sources.input_settings import InputSettings
 from sam3d_ros.ros.camera_info import info_from_camera
@@ -175,6 +179,26 @@ def test_images_that_are_lost_while_their_calibration_comes_are_named(
     camera.remove("image")
     assert wait_for(lambda: named().startswith("0 of /image came in 1."))
     assert "of /camera_info, which are small" in named()
+
+
+def test_one_image_lost_in_ten_is_named_in_the_long_run(
+    pipelines: Pipelines, camera: SmallCamera, wait_for: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short, long = LOSS_WINDOWS
+    monkeypatch.setattr(frame_source, "LOSS_WINDOWS", (short, replace(long, seconds=3.0)))
+    pipeline = pipelines("patient")
+    pipeline.open()
+    both_read(camera, wait_for, pipeline)
+    sent = itertools.count()
+
+    def named(one_in: int) -> str:
+        camera.send(lost="image" if one_in and next(sent) % one_in == 0 else "")
+        time.sleep(0.02)
+        pipeline.follow()
+        return told(pipeline, Fault.LOST_MESSAGES)
+
+    assert not wait_for(lambda: named(0), 4.0)
+    assert wait_for(lambda: named(10), 10.0)
 
 
 def test_every_input_has_the_state_that_it_is_in(
