@@ -17,11 +17,11 @@ from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.perception.frame import PointsSource
 from sam3d_ros.ros.camera_info import info_from_camera
 from sam3d_ros.ros.decoding import IMAGE, LABELS, POINT_MAP, Decoding
-from sam3d_ros.ros.pace import MOST_WAITING
 from sam3d_ros.ros.faults import Fault, FaultError, FaultLog
 from sam3d_ros.ros.frame_assembler import InputSet
 from sam3d_ros.ros.frame_builder import FrameBuilder
 from sam3d_ros.ros.images import image_message
+from sam3d_ros.ros.pace import MOST_WAITING
 from sam3d_ros.ros.stamps import header_message
 from sam3d_ros.ros.transforms import BufferLookup
 
