@@ -54,6 +54,8 @@ class FreeSpace:
         moved: Motion,
         tolerance: float,
         most: float,
+        *,
+        strict: bool = False,
     ) -> Floats:
         """How much the images of observed surface points, as something claims them, contradict the views.
 
@@ -67,12 +69,13 @@ class FreeSpace:
             moved: motions in the ground plane that make the images.
             tolerance: metres that do not count.
             most: metres that a point counts at most.
+            strict: images may come no nearer to the border of a silhouette than the observed points themselves.
 
         Returns:
             (..., N) metres; depth edges have one pixel of doubt.
         """
         shape = (*moved[1].shape[:-1], len(points))
-        found = [view.gaps(points, normals, moved) for view in self.views]
+        found = [view.gaps(points, normals, moved, strict=strict) for view in self.views]
         free, behind = found[0]
         for other_free, other_behind in found[1:]:
             free, behind = np.minimum(free, other_free), np.fmin(behind, other_behind)
@@ -108,6 +111,7 @@ class ViewSpace:
         pose = np.column_stack([camera_from_ground.rotation, camera_from_ground.translation])
         self._pixels_from_ground = segment.camera.matrix() @ pose
         self._camera, self._goes_on = segment.camera, segment.goes_on
+        self._border = segment.border
         self._maps = _maps(segment)
         self._eye = camera_from_ground.apply_inverse(np.zeros(3)).astype(np.float32)
         # One pixel of doubt at depth edges: the least start among the neighbours.
@@ -133,7 +137,12 @@ class ViewSpace:
         return np.asarray(np.minimum((z - start) * cosine, across).reshape(points.shape[:-1]))
 
     def gaps(
-        self, points: NDArray[np.floating], normals: NDArray[np.floating], moved: Motion
+        self,
+        points: NDArray[np.floating],
+        normals: NDArray[np.floating],
+        moved: Motion,
+        *,
+        strict: bool = False,
     ) -> tuple[Floats, Floats]:
         """Where the images of observed surface points, as something claims them, are for the view.
 
@@ -145,6 +154,7 @@ class ViewSpace:
             points: (N, 3) metres.
             normals: (N, 3) unit, outward.
             moved: motions in the ground plane that make the images.
+            strict: see `FreeSpace.contradiction`.
 
         Returns:
             (..., N), flattened: metres inside the left region; and metres behind the measured surface, NaN for points
@@ -152,7 +162,8 @@ class ViewSpace:
         """
         z, (start, cosine, side, own), beyond = self._at(points, self._doubtful, moved)
         along = (z - start) * cosine
-        free = np.minimum(along, (side - beyond) * (z / np.float32(self._camera.fx)))
+        left = side - beyond - np.float32(self._border if strict else 0.0)
+        free = np.minimum(along, left * (z / np.float32(self._camera.fx)))
         facing = self._towards_camera(points, normals, moved).ravel() > _FACING * z
         should_be_seen = facing & (own - beyond > 1.0)
         return np.asarray(free), np.where(should_be_seen, along, np.float32(np.nan))

@@ -38,6 +38,8 @@ _DENSE = 0.25
 _TRIANGULATED_POINTS = 1200
 #: Slopes are trusted for so many pixels beyond what is measured; farther away the surface is continued flat.
 _CONTINUED_PIXELS = 6
+#: Percentile of the distances to the border of the mask that tells how far the outermost measured pixels are from it.
+_OUTERMOST = 2.0
 #: Pixels around the mask that the filters reach which clean, fill and smooth its surface.
 _FILTER_PIXELS = 8
 
@@ -76,6 +78,12 @@ class Segment:
     def is_sparse(self) -> bool:
         """Whether most of the mask is not measured."""
         return bool(np.count_nonzero(self.measured) < _DENSE * np.count_nonzero(self.mask))
+
+    @property
+    def border(self) -> float:
+        """Pixels between the border of the mask and the outermost measured ones."""
+        inside = cv2.distanceTransform(self.mask.astype(np.uint8), cv2.DIST_L2, 3)
+        return float(np.percentile(inside[self.measured], _OUTERMOST)) - 0.5
 
     def surface(self, count: int) -> Array:
         """(N, 3) a regular sample of at most `count` points of the surface in the optical frame.

@@ -49,6 +49,8 @@ _GROUP_COST = {
     SymmetryKind.MIRROR: 0.003,
     SymmetryKind.NONE: 0.01,
 }
+#: Share of the tolerance that is left in the end; first step of the search then, in radians and spans; how many.
+_STRICT, _SETTLING, _SETTLING_ROUNDS = 0.3, 0.02, 8
 #: Refinement hardly ever lowers a cost by more than this.
 _GAIN = 0.01
 #: The view determines a symmetry when pushing its center back by this share of the span adds that violation.
@@ -72,6 +74,7 @@ class _Evidence:
     expected_depth: float
     width: float
     margin: float
+    strict: bool = False
 
     def thinned(self, count: int) -> _Evidence:
         """The same with at most so many points to vote."""
@@ -136,7 +139,11 @@ def find_symmetry(
             determined = bool(violation[1] > violation[0] + _PUSHED_VIOLATION)
             best = Symmetry(kind, float(at[0]), at[1:], float(violation[0]), determined)
             best_cost = cost
-    return best
+    if best.kind in (SymmetryKind.NONE, SymmetryKind.REVOLUTION):
+        # The axis of what is round follows from the bend of what is seen, and not from where the view leaves room.
+        return best
+    angle, *center = _settled(best, evidence)
+    return replace(best, angle=float(angle), center=np.array(center))
 
 
 class _Hypotheses:
@@ -192,9 +199,7 @@ def _cheapest(kind: SymmetryKind, parameters: Array, evidence: _Evidence) -> tup
 
 def _refined(kind: SymmetryKind, at: Array, evidence: _Evidence) -> tuple[Array, float]:
     """Pattern search around (3,) parameters, first on few points, then on more; and the cost there."""
-    sides = (-1.0, 0.0, 1.0)
-    turns = sides if kind in (SymmetryKind.MIRROR, SymmetryKind.TWO_MIRRORS) else (0.0,)
-    pattern = np.array([(a, x, y) for a in turns for x in sides for y in sides])
+    pattern = _pattern(kind)
     steps = np.array([np.pi / _MIRROR_ANGLES / 2.0, 0.08 * evidence.span, 0.08 * evidence.span])
     for voters, rounds in ((_voters(kind), _COARSE_ROUNDS), (2 * _voters(kind), _FINE_ROUNDS)):
         points = evidence.thinned(voters)
@@ -206,6 +211,32 @@ def _refined(kind: SymmetryKind, at: Array, evidence: _Evidence) -> tuple[Array,
                 steps = steps / 2.0
             at, cost = tried[best], float(costs[best])
     return at, cost
+
+
+def _pattern(kind: SymmetryKind) -> Array:
+    """(P, 3) steps to the neighbours in angle, x and y, the middle one to nowhere; turns only where they matter."""
+    sides = (-1.0, 0.0, 1.0)
+    turns = sides if kind in (SymmetryKind.MIRROR, SymmetryKind.TWO_MIRRORS) else (0.0,)
+    return np.array([(a, x, y) for a in turns for x in sides for y in sides])
+
+
+def _settled(found: Symmetry, evidence: _Evidence) -> Array:
+    """(3,) parameters of a symmetry, found with some tolerance, where it may no longer make use of that.
+
+    What the view does not tell is kept as large as it was expected to be as long as that costs nothing: a tolerance
+    would be used up by all objects whose hidden side is expected too far away.
+    """
+    strict = replace(evidence, tolerance=_STRICT * evidence.tolerance, strict=True)
+    pattern = _pattern(found.kind)
+    steps = _SETTLING * np.array([1.0, evidence.span, evidence.span])
+    at = np.array([found.angle, *found.center])
+    for _ in range(_SETTLING_ROUNDS):
+        tried = at + pattern * steps
+        best = int(np.argmin(_cost(found.kind, tried, strict)))
+        if best == len(pattern) // 2:
+            steps = steps / 2.0
+        at = tried[best]
+    return at
 
 
 def _cost(kind: SymmetryKind, parameters: Array, evidence: _Evidence) -> Array:
@@ -223,7 +254,12 @@ def _violations(kind: SymmetryKind, parameters: Array, evidence: _Evidence) -> t
     """(H,) mean violation in spans, and (H,) absolute log-stretch of depth and width together."""
     moved = motions(kind, parameters[:, 0], parameters[:, 1:])
     depth = evidence.free_space.contradiction(
-        evidence.points, evidence.normals, moved, evidence.tolerance, _CAP * evidence.span
+        evidence.points,
+        evidence.normals,
+        moved,
+        evidence.tolerance,
+        _CAP * evidence.span,
+        strict=evidence.strict,
     )
     violation = depth.reshape(len(parameters), -1).mean(axis=1).astype(np.float64) / evidence.span
     stretch = np.zeros(len(parameters))
