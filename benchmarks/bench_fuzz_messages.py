@@ -107,7 +107,7 @@ class Way:
         )
 
     def take(self) -> InputSet | None:
-        """The newest complete set."""
+        """The next complete set."""
         return self.assembler.take()
 
     def build(self, found: InputSet) -> Frame | None:
@@ -155,7 +155,7 @@ class Run:
         if self.rng.random() < 0.5:
             self._mixed_set(kind, fuzzed.message)
         for way in self.ways.values():
-            if (found := way.take()) is not None:
+            while (found := way.take()) is not None:
                 way.build(found)
 
     def sound_set(self) -> None:
@@ -258,23 +258,26 @@ def main() -> int:
     # tf2 logs each transform that it drops.
     set_logger_level("tf2_py", LoggingSeverity.FATAL)
     run = Run(arguments.seed)
-    memory: list[tuple[int, float, float]] = []
+    memory: list[float] = []
     began = time.monotonic()
+    print(f"{platform.machine()}, Python {platform.python_version()}, seed {arguments.seed}\n")
+    print(f"{'messages':>9} {'seconds':>8} {'resident MiB':>13} {'1000 blocks':>12}")
     for i in range(1, arguments.messages + 1):
         run.message()
         if i % SOUND_EVERY == 0:
             run.sound_set()
         if i % max(1, arguments.messages // CHECKPOINTS) == 0:
             gc.collect()
-            memory.append((i, resident_mebibytes(), sys.getallocatedblocks() / 1e3))
-    print(f"{platform.machine()}, Python {platform.python_version()}, seed {arguments.seed}")
-    print(f"{arguments.messages} messages in {time.monotonic() - began:.0f} s\n")
-    report(run, memory)
+            memory.append(resident_mebibytes())
+            spent, blocks = time.monotonic() - began, sys.getallocatedblocks() / 1e3
+            print(f"{i:9} {spent:8.0f} {memory[-1]:13.1f} {blocks:12.2f}", flush=True)
+    print(f"resident memory since the first checkpoint: {memory[-1] / memory[0] - 1.0:+.1%}\n")
+    report(run)
     return 1 if run.wrong else 0
 
 
-def report(run: Run, memory: list[tuple[int, float, float]]) -> None:
-    """Print what came of the messages, and the memory over time."""
+def report(run: Run) -> None:
+    """Print what came of the messages."""
     print(f"{'planted defect':34} {'end':22} {'count':>7}")
     for (defect, end), count in sorted(run.ends.items()):
         print(f"{defect:34} {end:22} {count:7}")
@@ -285,11 +288,6 @@ def report(run: Run, memory: list[tuple[int, float, float]]) -> None:
         dropped = ", ".join(f"{k.value} {d.value} {n}" for (k, d), n in sorted(drops.items(), key=str))
         print(f"\n{kind.value}\n  frames: {frames}\n  faults of the stream: {faults}\n  dropped: {dropped}")
     print(f"\nsound sets that became frames: {run.sound}")
-    print(f"\n{'messages':>9} {'resident MiB':>13} {'1000 blocks':>12}")
-    for count, resident, blocks in memory:
-        print(f"{count:9} {resident:13.1f} {blocks:12.2f}")
-    growth = memory[-1][1] / memory[0][1] - 1.0
-    print(f"resident memory since the first checkpoint: {growth:+.1%}")
     print(f"\nended otherwise than planted: {len(run.wrong)}")
     for line in run.wrong[:20]:
         print(f"  {line}")
