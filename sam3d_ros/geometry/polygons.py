@@ -30,6 +30,8 @@ def depth_inside_hull(points: Array, hull: Array) -> Array:
 
 def polygon_area(polygon: Array) -> float:
     """Its area, by the shoelace formula; 0 with fewer than three corners."""
+    if len(polygon) < 3:
+        return 0.0
     x, y = (polygon - polygon.mean(axis=0)).T
     return float(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2.0
 

@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 
 #: Rays that leave a surface start this far outside, in canonical units.
 _STEP_OUT = 1e-3
+#: Rays that tell whether a point is inside; each may slip through an edge.
+_VOTES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +107,14 @@ class VisibleSurface:
         """
         rays = np.concatenate([points + _STEP_OUT * directions, directions], axis=1).astype(np.float32)
         return np.asarray(self._scene.test_occlusions(o3d.core.Tensor.from_numpy(rays), nthreads=1).numpy())
+
+    def holds(self, camera_from_object: Similarity, points: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """(N,) whether (N, 3) points in the optical frame are inside: rays from there leave an odd number of times."""
+        query = o3d.core.Tensor.from_numpy(
+            np.ascontiguousarray(camera_from_object.apply_inverse(points), np.float32)
+        )
+        answer = self._scene.compute_occupancy(query, nthreads=1, nsamples=_VOTES)
+        return np.asarray(answer.numpy() > 0.5)
 
     def closest(self, camera_from_object: Similarity, points: NDArray[np.floating]) -> Array:
         """(N, 3) the surface points nearest to (N, 3) points, both in the optical frame.

@@ -1,0 +1,207 @@
+"""The scene judged as a whole: things are not in one another, stand on something, and do not tip over.
+
+Each check accuses an object of a pose or a shape that the scene does not allow. It does so on evidence alone: what is
+held by a hand, hangs, or leans against something that has no mesh, is let off where anything is seen to touch it, and
+where it is not seen what does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam3d_ros.geometry.polygons import convex_hull, depth_inside_hull
+from sam3d_ros.perception.evidence import Evidence
+from sam3d_ros.perception.judging.gaps import goes_on_below, is_seen_through, may_be_held, pixel_reach
+from sam3d_ros.perception.judging.solids import SolidObject
+from sam3d_ros.perception.settings import Settings, parameter
+from sam3d_ros.perception.surfaces.standing import is_over
+from sam3d_ros.perception.surfaces.surface import SupportSurface
+
+Array = NDArray[np.float64]
+
+#: Reasons of a verdict that the scene gives.
+PENETRATES, FLOATING, UNSTABLE = "penetrates", "floating", "unstable"
+SCENE_REASONS = (PENETRATES, FLOATING, UNSTABLE)
+#: The outermost points of a mesh err most: the lowest so many percent are left out.
+_LOWEST = 1.0
+#: A gap is looked into so far below an object, as a share of its size, over its lowest points, that share of all.
+_LOOKED_INTO, _UNDERSIDE = 0.5, 0.15
+#: Heights in the gap that are looked at, as shares of it.
+_LEVELS = (0.3, 0.5, 0.7)
+#: What is measured below this share of the gap tells that the object goes on there.
+_WELL_BELOW = 0.35
+
+
+@dataclass(frozen=True)
+class SceneThresholds(Settings):
+    """What the scene allows; lengths are shares of the size of an object, to which `sigmas` are added.
+
+    Attributes:
+        max_overlap: how deep two objects, or an object and a surface, may be in one another; of the smaller one.
+        max_gap: how far an object may be above what carries it.
+        max_overhang: how far its centre of mass may be outside the hull of its contacts.
+        sigmas: standard deviations of its pose and of what is beside it that are allowed beside these.
+    """
+
+    max_overlap: float = parameter(0.05, minimum=0.0, maximum=10.0)
+    max_gap: float = parameter(0.06, minimum=0.0, maximum=10.0)
+    max_overhang: float = parameter(0.05, minimum=0.0, maximum=10.0)
+    sigmas: float = parameter(2.0, minimum=0.0, maximum=100.0)
+
+
+def scene_reasons(
+    solids: Sequence[SolidObject], surfaces: Sequence[SupportSurface], thresholds: SceneThresholds
+) -> dict[int, tuple[str, ...]]:
+    """What the scene has against its objects: object id -> reasons; objects that it has nothing against are left out.
+
+    Args:
+        solids: the objects; tables and what else is a surface are none.
+        surfaces: what they may stand on.
+        thresholds: what is allowed.
+    """
+    accused: dict[int, list[str]] = {}
+    for object_id in _penetrating(solids, surfaces, thresholds):
+        accused.setdefault(object_id, []).append(PENETRATES)
+    for solid in solids:
+        neighbours = [other for other in solids if other is not solid]
+        if solid.evidence is not None and (
+            reason := _unsupported(solid, solid.evidence, neighbours, surfaces, thresholds)
+        ):
+            accused.setdefault(solid.object_id, []).append(reason)
+    return {object_id: tuple(reasons) for object_id, reasons in accused.items()}
+
+
+def _penetrating(
+    solids: Sequence[SolidObject], surfaces: Sequence[SupportSurface], thresholds: SceneThresholds
+) -> set[int]:
+    """The objects that are in another one or in a surface."""
+    found = {
+        solid.object_id
+        for solid in solids
+        if any(_is_in_surface(solid, surface, thresholds) for surface in surfaces)
+    }
+    for a, b in combinations(solids, 2):
+        allowed = thresholds.max_overlap * min(a.size, b.size)
+        if not a.is_near(b, 0.0):
+            continue
+        depth, way = max((a.overlap(b), b.overlap(a)), key=lambda overlap: overlap[0])
+        sigma = float(np.hypot(a.sigma_along(way), b.sigma_along(way)))
+        if depth > allowed + thresholds.sigmas * sigma:
+            # What the other figures speak against already is the one that is wrong.
+            found |= {solid.object_id for solid in (a, b) if solid.doubt == max(a.doubt, b.doubt)}
+    return found
+
+
+def _is_in_surface(solid: SolidObject, surface: SupportSurface, thresholds: SceneThresholds) -> bool:
+    local = surface.fixed_from_surface.apply_inverse(solid.points)
+    if not is_over(local, surface):
+        return False
+    inside = depth_inside_hull(local[:, :2], surface.polygon) > 0.0
+    depth = -float(np.percentile(local[inside, 2], _LOWEST))
+    return depth > thresholds.max_overlap * solid.size + thresholds.sigmas * _sigma(solid, surface)
+
+
+def _unsupported(
+    solid: SolidObject,
+    evidence: Evidence,
+    neighbours: Sequence[SolidObject],
+    surfaces: Sequence[SupportSurface],
+    thresholds: SceneThresholds,
+) -> str:
+    """Why an object would fall: `floating`, `unstable`, or empty where it would not, or nobody knows."""
+    below = _highest_below(solid, surfaces)
+    if below is None:
+        return ""
+    surface, local = below
+    bottom = float(np.percentile(local[:, 2], _LOWEST))
+    near = thresholds.max_gap * solid.size + thresholds.sigmas * _sigma(solid, surface)
+    on_others = _contacts(solid, neighbours, thresholds)
+    if bottom <= near or on_others.any():
+        contacts = local[on_others | (local[:, 2] <= near), :2]
+        if _tips(solid, surface, contacts, thresholds) and not _may_be_held(
+            solid, evidence, surface, 2.0 * near
+        ):
+            return UNSTABLE
+        return ""
+    return FLOATING if _floats(solid, evidence, surface, local, bottom) else ""
+
+
+def _highest_below(
+    solid: SolidObject, surfaces: Sequence[SupportSurface]
+) -> tuple[SupportSurface, Array] | None:
+    """The surface right below an object, and (N, 3) the points of the object in its frame; None where none is."""
+    best, best_bottom = None, np.inf
+    for surface in surfaces:
+        local = surface.fixed_from_surface.apply_inverse(solid.points)
+        bottom = float(local[:, 2].min())
+        if bottom < best_bottom and is_over(local, surface):
+            best, best_bottom = (surface, local), bottom
+    return best
+
+
+def _contacts(
+    solid: SolidObject, neighbours: Sequence[SolidObject], thresholds: SceneThresholds
+) -> NDArray[np.bool_]:
+    """(N,) which points of an object may touch another one."""
+    touching = np.zeros(len(solid.points), bool)
+    for other in neighbours:
+        sigma = float(np.sqrt(np.trace(solid.position_covariance + other.position_covariance) / 3.0))
+        near = thresholds.max_gap * min(solid.size, other.size) + thresholds.sigmas * sigma
+        if solid.is_near(other, near):
+            touching |= other.distances(solid.points) <= near
+    return touching
+
+
+def _tips(solid: SolidObject, surface: SupportSurface, contacts: Array, thresholds: SceneThresholds) -> bool:
+    """Whether the centre of mass is outside the hull of (N, 2) contacts, in the frame of the surface below."""
+    middle = surface.fixed_from_surface.apply_inverse(solid.centroid)[:2]
+    allowed = thresholds.max_overhang * solid.size + thresholds.sigmas * solid.size_sigma / 2.0
+    # Each contact may be so far beside where it seems to be.
+    around = allowed * np.array([(1.0, 0.0), (0.7, 0.7), (0.0, 1.0), (-0.7, 0.7)])
+    hull = convex_hull(np.concatenate([contacts + step for step in (*around, *-around)]))
+    return bool(depth_inside_hull(middle[None], hull)[0] < 0.0)
+
+
+def _floats(
+    solid: SolidObject, evidence: Evidence, surface: SupportSurface, local: Array, bottom: float
+) -> bool:
+    """Whether the view shows that an object is not where it should be: in the air, with nothing that holds it.
+
+    Where the instance goes on below its mesh, it is not in the air: its pose, or its shape, is wrong.
+    """
+    from_fixed = evidence.overview.camera_from_fixed
+    camera_from_surface = from_fixed @ surface.fixed_from_surface
+    normal = camera_from_surface.rotation[:, 2]
+    ground = float(normal @ camera_from_surface.translation)
+    noise = 3.0 * evidence.overview.range_noise.at(float(from_fixed.apply(solid.centroid)[2]))
+    gap = min(bottom, _LOOKED_INTO * solid.size)
+    level = ground + bottom - max(_WELL_BELOW * gap, noise)
+    if level > ground + noise and goes_on_below(evidence, normal, level):
+        return True
+    lowest = local[local[:, 2] <= np.quantile(local[:, 2], _UNDERSIDE)]
+    places = np.concatenate(
+        [np.column_stack([lowest[:, :2], np.full(len(lowest), bottom - share * gap)]) for share in _LEVELS]
+    )
+    return is_seen_through(evidence, camera_from_surface.apply(places)) and not _may_be_held(
+        solid, evidence, surface, 0.3 * bottom
+    )
+
+
+def _may_be_held(solid: SolidObject, evidence: Evidence, surface: SupportSurface, height: float) -> bool:
+    """Whether anything may hold an object but what is lower than some metres above a surface."""
+    from_fixed = evidence.overview.camera_from_fixed
+    camera_from_surface = from_fixed @ surface.fixed_from_surface
+    normal = camera_from_surface.rotation[:, 2]
+    level = float(normal @ camera_from_surface.translation) + height
+    reach = pixel_reach(evidence, float(from_fixed.apply(solid.centroid)[2]))
+    return may_be_held(solid, evidence, normal, level, reach)
+
+
+def _sigma(solid: SolidObject, surface: SupportSurface) -> float:
+    """Standard deviation of the height of an object over a surface, metres."""
+    return float(np.hypot(solid.sigma_along(surface.fixed_from_surface.rotation[:, 2]), surface.sigma))
