@@ -45,7 +45,8 @@ def test_three_thousand_messages():
         assert re.search(rf"^\S.*\s{name}\s+\d+$", run.stdout, re.MULTILINE), f"nothing was refused as {name}"
     # Memory does not grow: the blocks that Python holds stay as many, up to what the queues hold.
     blocks = [
-        float(line.split()[-1]) for line in re.findall(r"^ +\d+ +[\d.]+ +[\d.]+$", run.stdout, re.MULTILINE)
+        float(line.split()[-1])
+        for line in re.findall(r"^ +\d+ +\d+ +[\d.]+ +[\d.]+$", run.stdout, re.MULTILINE)
     ]
     assert len(blocks) == 10
     assert blocks[-1] < 1.02 * blocks[0]
