@@ -23,18 +23,13 @@ from sam3d_ros.perception.instance_table import InstanceTable, instance_table
 from sam3d_ros.perception.measurement import Measurement, measured
 from sam3d_ros.perception.range_noise import RangeNoise
 from sam3d_ros.perception.surroundings import surroundings, without_surroundings
-from sam3d_ros.perception.window import Window
+from sam3d_ros.perception.window import Window, window_around
 
 _IDENTITY = Similarity()
 #: Width of the coarse image, in cells.
 GRID_WIDTH = 160
-#: What is kept around the box of an instance: a share of its longer side, and pixels beside that. Occluders and free
-#: space are looked at there, and completed shapes reach into it.
-_MARGIN_SHARE, _MARGIN_PIXELS = 0.5, 8
 #: Points that tell what the background is, and every how many rows of the image have enough where it is dense.
 _BACKGROUND_POINTS, _BACKGROUND_ROWS = 1500, 4
-#: Points along each edge of a window that is bent by a lens.
-_EDGE_POINTS = 17
 
 
 @dataclass(frozen=True, eq=False)
@@ -297,6 +292,7 @@ class Evidence:
             rgb=self.rgb.copy(),
             labels=self.labels.copy(),
             point_map=PointMap(self.points.copy()),
+            others=tuple(replace(view, evidence=view.evidence.kept()) for view in self.others),
         )
 
 
@@ -404,34 +400,3 @@ def cut(frame: Frame, instance_ids: Iterable[int] | None = None) -> list[Evidenc
 def grid_stride(width: int) -> int:
     """Pixels from one cell of the coarse grid to the next, for an image of this width."""
     return max(1, round(width / GRID_WIDTH))
-
-
-def margin_around(box: Window) -> int:
-    """Pixels that are looked at around a box."""
-    return int(_MARGIN_SHARE * box.longest) + _MARGIN_PIXELS
-
-
-def window_around(box: Window, camera: Camera) -> Window:
-    """The part of an image that tells of what is in a box; large enough to be freed of the lens distortion."""
-    shape = (camera.height, camera.width)
-    window = box.grown(margin_around(box), shape)
-    if not camera.is_distorted:
-        return window
-    edges = camera.undistorted().rays_at(_edges(straightened_window(box, camera)))
-    return window.including(camera.project(edges), shape).grown(1, shape)
-
-
-def straightened_window(box: Window, camera: Camera) -> Window:
-    """The same part of the image that the pinhole without the distortion sees."""
-    shape = (camera.height, camera.width)
-    straight = box.including(camera.undistorted().project(camera.rays_at(_edges(box))), shape)
-    return straight.grown(margin_around(straight), shape)
-
-
-def _edges(window: Window) -> NDArray[np.float64]:
-    """(N, 2) pixels u, v along the edges of a window; lens distortion bends them between the corners."""
-    x = np.linspace(window.left, window.right - 1, _EDGE_POINTS)
-    y = np.linspace(window.top, window.bottom - 1, _EDGE_POINTS)
-    across = [np.stack([x, np.full_like(x, side)], axis=-1) for side in (window.top, window.bottom - 1)]
-    along = [np.stack([np.full_like(y, side), y], axis=-1) for side in (window.left, window.right - 1)]
-    return np.concatenate([*across, *along])

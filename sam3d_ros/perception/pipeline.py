@@ -18,18 +18,15 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from weakref import WeakKeyDictionary
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.perception.estimates import ObjectEstimate, VerdictState
 from sam3d_ros.perception.evidence import Cut, Evidence
-from sam3d_ros.perception.fitting.canonical_axes import with_axes_near
 from sam3d_ros.perception.fitting.refinement import RefinementConfig
 from sam3d_ros.perception.fitting.symmetry import SymmetryConfig
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.geometric.reconstructor import unmade
-from sam3d_ros.perception.judging.appraisal import appraised
+from sam3d_ros.perception.judging.appraisal import appraised, judged
+from sam3d_ros.perception.judging.scene import SceneThresholds
 from sam3d_ros.perception.judging.verdict import FIGURE_REASONS, FOLLOWING_FAILED, VerdictThresholds
 from sam3d_ros.perception.reconstructor import (
     Failed,
@@ -37,21 +34,25 @@ from sam3d_ros.perception.reconstructor import (
     Reconstructor,
     made_apart,
 )
+from sam3d_ros.perception.scene_watch import SceneWatch
+from sam3d_ros.perception.surfaces.surface import SupportSurface, SurfaceConfig
+from sam3d_ros.perception.tracking.adoption import Origin, adopt, take_stock
 from sam3d_ros.perception.tracking.following import Follower, FollowingConfig
-from sam3d_ros.perception.tracking.instances import InstanceView
+from sam3d_ros.perception.tracking.keyframes import (
+    KeyframeConfig,
+    others_of,
+    remembered,
+)
 from sam3d_ros.perception.tracking.tracker import Tracker, TrackerConfig, TrackUpdate
 from sam3d_ros.perception.tracking.tracks import Track, TrackedObject
 from sam3d_ros.perception.tracking.versions import (
     ReconstructionReason,
     VersionConfig,
-    may_replace,
     reconstruction_reason,
 )
 
 #: The stages that `Observation.milliseconds` tells.
-STAGES = ("associate", "follow", "total")
-#: A centre that moved by less than this share of the diameter may be another part of the same surface.
-_MOVED_SHARE = 0.1
+STAGES = ("associate", "follow", "remember", "scene", "total")
 _RECONSTRUCTION_SHARE = 0.9
 
 _IDENTITY = Similarity()
@@ -66,10 +67,13 @@ class PipelineConfig:
 
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     following: FollowingConfig = field(default_factory=FollowingConfig)
+    keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
     versions: VersionConfig = field(default_factory=VersionConfig)
     refinement: RefinementConfig = field(default_factory=RefinementConfig)
     verdict: VerdictThresholds = field(default_factory=VerdictThresholds)
     symmetry: SymmetryConfig = field(default_factory=SymmetryConfig)
+    surfaces: SurfaceConfig = field(default_factory=SurfaceConfig)
+    scene: SceneThresholds = field(default_factory=SceneThresholds)
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,7 @@ class Observation:
         faults: what was wrong with this frame: name -> number of instances. Names: `empty_mask` (too few pixels),
             `too_many_objects`, `no_depth_in_mask`.
         milliseconds: time spent, by stage (`STAGES`).
+        surfaces: what objects stand on, in the order of the ids.
     """
 
     stamp: int
@@ -112,15 +117,7 @@ class Observation:
     requests: tuple[ReconstructionRequest, ...]
     faults: Mapping[str, int]
     milliseconds: Mapping[str, float]
-
-
-@dataclass(frozen=True, eq=False)
-class _Origin:
-    """The track that evidence belongs to, as it was then."""
-
-    track_id: int
-    view: InstanceView
-    fixed_from_object: Similarity | None
+    surfaces: tuple[SupportSurface, ...] = ()
 
 
 class ObjectPipeline:
@@ -136,9 +133,10 @@ class ObjectPipeline:
         self.config = config or PipelineConfig()
         self._tracker = Tracker(self.config.tracker)
         self._follower = Follower(self.config.following, self.config.refinement, self.config.verdict)
+        self._scene = SceneWatch(self.config.surfaces, self.config.scene)
         self._lock = threading.Lock()
         # Remembered as long as somebody holds the evidence: as long as its reconstruction may still arrive.
-        self._origins: WeakKeyDictionary[Evidence, _Origin] = WeakKeyDictionary()
+        self._origins: WeakKeyDictionary[Evidence, Origin] = WeakKeyDictionary()
         self._last: tuple[Frame, Cut, TrackUpdate] | None = None
         # Tracks with a new mesh that no observation has shown yet.
         self._renewed: set[int] = set()
@@ -156,6 +154,7 @@ class ObjectPipeline:
             self.config = config
             self._tracker.config = config.tracker
             self._follower = follower
+            self._scene.reconfigure(config.surfaces, config.scene)
             self._last = None
 
     def observe(self, frame: Frame, *, failed: Failed | None = None) -> Observation:
@@ -182,11 +181,15 @@ class ObjectPipeline:
                         self._follow_apart(
                             evidence[track.track_id], track, failed, is_due=track.track_id in due
                         )
+            with clock.stage("remember"):
+                for track in update.seen:
+                    if not is_known:
+                        self._remember(evidence[track.track_id], track)
             self._last = (frame, cut, update)
             self._renewed.clear()
             for track in update.seen:
-                self._origins[evidence[track.track_id]] = _Origin(
-                    track.track_id, track.view, track.fixed_from_object
+                self._origins[evidence[track.track_id]] = Origin(
+                    track.track_id, track.view, track.fixed_from_object, track.estimate, track.keyframes
                 )
             faults = {
                 "empty_mask": update.tiny,
@@ -196,11 +199,13 @@ class ObjectPipeline:
             faults = {name: count for name, count in faults.items() if count}
             if not is_known:
                 self._counters.update(faults)
-            objects = self._tracker.snapshots(cut.overview)
+            with clock.stage("scene"):
+                snapshots = self._tracker.snapshots(cut.overview)
+                scene = self._scene.look(cut, snapshots, evidence, cleared=update.cleared)
             requests = self._requests(evidence, update.seen)
         return Observation(
             stamp=frame.stamp,
-            objects=objects,
+            objects=scene.objects,
             created=update.created,
             deleted=update.deleted,
             cleared=update.cleared,
@@ -208,12 +213,15 @@ class ObjectPipeline:
             requests=requests,
             faults=MappingProxyType(faults),
             milliseconds=MappingProxyType(clock.milliseconds),
+            surfaces=scene.surfaces,
         )
 
     def reconstruct(
         self, evidence: Sequence[Evidence], *, progress: Progress | None = None, failed: Failed | None = None
     ) -> list[ObjectEstimate]:
         """Reconstruct, refine and judge instances as one batch; for the worker thread.
+
+        What an observation gave is looked at together with the views that are remembered of its track.
 
         Args:
             evidence: of instances of one frame, possibly older than the last one observed.
@@ -237,10 +245,11 @@ class ObjectPipeline:
                 progress(stage, furthest)
 
         made: Sequence[ObjectEstimate | None]
+        views = [self._with_views(piece) for piece in evidence]
         if failed is None:
-            made = self._made(evidence, report)
+            made = self._made(views, report)
         else:
-            made = made_apart(evidence, lambda part: self._made(part, report), failed)
+            made = made_apart(views, lambda part: self._made(part, report), failed)
         report("done", 1.0)
         return [
             unmade(piece) if estimate is None else estimate
@@ -258,16 +267,40 @@ class ObjectPipeline:
             `dropped`; one that is judged lower than the version there is, is not taken.
         """
         changed = []
+        rivals = [self._rival(piece) for piece in evidence]
         with self._lock:
-            for piece, estimate in zip(evidence, estimates, strict=True):
+            for piece, estimate, rival in zip(evidence, estimates, rivals, strict=True):
                 origin = self._origins.get(piece)
                 track = None if origin is None else self._tracker.get(origin.track_id)
                 if origin is None or track is None:
                     self._counters["dropped"] += 1
-                elif _adopt(track, origin, piece, estimate):
+                elif adopt(track, origin, piece, estimate, rival):
                     changed.append(track.track_id)
             self._renewed.update(changed)
         return tuple(changed)
+
+    def _with_views(self, evidence: Evidence) -> Evidence:
+        """Evidence of an observation with the views that were remembered of its track then; any other as it is."""
+        with self._lock:
+            origin = self._origins.get(evidence)
+        others = () if origin is None else others_of(origin.keyframes, evidence)
+        return replace(evidence, others=others) if others else evidence
+
+    def _rival(self, evidence: Evidence) -> ObjectEstimate | None:
+        """What there was before evidence is made anew, judged with all views; None with one view, or without a mesh."""
+        views = self._with_views(evidence)
+        with self._lock:
+            origin = self._origins.get(evidence)
+        if not views.others or origin is None or origin.estimate is None:
+            return None
+        return replace(origin.estimate, verdict=judged(views, origin.estimate, self.config.verdict))
+
+    def _remember(self, evidence: Evidence, track: Track) -> None:
+        """Keep a view of a track where it shows something new."""
+        before = track.keyframes
+        track.keyframes = remembered(before, evidence, track.view, self.config.keyframes)
+        if track.keyframes is not before:
+            take_stock(track)
 
     def _made(self, evidence: Sequence[Evidence], progress: Progress) -> list[ObjectEstimate]:
         """Reconstruct, refine and judge; errors are raised."""
@@ -368,36 +401,6 @@ def _rank(state: VerdictState) -> int:
     return state.value
 
 
-def _adopt(track: Track, origin: _Origin, evidence: Evidence, estimate: ObjectEstimate) -> bool:
-    """Give a track a new mesh; False if the one it has is judged better."""
-    quality, measured = origin.view.quality, origin.view.measured > 0.0
-    motion = _motion_since(origin, track)
-    if track.estimate is not None:
-        # Whatever comes of it, this view has been tried: only a clearly better one is tried next.
-        track.version_measured |= measured
-        track.version_quality = max(track.version_quality, quality)
-        track.version_stamp = evidence.stamp
-        if not may_replace(estimate.verdict, track.estimate.verdict, track.version_best):
-            track.failures += 1
-            return False
-        if origin.fixed_from_object is not None:
-            estimate = with_axes_near(
-                estimate, evidence.overview.camera_from_fixed @ origin.fixed_from_object
-            )
-    # One that has moved since has to be found again; one that rests is where it was found.
-    track.estimate, track.baseline = estimate, estimate.verdict if motion is _IDENTITY else None
-    track.glance = None
-    track.place(estimate, motion @ _fixed_from_camera(evidence))
-    track.mesh_version += 1
-    track.mesh_stamp = evidence.stamp
-    track.failures = 0 if estimate.verdict.state is VerdictState.ACCEPTED else track.failures + 1
-    track.version_best = estimate.verdict.state
-    track.version_quality = quality
-    track.version_stamp = evidence.stamp
-    track.version_measured = measured
-    return True
-
-
 def _give_up(track: Track) -> None:
     """Leave a track where it was: an error was raised for it."""
     track.glance = None
@@ -407,14 +410,3 @@ def _give_up(track: Track) -> None:
         reasons = tuple(reason for reason in old.reasons if reason not in FIGURE_REASONS)
         verdict = replace(old, state=VerdictState.REJECTED, reasons=(FOLLOWING_FAILED, *reasons))
         track.estimate = replace(track.estimate, verdict=verdict)
-
-
-def _motion_since(origin: _Origin, track: Track) -> Similarity:
-    """How an object moved in the fixed frame from one sighting to its newest."""
-    if origin.fixed_from_object is not None and track.fixed_from_object is not None:
-        if track.fixed_from_object is origin.fixed_from_object:
-            return _IDENTITY
-        return track.fixed_from_object.rigid() @ origin.fixed_from_object.rigid().inverse()
-    shift: NDArray[np.float64] = track.view.center - origin.view.center
-    moved = bool(np.linalg.norm(shift) > _MOVED_SHARE * origin.view.extent)
-    return Similarity(translation=shift) if moved else _IDENTITY

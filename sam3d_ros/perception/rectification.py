@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.point_map import PointMap
-from sam3d_ros.perception.evidence import Evidence, straightened_window
+from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.instance_table import instance_table
 from sam3d_ros.perception.prompts import KeypointPrompt
+from sam3d_ros.perception.window import straightened_window
 
 #: Points on each edge of a box that is moved; the sag between them is far below a pixel.
 _EDGE_POINTS = 17

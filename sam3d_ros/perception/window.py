@@ -1,4 +1,4 @@
-"""Rectangles of whole pixels in an image."""
+"""Rectangles of whole pixels in an image, and the parts of it that tell of what is in one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from sam3d_ros.geometry.cameras import Camera
+
+#: What is kept around the box of an instance: a share of its longer side, and pixels beside that. Occluders and free
+#: space are looked at there, and completed shapes reach into it.
+_MARGIN_SHARE, _MARGIN_PIXELS = 0.5, 8
+#: Points along each edge of a window that is bent by a lens.
+_EDGE_POINTS = 17
 
 
 @dataclass(frozen=True)
@@ -101,3 +109,34 @@ def window_of(mask: NDArray[np.bool_]) -> Window:
             "the instance has no pixel in this frame: ask only for ids of `Frame.instance_ids()`"
         )
     return Window(top, top + height, left, left + width)
+
+
+def margin_around(box: Window) -> int:
+    """Pixels that are looked at around a box."""
+    return int(_MARGIN_SHARE * box.longest) + _MARGIN_PIXELS
+
+
+def window_around(box: Window, camera: Camera) -> Window:
+    """The part of an image that tells of what is in a box; large enough to be freed of the lens distortion."""
+    shape = (camera.height, camera.width)
+    window = box.grown(margin_around(box), shape)
+    if not camera.is_distorted:
+        return window
+    edges = camera.undistorted().rays_at(_edges(straightened_window(box, camera)))
+    return window.including(camera.project(edges), shape).grown(1, shape)
+
+
+def straightened_window(box: Window, camera: Camera) -> Window:
+    """The same part of the image that the pinhole without the distortion sees."""
+    shape = (camera.height, camera.width)
+    straight = box.including(camera.undistorted().project(camera.rays_at(_edges(box))), shape)
+    return straight.grown(margin_around(straight), shape)
+
+
+def _edges(window: Window) -> NDArray[np.float64]:
+    """(N, 2) pixels u, v along the edges of a window; lens distortion bends them between the corners."""
+    x = np.linspace(window.left, window.right - 1, _EDGE_POINTS)
+    y = np.linspace(window.top, window.bottom - 1, _EDGE_POINTS)
+    across = [np.stack([x, np.full_like(x, side)], axis=-1) for side in (window.top, window.bottom - 1)]
+    along = [np.stack([np.full_like(y, side), y], axis=-1) for side in (window.left, window.right - 1)]
+    return np.concatenate([*across, *along])

@@ -31,14 +31,13 @@ from sam3d_ros.perception.evidence import (
     Overview,
     cut,
     grid_stride,
-    straightened_window,
-    window_around,
 )
 from sam3d_ros.perception.fitting.refinement import refine
 from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.geometric.reconstructor import GeometricReconstructor
 from sam3d_ros.perception.judging.verdict import judge
-from sam3d_ros.perception.window import Window, window_of
+from sam3d_ros.perception.surroundings import without_surroundings
+from sam3d_ros.perception.window import Window, straightened_window, window_around, window_of
 
 RECONSTRUCTOR = GeometricReconstructor()
 #: From barrels to pincushions.
@@ -117,7 +116,8 @@ def test_looking_at_a_window_is_looking_at_the_frame(data: st.DataObject, frame:
     row, column = wanted[..., 0], wanted[..., 1]
     np.testing.assert_array_equal(rays, frame.camera.rays()[row, column])
     row, column = np.where(own[row, column][..., None], wanted, wanted // cell * cell).transpose(2, 0, 1)
-    np.testing.assert_array_equal(labels, frame.labels[row, column])
+    things = without_surroundings(frame.labels, piece.overview.surroundings, piece.instance_id)
+    np.testing.assert_array_equal(labels, things[row, column])
     np.testing.assert_array_equal(depth, frame.points[row, column, 2])
 
 
@@ -328,5 +328,5 @@ def test_everything_that_evidence_holds_is_named_above() -> None:
     """A new field has to be thought of where evidence is kept."""
     assert {field.name for field in fields(Evidence)} - {"_measurements"} == {
         *("overview", "camera", "instance_id", "label", "pixels", "box", "window", "rgb", "labels"),
-        "point_map",
+        *("point_map", "others"),
     }

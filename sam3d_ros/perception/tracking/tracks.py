@@ -14,6 +14,7 @@ from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import ObjectEstimate, Verdict, VerdictState
 from sam3d_ros.perception.evidence import Overview
 from sam3d_ros.perception.tracking.instances import InstanceView
+from sam3d_ros.perception.tracking.keyframes import Keyframe
 from sam3d_ros.perception.tracking.stillness import Glance
 
 _NANOSECONDS = 1e-9
@@ -102,6 +103,9 @@ class Track:
         version_stamp: stamp of the last view that was tried, nanoseconds.
         mesh_stamp: stamp of the view that the mesh was made from, nanoseconds.
         version_measured: whether a view with measured points has been reconstructed since the mesh was made, or for it.
+        version_views: stamps of the remembered views that have been tried since the mesh was made, or for it.
+        keyframes: the views that are remembered of it.
+        news: share of the mesh, by area, that was guessed and is faced by remembered views that were not yet tried.
     """
 
     track_id: int
@@ -124,6 +128,9 @@ class Track:
     version_stamp: int = 0
     mesh_stamp: int = 0
     version_measured: bool = True
+    version_views: frozenset[int] = frozenset()
+    keyframes: tuple[Keyframe, ...] = ()
+    news: float = 0.0
 
     def snapshot(self, overview: Overview, drift: NDArray[np.float64]) -> TrackedObject | None:
         """The track as the world sees it at the moment of a frame; None before it has a mesh.
