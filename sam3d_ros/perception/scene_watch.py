@@ -1,11 +1,13 @@
 """The scene around the tracked objects: what they stand on, and whether it allows their poses.
 
-Looking for surfaces and checking objects against each other takes some milliseconds. Both are done once in a while, and
-at once when there is a new mesh; in between nothing is said that was not said then.
+Looking for surfaces takes some milliseconds, and so does checking an object. Surfaces are looked for once in a while;
+objects are checked as often, few in a frame, and at once when there is a new mesh. In between nothing is said that was
+not said then.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,12 +20,14 @@ from sam3d_ros.perception.judging.scene import SceneThresholds, scene_reasons
 from sam3d_ros.perception.judging.solids import SolidObject
 from sam3d_ros.perception.surfaces.finding import find_surfaces
 from sam3d_ros.perception.surfaces.keeping import SurfaceKeeper
-from sam3d_ros.perception.surfaces.standing import carrier
+from sam3d_ros.perception.surfaces.standing import carrier, places_over
 from sam3d_ros.perception.surfaces.surface import SupportSurface, SurfaceConfig
 from sam3d_ros.perception.tracking.tracks import TrackedObject
 
 _NANOSECONDS = 1e-9
 _IDENTITY = Similarity()
+#: One in so many objects is checked again in a frame, when its last check is old.
+_CHECKED_SHARE = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +41,23 @@ class WatchedScene:
 
     objects: tuple[TrackedObject, ...]
     surfaces: tuple[SupportSurface, ...]
+
+
+@dataclass(frozen=True)
+class _Stand:
+    """How an object stands in the scene, as it was found last.
+
+    Attributes:
+        stamp: of the frame, nanoseconds.
+        mesh_version: of the mesh that was checked.
+        surface_id: what it stands on; 0 = nothing that is known.
+        reasons: what the scene has against it.
+    """
+
+    stamp: int
+    mesh_version: int
+    surface_id: int = 0
+    reasons: tuple[str, ...] = ()
 
 
 class SceneWatch:
@@ -54,15 +75,15 @@ class SceneWatch:
         self._thresholds = thresholds or SceneThresholds()
         # When surfaces were looked for last, nanoseconds; None = never.
         self._looked: int | None = None
-        self._versions: dict[int, int] = {}
-        # Tracks of instances that are surfaces themselves, and what is against the others.
+        # Tracks of instances that are surfaces themselves.
         self._furniture: frozenset[int] = frozenset()
-        self._reasons: Mapping[int, tuple[str, ...]] = {}
+        self._stands: dict[int, _Stand] = {}
 
     def reconfigure(self, config: SurfaceConfig, thresholds: SceneThresholds) -> None:
         """Take other parameters from the next frame on; surfaces stay."""
         self._keeper.config, self._thresholds = config, thresholds
         self._looked = None
+        self._stands.clear()
 
     def look(
         self,
@@ -84,18 +105,15 @@ class SceneWatch:
         if cleared or not overview.is_metric:
             # In a unit that may be another one in the next frame nothing stays where it is.
             self._keeper.clear()
-            self._looked, self._versions, self._reasons = None, {}, {}
+            self._stands.clear()
+            self._looked = None
         if not overview.is_metric:
             return WatchedScene(tuple(objects), ())
-        is_due = (
-            self._looked is None or abs(stamp - self._looked) * _NANOSECONDS >= self._keeper.config.interval
-        )
-        if is_due:
+        interval = self._keeper.config.interval / _NANOSECONDS
+        if self._looked is None or abs(stamp - self._looked) >= interval:
             self._find(cut, evidence)
-        versions = {thing.track_id: thing.mesh_version for thing in objects}
-        if is_due or any(self._versions.get(track) != version for track, version in versions.items()):
-            self._check(objects, evidence)
-        self._versions = versions
+        if due := self._due(objects, stamp, interval):
+            self._check(objects, due, evidence, stamp)
         return WatchedScene(tuple(self._judged(thing) for thing in objects), self._keeper.surfaces)
 
     def _find(self, cut: Cut, evidence: Mapping[int, Evidence]) -> None:
@@ -109,30 +127,64 @@ class SceneWatch:
         )
         self._looked = overview.stamp
 
-    def _check(self, objects: Sequence[TrackedObject], evidence: Mapping[int, Evidence]) -> None:
-        solids = [
-            _solid(thing, evidence.get(thing.track_id))
+    def _due(self, objects: Sequence[TrackedObject], stamp: int, interval: float) -> frozenset[int]:
+        """The objects to check in a frame: those with a new mesh, and a few of those not checked for long."""
+        for track_id in self._stands.keys() - {thing.track_id for thing in objects}:
+            del self._stands[track_id]
+        new, ages = set(), {}
+        for thing in objects:
+            stand = self._stands.get(thing.track_id)
+            if stand is None or stand.mesh_version != thing.mesh_version:
+                new.add(thing.track_id)
+            elif (age := abs(stamp - stand.stamp)) >= interval:
+                ages[thing.track_id] = age
+        oldest = sorted(ages, key=lambda track_id: -ages[track_id])
+        few = len(oldest) if interval == 0.0 else math.ceil(len(objects) / _CHECKED_SHARE)
+        return frozenset(new | set(oldest[:few]))
+
+    def _check(
+        self,
+        objects: Sequence[TrackedObject],
+        due: frozenset[int],
+        evidence: Mapping[int, Evidence],
+        stamp: int,
+    ) -> None:
+        """Find anew how some of the objects stand."""
+        solids = {
+            thing.track_id: _solid(thing, evidence.get(thing.track_id))
             for thing in objects
             if thing.track_id not in self._furniture and _is_solid(thing)
-        ]
+        }
+        for thing in objects:
+            if thing.track_id in due:
+                stand = _Stand(stamp, thing.mesh_version)
+                if solid := solids.get(thing.track_id):
+                    others = [other for other in solids.values() if other is not solid]
+                    stand = self._stand(stand, solid, others)
+                self._stands[thing.track_id] = stand
         standing: dict[int, list[int]] = {}
-        for solid in solids:
-            sigma = float(np.sqrt(np.trace(solid.position_covariance) / 3.0))
-            surface_id = carrier(solid.points, sigma, self._keeper.surfaces)
-            standing.setdefault(surface_id, []).append(solid.object_id)
-        self._keeper.put({surface_id: tuple(sorted(ids)) for surface_id, ids in standing.items()})
-        self._reasons = scene_reasons(solids, self._keeper.surfaces, self._thresholds)
+        for track_id, stand in sorted(self._stands.items()):
+            standing.setdefault(stand.surface_id, []).append(track_id)
+        self._keeper.put({surface_id: tuple(ids) for surface_id, ids in standing.items()})
+
+    def _stand(self, stand: _Stand, solid: SolidObject, others: Sequence[SolidObject]) -> _Stand:
+        places = places_over(solid.points, self._keeper.surfaces)
+        sigma = float(np.sqrt(np.trace(solid.position_covariance) / 3.0))
+        return replace(
+            stand,
+            surface_id=carrier(places, solid.size, sigma),
+            reasons=scene_reasons(solid, places, others, self._thresholds),
+        )
 
     def _judged(self, thing: TrackedObject) -> TrackedObject:
-        reasons = self._reasons.get(thing.track_id, ())
-        verdict = thing.estimate.verdict
-        if not reasons:
+        stand, verdict = self._stands.get(thing.track_id), thing.estimate.verdict
+        if stand is None or not stand.reasons:
             return thing
         accepted = verdict.state is VerdictState.ACCEPTED
         verdict = replace(
             verdict,
             state=VerdictState.UNCERTAIN if accepted else verdict.state,
-            reasons=(*verdict.reasons, *reasons),
+            reasons=(*verdict.reasons, *stand.reasons),
         )
         return replace(thing, estimate=replace(thing.estimate, verdict=verdict))
 

@@ -80,7 +80,7 @@ def may_be_held(solid: SolidObject, evidence: Evidence, normal: Array, level: fl
         return False
     overview = evidence.overview
     placed = above if overview.fixed_from_camera is None else overview.fixed_from_camera.apply(above)
-    touching = np.count_nonzero(solid.distances(placed) < reach)
+    touching = np.count_nonzero(solid.touches(placed, reach))
     return bool(touching > max(_TOUCH_PIXELS, _TOUCH_SHARE * len(around)))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.judging.gaps import goes_on_below, is_seen_through, may_be_held, pixel_reach
 from sam3d_ros.perception.judging.solids import SolidObject
 from sam3d_ros.perception.settings import Settings, parameter
-from sam3d_ros.perception.surfaces.standing import is_over
+from sam3d_ros.perception.surfaces.standing import Place, lowest
 from sam3d_ros.perception.surfaces.surface import SupportSurface
 
 Array = NDArray[np.float64]
@@ -27,8 +26,6 @@ Array = NDArray[np.float64]
 #: Reasons of a verdict that the scene gives.
 PENETRATES, FLOATING, UNSTABLE = "penetrates", "floating", "unstable"
 SCENE_REASONS = (PENETRATES, FLOATING, UNSTABLE)
-#: The outermost points of a mesh err most: the lowest so many percent are left out.
-_LOWEST = 1.0
 #: A gap is looked into so far below an object, as a share of its size, over its lowest points, that share of all.
 _LOOKED_INTO, _UNDERSIDE = 0.5, 0.15
 #: Heights in the gap that are looked at, as shares of it.
@@ -55,93 +52,64 @@ class SceneThresholds(Settings):
 
 
 def scene_reasons(
-    solids: Sequence[SolidObject], surfaces: Sequence[SupportSurface], thresholds: SceneThresholds
-) -> dict[int, tuple[str, ...]]:
-    """What the scene has against its objects: object id -> reasons; objects that it has nothing against are left out.
+    solid: SolidObject,
+    places: Sequence[Place],
+    neighbours: Sequence[SolidObject],
+    thresholds: SceneThresholds,
+) -> tuple[str, ...]:
+    """What the scene has against one of its objects.
 
     Args:
-        solids: the objects; tables and what else is a surface are none.
-        surfaces: what they may stand on.
+        solid: the object.
+        places: where it is over surfaces, the nearest one first.
+        neighbours: all others; tables and what else is a surface are none.
         thresholds: what is allowed.
     """
-    accused: dict[int, list[str]] = {}
-    for object_id in _penetrating(solids, surfaces, thresholds):
-        accused.setdefault(object_id, []).append(PENETRATES)
-    for solid in solids:
-        neighbours = [other for other in solids if other is not solid]
-        if solid.evidence is not None and (
-            reason := _unsupported(solid, solid.evidence, neighbours, surfaces, thresholds)
-        ):
-            accused.setdefault(solid.object_id, []).append(reason)
-    return {object_id: tuple(reasons) for object_id, reasons in accused.items()}
+    reasons = []
+    if any(_is_in_surface(solid, place, thresholds) for place in places) or any(
+        _is_wrongly_in(solid, other, thresholds) for other in neighbours
+    ):
+        reasons.append(PENETRATES)
+    if solid.evidence is not None and places:
+        reasons += _unsupported(solid, solid.evidence, neighbours, places[0], thresholds)
+    return tuple(reasons)
 
 
-def _penetrating(
-    solids: Sequence[SolidObject], surfaces: Sequence[SupportSurface], thresholds: SceneThresholds
-) -> set[int]:
-    """The objects that are in another one or in a surface."""
-    found = {
-        solid.object_id
-        for solid in solids
-        if any(_is_in_surface(solid, surface, thresholds) for surface in surfaces)
-    }
-    for a, b in combinations(solids, 2):
-        allowed = thresholds.max_overlap * min(a.size, b.size)
-        if not a.is_near(b, 0.0):
-            continue
-        depth, way = max((a.overlap(b), b.overlap(a)), key=lambda overlap: overlap[0])
-        sigma = float(np.hypot(a.sigma_along(way), b.sigma_along(way)))
-        if depth > allowed + thresholds.sigmas * sigma:
-            # What the other figures speak against already is the one that is wrong.
-            found |= {solid.object_id for solid in (a, b) if solid.doubt == max(a.doubt, b.doubt)}
-    return found
-
-
-def _is_in_surface(solid: SolidObject, surface: SupportSurface, thresholds: SceneThresholds) -> bool:
-    local = surface.fixed_from_surface.apply_inverse(solid.points)
-    if not is_over(local, surface):
+def _is_wrongly_in(solid: SolidObject, other: SolidObject, thresholds: SceneThresholds) -> bool:
+    """Whether an object is in another one; where other figures speak against one of both, that one is wrong."""
+    if solid.doubt < other.doubt or not solid.is_near(other, 0.0):
         return False
-    inside = depth_inside_hull(local[:, :2], surface.polygon) > 0.0
-    depth = -float(np.percentile(local[inside, 2], _LOWEST))
-    return depth > thresholds.max_overlap * solid.size + thresholds.sigmas * _sigma(solid, surface)
+    depth, way = max((solid.overlap(other), other.overlap(solid)), key=lambda overlap: overlap[0])
+    sigma = float(np.hypot(solid.sigma_along(way), other.sigma_along(way)))
+    allowed = thresholds.max_overlap * min(solid.size, other.size)
+    return depth > allowed + thresholds.sigmas * sigma
+
+
+def _is_in_surface(solid: SolidObject, place: Place, thresholds: SceneThresholds) -> bool:
+    allowed = thresholds.max_overlap * solid.size + thresholds.sigmas * _sigma(solid, place.surface)
+    if place.bottom >= -allowed:
+        return False
+    inside = depth_inside_hull(place.points[:, :2], place.surface.polygon) > 0.0
+    return bool(inside.any()) and lowest(place.points[inside, 2]) < -allowed
 
 
 def _unsupported(
     solid: SolidObject,
     evidence: Evidence,
     neighbours: Sequence[SolidObject],
-    surfaces: Sequence[SupportSurface],
+    below: Place,
     thresholds: SceneThresholds,
-) -> str:
-    """Why an object would fall: `floating`, `unstable`, or empty where it would not, or nobody knows."""
-    below = _highest_below(solid, surfaces)
-    if below is None:
-        return ""
-    surface, local = below
-    bottom = float(np.percentile(local[:, 2], _LOWEST))
+) -> tuple[str, ...]:
+    """Why an object would fall: `floating`, `unstable`, or nothing where it would not, or nobody knows."""
+    surface, local = below.surface, below.points
     near = thresholds.max_gap * solid.size + thresholds.sigmas * _sigma(solid, surface)
     on_others = _contacts(solid, neighbours, thresholds)
-    if bottom <= near or on_others.any():
-        contacts = local[on_others | (local[:, 2] <= near), :2]
-        if _tips(solid, surface, contacts, thresholds) and not _may_be_held(
-            solid, evidence, surface, 2.0 * near
-        ):
-            return UNSTABLE
-        return ""
-    return FLOATING if _floats(solid, evidence, surface, local, bottom) else ""
-
-
-def _highest_below(
-    solid: SolidObject, surfaces: Sequence[SupportSurface]
-) -> tuple[SupportSurface, Array] | None:
-    """The surface right below an object, and (N, 3) the points of the object in its frame; None where none is."""
-    best, best_bottom = None, np.inf
-    for surface in surfaces:
-        local = surface.fixed_from_surface.apply_inverse(solid.points)
-        bottom = float(local[:, 2].min())
-        if bottom < best_bottom and is_over(local, surface):
-            best, best_bottom = (surface, local), bottom
-    return best
+    if below.bottom > near and not on_others.any():
+        return (FLOATING,) if _floats(solid, evidence, below) else ()
+    contacts = local[on_others | (local[:, 2] <= near), :2]
+    if _tips(solid, surface, contacts, thresholds) and not _may_be_held(solid, evidence, surface, 2.0 * near):
+        return (UNSTABLE,)
+    return ()
 
 
 def _contacts(
@@ -153,7 +121,7 @@ def _contacts(
         sigma = float(np.sqrt(np.trace(solid.position_covariance + other.position_covariance) / 3.0))
         near = thresholds.max_gap * min(solid.size, other.size) + thresholds.sigmas * sigma
         if solid.is_near(other, near):
-            touching |= other.distances(solid.points) <= near
+            touching |= other.touches(solid.points, near)
     return touching
 
 
@@ -167,13 +135,12 @@ def _tips(solid: SolidObject, surface: SupportSurface, contacts: Array, threshol
     return bool(depth_inside_hull(middle[None], hull)[0] < 0.0)
 
 
-def _floats(
-    solid: SolidObject, evidence: Evidence, surface: SupportSurface, local: Array, bottom: float
-) -> bool:
+def _floats(solid: SolidObject, evidence: Evidence, below: Place) -> bool:
     """Whether the view shows that an object is not where it should be: in the air, with nothing that holds it.
 
     Where the instance goes on below its mesh, it is not in the air: its pose, or its shape, is wrong.
     """
+    surface, local, bottom = below.surface, below.points, below.bottom
     from_fixed = evidence.overview.camera_from_fixed
     camera_from_surface = from_fixed @ surface.fixed_from_surface
     normal = camera_from_surface.rotation[:, 2]
@@ -183,9 +150,9 @@ def _floats(
     level = ground + bottom - max(_WELL_BELOW * gap, noise)
     if level > ground + noise and goes_on_below(evidence, normal, level):
         return True
-    lowest = local[local[:, 2] <= np.quantile(local[:, 2], _UNDERSIDE)]
+    underside = local[local[:, 2] <= np.quantile(local[:, 2], _UNDERSIDE), :2]
     places = np.concatenate(
-        [np.column_stack([lowest[:, :2], np.full(len(lowest), bottom - share * gap)]) for share in _LEVELS]
+        [np.column_stack([underside, np.full(len(underside), bottom - share * gap)]) for share in _LEVELS]
     )
     return is_seen_through(evidence, camera_from_surface.apply(places)) and not _may_be_held(
         solid, evidence, surface, 0.3 * bottom

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
-from sam3d_ros.geometry.surfaces import sample_surface
+from sam3d_ros.geometry.surfaces import sample_surface, triangle_areas
 from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.fitting.visible_surface import VisibleSurface
 
@@ -27,7 +27,7 @@ _RANK = 0.01
 
 
 class Probe:
-    """What stands for a mesh in contacts with others, in canonical coordinates.
+    """What stands for a mesh of at least one triangle in contacts with others, in canonical coordinates.
 
     Attributes:
         points: (N, 3) on its surface.
@@ -38,8 +38,9 @@ class Probe:
     _lock: ClassVar[threading.Lock] = threading.Lock()
 
     def __init__(self, mesh: Mesh) -> None:
-        spread, _ = sample_surface(mesh, _SAMPLES, np.random.default_rng(0))
         corners = mesh.vertices[:: max(1, len(mesh.vertices) // _MOST_VERTICES)].astype(np.float64)
+        has_area = bool(triangle_areas(mesh).any())
+        spread = sample_surface(mesh, _SAMPLES, np.random.default_rng(0))[0] if has_area else corners
         self.points: Array = np.concatenate([spread, corners])
         self.centroid: Array = _centroid(mesh)
 
@@ -59,7 +60,7 @@ class SolidObject:
 
     Attributes:
         object_id: its track.
-        mesh: canonical; it has an area.
+        mesh: canonical; it has a triangle.
         fixed_from_object: its pose in the frame of tracking.
         position_covariance: (3, 3) of its place there, square metres.
         size_sigma: standard deviation of its least certain extent, metres; 0 = not known.
@@ -106,10 +107,16 @@ class SolidObject:
         apart = np.maximum(self.box[0] - other.box[1], other.box[0] - self.box[1])
         return bool((apart <= distance).all())
 
-    def distances(self, points: Array) -> Array:
-        """(N,) metres from (N, 3) points in the frame of tracking to its surface."""
-        nearest = VisibleSurface.of(self.mesh).closest(self.fixed_from_object, points)
-        return np.asarray(np.linalg.norm(nearest - points, axis=1))
+    def touches(self, points: Array, distance: float) -> NDArray[np.bool_]:
+        """(N,) whether (N, 3) points in the frame of tracking are within some metres of its surface."""
+        low, high = self.box[0] - distance, self.box[1] + distance
+        near = ((points >= low) & (points <= high)).all(axis=1)
+        if near.any():
+            # The nearest triangle is found the faster the nearer it is.
+            close = points[near]
+            nearest = VisibleSurface.of(self.mesh).closest(self.fixed_from_object, close)
+            near[near] = np.linalg.norm(nearest - close, axis=1) < distance
+        return np.asarray(near)
 
     def overlap(self, other: SolidObject) -> tuple[float, Array]:
         """How deep another object is in this one.

@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 #: With a smaller share of measured cells the grid has no neighbours, and all that is measured is looked at.
 _DENSE_SHARE = 0.25
 #: About so many of its cells are enough.
-_ENOUGH_CELLS = 4800
+_ENOUGH_CELLS = 3600
 #: Standard deviations of the sensor that a point of a plane may be off it.
 _NOISES = 2.5
 #: Cells from which the slope at a cell is told, and the steepest that noise makes level ground look, as a cosine.
