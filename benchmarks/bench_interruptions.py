@@ -1,11 +1,14 @@
 """What interruptions do to the graph under its own launch file.
 
-`python benchmarks/bench_interruptions.py [--cases killed stopped gone loop] [--minutes 5] [--rate 10]`
+`python benchmarks/bench_interruptions.py [--cases killed stopped gone loop rewound] [--minutes 5] [--rate 10]`
 
 - killed: SIGKILL for the process of perception; the launch file starts it again, and consumers see another session.
 - stopped: SIGSTOP, ten seconds, SIGCONT.
 - gone: the process of the camera ends, and another one begins a minute later.
-- loop: a recording of a camera that moves, over and over; at its end the camera jumps back to its beginning.
+- loop: a recording of a camera that moves, over and over, stamped when it is played; at its end the camera jumps back
+  to its beginning.
+- rewound: one with its own stamps, as `ros2 bag play --loop` plays it. With each round time goes back: everything is
+  forgotten, and the objects are made anew under new ids. Until they are made, ObjectArrays are empty.
 
 Times are those of a consumer in another process and depend on the load of the machine, which is shown beside them. Ends
 with 1 if the graph did not recover, showed more objects than there are, or ended.
@@ -21,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -123,6 +127,10 @@ class Consumer:
         self.faults.update(f"{status.name.rpartition(': ')[2]}: {status.message}" for status in bad)
 
 
+#: Begins to play; to be used with `with`.
+Camera = Callable[[], AbstractContextManager[subprocess.Popen[bytes]]]
+
+
 @dataclass
 class Graph:
     """The launch file as a user starts it, its camera, and a consumer of what comes out.
@@ -130,12 +138,12 @@ class Graph:
     Attributes:
         launch: the process of ros2 launch.
         consumer: of the objects.
-        start_camera: begins to play; to be used with `with`.
+        start_camera: begins to play.
     """
 
     launch: subprocess.Popen[bytes]
     consumer: Consumer
-    start_camera: Callable[[], AbstractContextManager[subprocess.Popen[bytes]]]
+    start_camera: Camera
 
     def perception(self) -> int:
         """The process of perception; raises NotRecoveredError where there is none."""
@@ -154,7 +162,7 @@ class Graph:
 
 
 @contextmanager
-def graph(domain: int, frames: Path, rate: float) -> Iterator[Graph]:
+def graph(domain: int, camera: Camera) -> Iterator[Graph]:
     """Start all but the camera."""
     use_domain(domain)
     command = [str(Path(sys.executable).with_name("ros2")), "launch", "sam3d_ros", "perception.launch.py"]
@@ -167,9 +175,8 @@ def graph(domain: int, frames: Path, rate: float) -> Iterator[Graph]:
     with started(command) as launch:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         consumer = Consumer()
-        played = {"frames": frames, "rate": rate, "sensor": "depth"}
         try:
-            yield Graph(launch, consumer, lambda: running("frame_player", played))
+            yield Graph(launch, consumer, camera)
         finally:
             consumer.close()
             rclpy.shutdown()
@@ -260,10 +267,11 @@ def loop(graph: Graph, options: argparse.Namespace) -> list[str]:
     """A recording over and over: memory, objects and ids."""
     lines: list[str] = []
     medians: list[float] = []
+    counts: Counter[int] = Counter()
+    rewound = 0
     with graph.start_camera():
         first = graph.settled()
-        pid = graph.perception()
-        most, least, known = 0, OBJECTS, set(first.ids)
+        pid, stamp, known = graph.perception(), first.stamp, set(first.ids)
         for minute in range(1, round(options.minutes) + 1):
             graph.consumer.forget()
             memory: list[float] = []
@@ -271,33 +279,40 @@ def loop(graph: Graph, options: argparse.Namespace) -> list[str]:
             while time.monotonic() < end:
                 graph.consumer.spin(MEMORY_PERIOD)
                 memory.append(resident(pid))
-            counts = [len(told.ids) for told in graph.consumer.told]
-            if not counts:
+            if not graph.consumer.told:
                 raise NotRecoveredError(f"nothing was told in minute {minute}")
-            seen = set().union(*(told.ids for told in graph.consumer.told))
+            for told in graph.consumer.told:
+                rewound += told.stamp < stamp
+                stamp = told.stamp
+                known |= told.ids
+            lately = Counter(len(told.ids) for told in graph.consumer.told)
+            counts += lately
             medians.append(statistics.median(memory))
-            most, least, known = max(most, *counts), min(least, *counts), known | seen
             print(
-                f"minute {minute:3}: {medians[-1]:7.1f} MiB, {len(counts)} arrays of {min(counts)} to {max(counts)} "
-                f"objects, ids up to {max(known)}",
+                f"minute {minute:3}: {medians[-1]:7.1f} MiB, {shares(lately)}, highest id {max(known)}",
                 flush=True,
             )
         last = graph.settled()
     if graph.perception() != pid or last.session != first.session:
         raise NotRecoveredError("the process was replaced")
-    check_count(most)
+    check_count(max(counts))
+    if len(known) > OBJECTS * (1 + rewound):
+        raise NotRecoveredError(
+            f"{len(known)} ids, with {OBJECTS} objects and {rewound} times that time went back"
+        )
+    lines.append(f"time went back {rewound} times, {len(known)} ids in all; {shares(counts)}")
     if len(medians) > 2:
         growth = f"{medians[-1] / medians[1] - 1.0:+.2%}"
         lines.append(
             f"memory: median of the second minute {medians[1]:.1f} MiB, of the last {medians[-1]:.1f} MiB, {growth}"
         )
-    rounds = options.minutes * MINUTE * options.rate / FRAMES
-    lines.insert(
-        0,
-        f"{rounds:.0f} rounds of {FRAMES} frames: {least} to {most} objects of {OBJECTS}, {len(known)} ids in all, "
-        f"highest {max(known)}",
-    )
     return lines
+
+
+def shares(counts: Counter[int]) -> str:
+    """How many ObjectArrays had so many objects, in words."""
+    parts = (f"{count} objects {number / counts.total():.1%}" for count, number in sorted(counts.items()))
+    return f"{counts.total()} arrays ({', '.join(parts)})"
 
 
 def check_count(most: int) -> None:
@@ -317,7 +332,7 @@ def spread(seconds: list[float]) -> str:
 
 
 #: Every case, by its name.
-CASES = {"killed": killed, "stopped": stopped, "gone": gone, "loop": loop}
+CASES = {"killed": killed, "stopped": stopped, "gone": gone, "loop": loop, "rewound": loop}
 
 
 def main() -> int:
@@ -325,7 +340,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES, help="default: all")
-    parser.add_argument("--minutes", type=float, default=5.0, help="length of the loop (default: 5)")
+    parser.add_argument("--minutes", type=float, default=5.0, help="length of loop and rewound (default: 5)")
     parser.add_argument("--rate", type=float, default=10.0, help="images a second (default: 10)")
     options = parser.parse_args()
     print(f"{OBJECTS} objects at {options.rate:g} Hz, 640x480 with depth, moving camera; {machine()}\n")
@@ -333,11 +348,19 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         frames = Path(folder)
         write_recording(frames, OBJECTS, FRAMES, SIZE)
+        played = {"frames": frames, "rate": options.rate, "sensor": "depth"}
+        recording = [sys.executable, str(Path(__file__).with_name("played_recording.py"))]
+        recording += ["--objects", str(OBJECTS), "--rate", str(options.rate)]
+        cameras: dict[str, Camera] = {"rewound": lambda: started(recording)}
+
+        def player() -> AbstractContextManager[subprocess.Popen[bytes]]:
+            return running("frame_player", played)
+
         for name in options.cases:
             domain = FIRST_DOMAIN + list(CASES).index(name)
             load = f"load {os.getloadavg()[0]:.1f}"
             try:
-                with graph(domain, frames, options.rate) as running_graph:
+                with graph(domain, cameras.get(name, player)) as running_graph:
                     lines = CASES[name](running_graph, options)
             except NotRecoveredError as error:
                 failed, lines = True, [f"NOT RECOVERED: {error}"]

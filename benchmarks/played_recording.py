@@ -1,11 +1,18 @@
-"""A recording that is played as `ros2 bag play --loop` plays one: again and again, with its own stamps."""
+"""A recording that is played as `ros2 bag play --loop` plays one: again and again, with its own stamps.
+
+`python benchmarks/played_recording.py [--objects 5] [--rate 10]` plays until it is interrupted.
+"""
 
 from __future__ import annotations
 
+import argparse
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
+import rclpy
 from builtin_interfaces.msg import Time
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.serialization import serialize_message
@@ -23,6 +30,7 @@ from sam3d_ros.ros.transforms import transform_message
 
 #: When the recording was made, nanoseconds: long ago, as that of a bag is.
 RECORDED = 1_700_000_000 * 10**9
+SEED = 9
 TOPICS = {"camera_info": CameraInfo, "depth": Image, "image": Image, "labels": Image}
 
 
@@ -58,32 +66,29 @@ class Recording:
         return Recording(moments, label_info_message(captures[0].label_names, Header()))
 
 
-class RecordingPlayer:
-    """Plays a recording in a loop, an image each time that `step` is called.
+class RecordingPlayer(Node):
+    """Plays a recording in a loop.
 
-    Attributes:
-        loops: how often it has begun.
+    Args:
+        recording: what is played.
+        rate: images a second.
     """
 
-    def __init__(self, node: Node, recording: Recording) -> None:
-        self.loops = 0
-        self._moments = recording.moments
-        self._next = 0
+    def __init__(self, recording: Recording, rate: float) -> None:
+        super().__init__("recording_player", enable_rosout=False)
+        self._moments = itertools.cycle(recording.moments)
         streamed, latched = qos_profile("sensor_data"), qos_profile("latched")
         self._publishers: dict[str, Publisher] = {
-            topic: node.create_publisher(kind, topic, streamed) for topic, kind in TOPICS.items()
+            topic: self.create_publisher(kind, topic, streamed) for topic, kind in TOPICS.items()
         }
-        self._publishers["/tf"] = node.create_publisher(TFMessage, "/tf", qos_profile("reliable", depth=100))
-        self._names = node.create_publisher(LabelInfo, "label_info", latched)
+        self._publishers["/tf"] = self.create_publisher(TFMessage, "/tf", qos_profile("reliable", depth=100))
+        self._names = self.create_publisher(LabelInfo, "label_info", latched)
         self._names.publish(recording.label_info)
+        self.create_timer(1.0 / rate, self._step)
 
-    def step(self) -> None:
-        """Publish the messages of the next image."""
-        if self._next == 0:
-            self.loops += 1
-        for topic, message in self._moments[self._next].items():
+    def _step(self) -> None:
+        for topic, message in next(self._moments).items():
             self._publishers[topic].publish(message)
-        self._next = (self._next + 1) % len(self._moments)
 
 
 def _pose_of_camera(capture: Any, parameters: PlayerParameters, stamp: Time) -> TFMessage:
@@ -91,3 +96,23 @@ def _pose_of_camera(capture: Any, parameters: PlayerParameters, stamp: Time) -> 
     return TFMessage(
         transforms=[transform_message(header, parameters.camera_frame, capture.fixed_from_camera)]
     )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--objects", type=int, default=5, help="objects in the scene (default: 5)")
+    parser.add_argument("--rate", type=float, default=10.0, help="images a second (default: 10)")
+    options = parser.parse_args()
+    recording = Recording.of_scene(SEED, options.objects, options.rate)
+    with rclpy.init():
+        node = RecordingPlayer(recording, options.rate)
+        try:
+            rclpy.spin(node)
+        except (KeyboardInterrupt, ExternalShutdownException):
+            node.destroy_node()
+
+
+if __name__ == "__main__":
+    main()
