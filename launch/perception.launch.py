@@ -48,6 +48,7 @@ OUTPUTS = {
     "~/objects": "Out: pose, size and verdict of every object at every image (sam3d_ros/ObjectArray).",
     "~/meshes": "Out: every version of every mesh, once (sam3d_ros/ObjectMesh, latched).",
     "~/detections": "Out: the same objects as boxes (vision_msgs/Detection3DArray).",
+    "~/surfaces": "Out: what the objects stand on at every image (sam3d_ros/SupportSurfaceArray).",
     "~/gaussians": "Out: objects as Gaussian splats, if outputs asks for them (sensor_msgs/PointCloud2, latched).",
     "~/markers": "Out: the same objects for RViz (visualization_msgs/MarkerArray, latched).",
 }
@@ -93,6 +94,7 @@ SETTINGS = {
     "frame_prefix": "Before the name of every TF frame that is made, with its slash; / = none. Where nothing says one, "
     "it is sam3d_namespace and a slash.",
     "publish_rejected": "Objects whose verdict is REJECTED are frames, detections and markers, too.",
+    "surface_frames": "The surfaces that objects stand on are frames on /tf, too.",
     "image_transport": "Transport of the colour image.",
     "labels_transport": "Transport of the labels; compressed: PNG.",
     "depth_transport": "Transport of the depth image.",
@@ -112,6 +114,7 @@ KINDS = {
     "rectified": bool,
     "relative_depth": bool,
     "publish_rejected": bool,
+    "surface_frames": bool,
     "outputs": list,
 }
 CHOICES = {
@@ -124,6 +127,7 @@ CHOICES = {
     "rectified": ["", "true", "false"],
     "relative_depth": ["", "true", "false"],
     "publish_rejected": ["", "true", "false"],
+    "surface_frames": ["", "true", "false"],
     "body.mode": ["", *BODY_MODES],
     "people_from": ["", "labels", "detections"],
 }

@@ -30,6 +30,10 @@ class NodeSettings(NamingSettings):
         "Objects whose verdict is REJECTED are frames, detections (of score 0) and markers, too; false leaves them to "
         "~/objects and ~/meshes.",
     )
+    surface_frames: bool = parameter(
+        True,
+        "The surfaces that objects stand on are frames on /tf, too; ~/surfaces and ~/markers have them anyhow.",
+    )
 
 
 @dataclass(frozen=True)

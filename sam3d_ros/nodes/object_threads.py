@@ -145,6 +145,7 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation], SeenObjects]):
             observation.objects,
             self.session,
             last.revision + 1 if last is not None and last.stamp == observation.stamp else 1,
+            observation.surfaces,
         )
         self._show_all(self._sinks, seen)
         self._report.reached("objects", observation.stamp)

@@ -88,7 +88,13 @@ class Sam3dObjects(PerceptionNode[Settings]):
     def _made_sinks(self, settings: Settings) -> list[Sink[SeenObjects]]:
         sinks: list[Sink[SeenObjects]] = [BoardedObjects(self._commons.board)]
         prefix, rejected = settings.node.prefix_in(self.get_namespace()), settings.node.publish_rejected
-        sinks += object_topics(self, settings.pipeline.tracker.max_objects, prefix=prefix, rejected=rejected)
+        sinks += object_topics(
+            self,
+            settings.pipeline.tracker.max_objects,
+            prefix=prefix,
+            rejected=rejected,
+            surface_frames=settings.node.surface_frames,
+        )
         if any(output.startswith("gaussians") for output in settings.network.outputs):
             sinks.append(ObjectGaussians(self, prefix=prefix, rejected=rejected))
         return sinks

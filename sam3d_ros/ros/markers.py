@@ -7,7 +7,7 @@ colour of the text tells the verdict, so that no mesh is sent for one. What of a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +17,12 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from sam3d_ros.perception.estimates import Verdict, VerdictState
+from sam3d_ros.perception.surfaces.surface import SupportSurface
 from sam3d_ros.perception.tracking.tracks import TrackedObject
 from sam3d_ros.ros.marker_serialization import serialized_with_points
 from sam3d_ros.ros.object_messages import fixed_from_box, object_frame, object_size
 from sam3d_ros.ros.stamps import nanoseconds
+from sam3d_ros.ros.surface_messages import SURFACE, surface_marker
 from sam3d_ros.ros.transforms import pose_message
 
 MESH, AXES, TEXT = "mesh", "axes", "text"
@@ -62,8 +64,14 @@ class MarkerBoard:
         self._refresh = refresh
         self._prefix = prefix
         self._sent: dict[int, _Sent] = {}
+        self._surfaces: set[int] = set()
 
-    def update(self, objects: Sequence[TrackedObject], header: Header) -> list[MarkerArray | bytes]:
+    def update(
+        self,
+        objects: Sequence[TrackedObject],
+        header: Header,
+        surfaces: Sequence[SupportSurface] = (),
+    ) -> list[MarkerArray | bytes]:
         """The messages to publish at a stamp, in this order; what is not among the objects any more is deleted.
 
         Bytes are a serialised MarkerArray, which a publisher of rclpy sends as it is. There are at most
@@ -73,6 +81,9 @@ class MarkerBoard:
         light, meshes = MarkerArray(), []
         gone = self._sent.keys() - {tracked.track_id for tracked in objects}
         light.markers += self._deleted(sorted(gone))
+        light.markers += self._deleted_surfaces(self._surfaces - {surface.surface_id for surface in surfaces})
+        light.markers += [surface_marker(surface, header) for surface in surfaces]
+        self._surfaces = {surface.surface_id for surface in surfaces}
         refreshed = self._due(stamp)
         for tracked in objects:
             known = self._sent.get(tracked.track_id)
@@ -86,7 +97,9 @@ class MarkerBoard:
 
     def clear(self) -> MarkerArray:
         """Delete everything that was sent."""
-        return MarkerArray(markers=self._deleted(sorted(self._sent)))
+        markers = self._deleted(sorted(self._sent)) + self._deleted_surfaces(self._surfaces)
+        self._surfaces = set()
+        return MarkerArray(markers=markers)
 
     def _deleted(self, ids: Sequence[int]) -> list[Marker]:
         for track_id in ids:
@@ -96,6 +109,9 @@ class MarkerBoard:
             for track_id in ids
             for namespace in NAMESPACES
         ]
+
+    def _deleted_surfaces(self, ids: Iterable[int]) -> list[Marker]:
+        return [Marker(ns=SURFACE, id=surface_id, action=Marker.DELETE) for surface_id in sorted(ids)]
 
     def _due(self, stamp: int) -> int | None:
         """The object whose mesh was not sent for longest, if that is too long."""

@@ -16,6 +16,7 @@ from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.msg import BodyMesh, ObjectArray, ObjectMesh, ReconstructedObject
 from sam3d_ros.msg import Verdict as VerdictMessage
 from sam3d_ros.perception.estimates import ScaleSource, Verdict, VerdictState
+from sam3d_ros.perception.surfaces.surface import SupportSurface
 from sam3d_ros.perception.symmetry_group import SymmetryGroup
 from sam3d_ros.perception.tracking.tracks import TrackedObject
 from sam3d_ros.ros.flat_arrays import flat_array
@@ -36,6 +37,7 @@ class ReceivedObject:
         verdict: how far to trust it.
         mesh_version: which ObjectMesh it belongs to.
         symmetry: the motions that its pose is known but for.
+        surface_id: what it stands on; 0 = nothing that is known.
     """
 
     id: int
@@ -46,6 +48,7 @@ class ReceivedObject:
     verdict: Verdict
     mesh_version: int
     symmetry: SymmetryGroup
+    surface_id: int = 0
 
 
 def object_frame(track_id: int, prefix: str = "") -> str:
@@ -54,7 +57,12 @@ def object_frame(track_id: int, prefix: str = "") -> str:
 
 
 def object_array(
-    objects: Sequence[TrackedObject], header: Header, *, session: int, revision: int = 1
+    objects: Sequence[TrackedObject],
+    header: Header,
+    *,
+    session: int,
+    revision: int = 1,
+    surfaces: Sequence[SupportSurface] = (),
 ) -> ObjectArray:
     """All objects at one stamp.
 
@@ -62,18 +70,21 @@ def object_array(
         objects: as tracked.
         header: names the frame that they are tracked in.
         session, revision: as of `SeenObjects`.
+        surfaces: what they stand on.
     """
-    messages = [object_message(tracked) for tracked in objects]
+    carried_by = {track: surface.surface_id for surface in surfaces for track in surface.object_ids}
+    messages = [object_message(tracked, carried_by.get(tracked.track_id, 0)) for tracked in objects]
     return ObjectArray(header=header, objects=messages, session=session, revision=revision)
 
 
-def object_message(tracked: TrackedObject) -> ReconstructedObject:
-    """One object: pose, scale, size and verdict, without its mesh."""
+def object_message(tracked: TrackedObject, surface_id: int = 0) -> ReconstructedObject:
+    """One object: pose, scale, size and verdict, without its mesh; and what it stands on, 0 = nothing that is known."""
     message = ReconstructedObject(
         id=tracked.track_id,
         label=tracked.estimate.label,
         verdict=verdict_message(tracked.estimate.verdict),
         mesh_version=tracked.mesh_version,
+        surface_id=surface_id,
     )
     message.pose.pose = pose_message(tracked.fixed_from_object)
     message.pose.covariance = covariance_in_fixed(tracked).ravel()
@@ -216,6 +227,7 @@ def _received(item: ReconstructedObject) -> ReceivedObject:
         verdict=verdict_from_message(item.verdict),
         mesh_version=item.mesh_version,
         symmetry=symmetry_from_message(item),
+        surface_id=item.surface_id,
     )
 
 

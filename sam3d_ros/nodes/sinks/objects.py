@@ -11,13 +11,14 @@ from tf2_ros import TransformBroadcaster
 from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
-from sam3d_ros.msg import ObjectArray, ObjectMesh
+from sam3d_ros.msg import ObjectArray, ObjectMesh, SupportSurfaceArray
 from sam3d_ros.nodes.sinks.sink import LatchedSink, Outlet, Sink
 from sam3d_ros.perception.scenes.joint_scene import SeenObjects
 from sam3d_ros.ros.markers import MarkerBoard
 from sam3d_ros.ros.object_messages import detection_array, object_array, object_mesh, object_transforms
 from sam3d_ros.ros.qos import qos_profile
 from sam3d_ros.ros.stamps import header_message
+from sam3d_ros.ros.surface_messages import surface_array, surface_transforms
 
 #: Meshes kept for those who join late, beyond one for each object. The middleware holds memory for the largest mesh
 #: ever sent in every place of its history, so the history is short, and old meshes are sent again in time.
@@ -28,7 +29,7 @@ MARKER_MESSAGES = 6
 
 
 class ObjectTransforms:
-    """/tf: `object_<id>` in the frame of tracking. Everybody has a listener for /tf.
+    """/tf: `object_<id>`, and `surface_<id>`, in the frame of tracking. Everybody has a listener for /tf.
 
     A frame is sent once for an image, however often that is looked at: of a second transform with the same stamp tf2
     warns, and keeps the first.
@@ -37,27 +38,27 @@ class ObjectTransforms:
         node: carries the publisher.
         prefix: of the names of the frames.
         rejected: whether objects whose verdict is REJECTED have frames, too.
+        surfaces: whether surfaces have.
     """
 
-    def __init__(self, node: LifecycleNode, *, prefix: str, rejected: bool) -> None:
+    def __init__(self, node: LifecycleNode, *, prefix: str, rejected: bool, surfaces: bool) -> None:
         self._node = node
-        self._prefix, self._rejected = prefix, rejected
+        self._prefix, self._rejected, self._surfaces = prefix, rejected, surfaces
         self._tf = TransformBroadcaster(node)
-        # Whose frames were sent for the image that was shown last.
-        self._sent: set[int] = set()
+        # The frames that were sent for the image that was shown last.
+        self._sent: set[str] = set()
 
     def show(self, moment: SeenObjects) -> None:
         if moment.revision == 1:
             self._sent.clear()
-        objects = [
-            tracked
-            for tracked in moment.chosen(rejected=self._rejected)
-            if tracked.track_id not in self._sent
-        ]
-        if objects:
-            header = header_message(moment.stamp, moment.frame_id)
-            self._tf.sendTransform(object_transforms(objects, header, self._prefix))
-            self._sent |= {tracked.track_id for tracked in objects}
+        header = header_message(moment.stamp, moment.frame_id)
+        frames = object_transforms(moment.chosen(rejected=self._rejected), header, self._prefix)
+        if self._surfaces:
+            frames += surface_transforms(moment.surfaces, header, self._prefix)
+        new = [frame for frame in frames if frame.child_frame_id not in self._sent]
+        if new:
+            self._tf.sendTransform(new)
+            self._sent |= {frame.child_frame_id for frame in new}
 
     def refresh(self) -> None:
         """Nothing is kept for who comes late."""
@@ -70,7 +71,7 @@ class ObjectTransforms:
 
 
 class ObjectMessages:
-    """A topic with one message for each moment: `~/objects`, `~/detections`.
+    """A topic with one message for each moment: `~/objects`, `~/detections`, `~/surfaces`.
 
     Args:
         node: carries the publisher.
@@ -169,7 +170,8 @@ class ObjectMarkers(LatchedSink[SeenObjects]):
 
     def _send(self, moment: SeenObjects) -> None:
         objects = moment.chosen(rejected=self._rejected)
-        for message in self._board.update(objects, header_message(moment.stamp, moment.frame_id)):
+        header = header_message(moment.stamp, moment.frame_id)
+        for message in self._board.update(objects, header, moment.surfaces):
             self._outlet.publish(message)
 
     def _begin_anew(self) -> None:
@@ -181,7 +183,12 @@ class ObjectMarkers(LatchedSink[SeenObjects]):
 
 
 def object_topics(
-    node: LifecycleNode, max_objects: int, *, prefix: str = "", rejected: bool = True
+    node: LifecycleNode,
+    max_objects: int,
+    *,
+    prefix: str = "",
+    rejected: bool = True,
+    surface_frames: bool = True,
 ) -> list[Sink[SeenObjects]]:
     """The topics that every node has, meshes and frames before what refers to them.
 
@@ -190,11 +197,22 @@ def object_topics(
         max_objects: most objects at a time.
         prefix: of the frames of objects.
         rejected: whether objects whose verdict is REJECTED are among the frames, the detections and the markers.
+        surface_frames: whether surfaces are among the frames.
     """
 
     def objects_of(moment: SeenObjects) -> ObjectArray:
         header = header_message(moment.stamp, moment.frame_id)
-        return object_array(moment.objects, header, session=moment.session, revision=moment.revision)
+        return object_array(
+            moment.objects,
+            header,
+            session=moment.session,
+            revision=moment.revision,
+            surfaces=moment.surfaces,
+        )
+
+    def surfaces_of(moment: SeenObjects) -> SupportSurfaceArray:
+        header = header_message(moment.stamp, moment.frame_id)
+        return surface_array(moment.surfaces, header, session=moment.session, revision=moment.revision)
 
     def detections_of(moment: SeenObjects) -> Detection3DArray:
         header = header_message(moment.stamp, moment.frame_id)
@@ -202,8 +220,9 @@ def object_topics(
 
     return [
         ObjectMeshes(node, max_objects),
-        ObjectTransforms(node, prefix=prefix, rejected=rejected),
+        ObjectTransforms(node, prefix=prefix, rejected=rejected, surfaces=surface_frames),
         ObjectMessages(node, ObjectArray, "~/objects", objects_of),
         ObjectMessages(node, Detection3DArray, "~/detections", detections_of),
+        ObjectMessages(node, SupportSurfaceArray, "~/surfaces", surfaces_of),
         ObjectMarkers(node, prefix=prefix, rejected=rejected),
     ]

@@ -18,6 +18,7 @@ from sam3d_ros.perception.frame import Frame
 from sam3d_ros.perception.people.alignment import BodyAlignment, alignment_of, firmest, in_scale_of_body
 from sam3d_ros.perception.people.pipeline import TrackedBody
 from sam3d_ros.perception.scenes.scene_file import write_camera_scene, write_fixed_scene
+from sam3d_ros.perception.surfaces.surface import SupportSurface
 from sam3d_ros.perception.tracking.tracks import TrackedObject
 
 #: Stamps no further apart than this are one moment: who walks comes ten centimetres far. Nanoseconds.
@@ -37,6 +38,7 @@ class SeenObjects:
         objects: as tracked.
         session: the number of the tracking that ids and versions are unique in; 0 = not told.
         revision: 1 for the first time that the image is looked at, one more for each later one.
+        surfaces: what they stand on.
     """
 
     stamp: int
@@ -47,6 +49,7 @@ class SeenObjects:
     objects: tuple[TrackedObject, ...]
     session: int = 0
     revision: int = 1
+    surfaces: tuple[SupportSurface, ...] = ()
 
     def chosen(self, *, rejected: bool) -> tuple[TrackedObject, ...]:
         """The objects, with those whose verdict is REJECTED or without."""
@@ -58,7 +61,7 @@ class SeenObjects:
 
     def emptied(self) -> SeenObjects:
         """The same image, looked at once more, with nothing in it."""
-        return replace(self, objects=(), revision=self.revision + 1)
+        return replace(self, objects=(), surfaces=(), revision=self.revision + 1)
 
 
 @dataclass(frozen=True, eq=False)
