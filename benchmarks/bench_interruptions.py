@@ -350,7 +350,7 @@ def main() -> int:
         write_recording(frames, OBJECTS, FRAMES, SIZE)
         played = {"frames": frames, "rate": options.rate, "sensor": "depth"}
         recording = [sys.executable, str(Path(__file__).with_name("played_recording.py"))]
-        recording += ["--objects", str(OBJECTS), "--rate", str(options.rate)]
+        recording += [str(frames), "--rate", str(options.rate)]
         cameras: dict[str, Camera] = {"rewound": lambda: started(recording)}
 
         def player() -> AbstractContextManager[subprocess.Popen[bytes]]:

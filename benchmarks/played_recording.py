@@ -1,6 +1,7 @@
 """A recording that is played as `ros2 bag play --loop` plays one: again and again, with its own stamps.
 
-`python benchmarks/played_recording.py [--objects 5] [--rate 10]` plays until it is interrupted.
+`python benchmarks/played_recording.py FRAMES [--rate 10]` plays the frame folders in a folder until it is
+interrupted.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 import itertools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import rclpy
@@ -23,14 +25,13 @@ from vision_msgs.msg import LabelInfo
 
 from sam3d_ros.nodes.frame_player import PlayerParameters, shot
 from sam3d_ros.nodes.player_messages import label_info_message
-from sam3d_ros.nodes.player_sources import captures_of_scene
+from sam3d_ros.nodes.player_sources import captures_of_folder
 from sam3d_ros.ros.qos import qos_profile
 from sam3d_ros.ros.stamps import time_message
 from sam3d_ros.ros.transforms import transform_message
 
 #: When the recording was made, nanoseconds: long ago, as that of a bag is.
 RECORDED = 1_700_000_000 * 10**9
-SEED = 9
 TOPICS = {"camera_info": CameraInfo, "depth": Image, "image": Image, "labels": Image}
 
 
@@ -47,10 +48,9 @@ class Recording:
     label_info: LabelInfo
 
     @staticmethod
-    def of_scene(seed: int, objects: int, rate: float) -> Recording:
-        """What a camera saw that swung around a table, once and not back: the end does not fit the beginning."""
-        there_and_back = captures_of_scene(seed, objects, "arc")
-        captures = there_and_back[: len(there_and_back) // 2 + 1]
+    def of_folder(path: Path, rate: float) -> Recording:
+        """The frame folders in a folder."""
+        captures = captures_of_folder(path)
         parameters = PlayerParameters(sensor="depth")
         moments = []
         for i, capture in enumerate(captures):
@@ -102,10 +102,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--objects", type=int, default=5, help="objects in the scene (default: 5)")
+    parser.add_argument("frames", type=Path, help="folder of frame folders")
     parser.add_argument("--rate", type=float, default=10.0, help="images a second (default: 10)")
     options = parser.parse_args()
-    recording = Recording.of_scene(SEED, options.objects, options.rate)
+    recording = Recording.of_folder(options.frames, options.rate)
     with rclpy.init():
         node = RecordingPlayer(recording, options.rate)
         try:
