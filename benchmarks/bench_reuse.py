@@ -15,6 +15,7 @@ import time
 import torch
 from running_graph import machine
 
+from sam3d_ros.models.layers.attention import Context
 from sam3d_ros.models.objects.geometry_model import GeometryConfig, GeometryModel
 from sam3d_ros.models.objects.guidance import ConditionedFlow
 from sam3d_ros.models.objects.sampling import Schedule, draw_noise, sample
@@ -48,7 +49,7 @@ def main() -> None:
     with torch.inference_mode():
         for reuse in (True, False):
             began = time.process_time()
-            flow = ConditionedFlow.of_geometry(model, condition, reuse=reuse)
+            flow = ConditionedFlow.of_geometry(model, Context(condition), reuse=reuse)
             answers[reuse] = sample(flow, noise, schedule)
             seconds[reuse] = time.process_time() - began
     apart = max(

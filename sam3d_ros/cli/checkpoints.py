@@ -40,7 +40,7 @@ def add_verb(verbs: argparse._SubParsersAction[Any]) -> None:
     )
     convert.add_argument(
         "--dtype",
-        choices=("bfloat16", "float32"),
+        choices=("bfloat16", "float16", "float32"),
         help="of the written weights of objects (default: bfloat16); those of bodies stay as they are",
     )
     convert.add_argument(

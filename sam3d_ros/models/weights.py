@@ -15,6 +15,10 @@ M = TypeVar("M", bound=nn.Module)
 Shapes = Mapping[str, tuple[int, ...]]
 
 
+class OtherWeightsError(RuntimeError):
+    """Tensors are not those of the module that was to take them over."""
+
+
 class _WithoutInitialValues(TorchFunctionMode):
     """Skips the initialisers of layers.
 
@@ -45,9 +49,11 @@ def loaded(build: Callable[[], M], state: Mapping[str, Tensor]) -> M:
     """Build a module that takes over the given tensors, in their dtype and on their device, without a copy.
 
     Raises:
-        RuntimeError: a key is missing, superfluous, or of another shape; torch names all of them.
+        OtherWeightsError: a key is missing, superfluous, or of another shape.
     """
     module = on_meta(build)
+    if fault := difference(shapes_of(state), shapes_of(module.state_dict())):
+        raise OtherWeightsError(fault)
     module.load_state_dict(dict(state), strict=True, assign=True)
     return module.requires_grad_(False)
 

@@ -12,7 +12,7 @@ from sam3d_ros.perception.settings import Settings, parameter
 #: Values of the parameter `reconstructor`; `auto` is `sam3d` where its weights are, and `geometric` elsewhere.
 RECONSTRUCTORS = ("auto", "geometric", "sam3d")
 #: Values of the field `dtype`; `auto` is bfloat16 on a GPU and float32 elsewhere.
-DTYPES = ("auto", "bfloat16", "float32")
+DTYPES = ("auto", "bfloat16", "float16", "float32")
 #: Values of the field `memory`.
 MEMORY = ("low", "balanced", "high")
 #: What is always made. May stand in the field `outputs` alone: an empty list in a ROS parameter file has no type.
@@ -35,7 +35,7 @@ class NetworkConfig(Settings):
         checkpoint: folder of the converted weights; empty = $SAM3D_CHECKPOINT_DIR, or
             ~/.local/share/sam3d_ros/objects.
         device: where the networks run: auto (a GPU if there is one), cpu, cuda or cuda:1.
-        dtype: of weights and activations; auto = bfloat16 on a GPU, float32 elsewhere.
+        dtype: of weights and activations; auto = bfloat16 on a GPU, float32 elsewhere. float16 is for GPUs alone.
         memory: where networks are while they are not used: low (on disk), balanced (in the memory of the host) or
             high (on the device).
         steps: of the shape and the pose; 25 as in the official pipeline, or 1 to 4 distilled ones, which take a

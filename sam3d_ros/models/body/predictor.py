@@ -13,6 +13,7 @@ from torch import Tensor
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.rig_parameters import RigParameters
+from sam3d_ros.models.batches import in_batches
 from sam3d_ros.models.body.branch import camera_axes
 from sam3d_ros.models.body.checkpoints import read_checkpoint
 from sam3d_ros.models.body.keypoints import KEYPOINTS
@@ -24,7 +25,6 @@ from sam3d_ros.models.body.projection import default_intrinsics
 from sam3d_ros.models.body.quirks import Quirks
 from sam3d_ros.models.body.rig import Rig
 from sam3d_ros.models.body.stages import DEPTH, SURFACE, Progress, Stages
-from sam3d_ros.models.objects.predictor import in_batches
 
 
 class SAM3DBody:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sam3d_ros.models.layers.norms import HeadRMSNorm
 
@@ -25,6 +27,15 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = 
     """
     q, k, v = (x.transpose(1, 2) for x in (queries, keys, values))
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(-2)
+
+
+def for_varying_lengths() -> AbstractContextManager[None]:
+    """Attention within uses kernels that take any number of tokens as it comes.
+
+    On recent GPUs PyTorch prefers a library that plans for 55 to 440 ms whenever it meets a new shape. Where each
+    object brings its own number of voxels, that is longer than the attention itself.
+    """
+    return sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH])
 
 
 class SelfAttention(nn.Module):
@@ -52,16 +63,51 @@ class SelfAttention(nn.Module):
 
 
 @dataclass(frozen=True, eq=False)
+class Context:
+    """What the rows of a batch attend to. The order of its tokens does not matter.
+
+    Attributes:
+        own: (B, S, C) tokens of each row.
+        shared: (1, T, C) tokens that all rows see as well; None where there are none.
+    """
+
+    own: Tensor
+    shared: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.own)
+
+    def joined(self) -> Tensor:
+        """(B, S + T, C) all tokens of each row."""
+        return _joined(self.own, self.shared)
+
+    def nothing(self) -> Context:
+        """A context of no rows: with it, every row of a batch is unconditional."""
+        return Context(self.own[:0])
+
+
+@dataclass(frozen=True, eq=False)
 class KeysValues:
     """A context as one layer sees it. It does not depend on time, so that one sample needs it once.
 
     Attributes:
-        keys: (B, S, H, D).
+        keys: (B, S, H, D) of the rows' own tokens.
         values: (B, S, H, D).
+        shared_keys: (1, T, H, D) of the tokens that all rows see; None where there are none.
+        shared_values: (1, T, H, D).
     """
 
     keys: Tensor
     values: Tensor
+    shared_keys: Tensor | None = None
+    shared_values: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+def _joined(own: Tensor, shared: Tensor | None) -> Tensor:
+    return own if shared is None else torch.cat([own, shared.expand(len(own), *shared.shape[1:])], dim=1)
 
 
 class CrossAttention(nn.Module):
@@ -78,26 +124,61 @@ class CrossAttention(nn.Module):
         self.to_kv = nn.Linear(context_width, 2 * width)
         self.to_out = nn.Linear(width, width)
 
-    def keys_values(self, context: Tensor) -> KeysValues:
-        """Project a context (B, S, C)."""
-        keys, values = self.to_kv(context).unflatten(-1, (2, self.heads, -1)).unbind(-3)
-        return KeysValues(keys, values)
+    def keys_values(self, context: Context) -> KeysValues:
+        """Project a context."""
+        keys, values = self._projected(context.own)
+        if context.shared is None:
+            return KeysValues(keys, values)
+        return KeysValues(keys, values, *self._projected(context.shared))
+
+    def _projected(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        keys, values = self.to_kv(tokens).unflatten(-1, (2, self.heads, -1)).unbind(-3)
+        return keys, values
 
     def unconditional(self) -> Tensor:
         """(C,) the answer to every query where the context is zero."""
         return self.to_out(self.to_kv.bias.chunk(2)[1])
 
-    def forward(self, x: Tensor, context: Tensor | KeysValues) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor | KeysValues | Context) -> Tensor:
+        """Attend.
+
+        Args:
+            x: (B, L, C) tokens.
+            context: tokens (B, S, C); or what `keys_values` made of a context, for many queries; or the context
+                itself, for few.
+        """
         if isinstance(context, Tensor):
-            context = self.keys_values(context)
-        conditional = context.keys.shape[0]
+            context = self.keys_values(Context(context))
+        conditional = len(context)
         if conditional == 0:
             return self.unconditional().expand_as(x)
         queries = self.to_q(x[:conditional]).unflatten(-1, (self.heads, -1))
-        answer = self.to_out(attend(queries, context.keys, context.values))
+        if isinstance(context, KeysValues):
+            keys = _joined(context.keys, context.shared_keys)
+            values = _joined(context.values, context.shared_values)
+            answer = self.to_out(attend(queries, keys, values))
+        else:
+            answer = self.to_out(self._attend_to_tokens(queries, context))
         if x.shape[0] == conditional:
             return answer
         return torch.cat([answer, self.unconditional().expand_as(x[conditional:])])
+
+    def _attend_to_tokens(self, queries: Tensor, context: Context) -> Tensor:
+        """The same without keys and values: queries are taken to the tokens, and the weighted tokens back.
+
+        With `k = W_k c + b_k`, `q . k = (W_k^T q) . c` but for a term that all keys share, which the softmax forgets;
+        and the weighted sum of the values is W_v of that of the tokens, and the bias.
+        """
+        batch, count = queries.shape[:2]
+        to_key, to_value = self.to_kv.weight.unflatten(0, (2, self.heads, -1))
+        wanted = torch.einsum("blhd,hdc->blhc", queries, to_key).flatten(1, 2) * queries.shape[-1] ** -0.5
+        parts = [context.own] if context.shared is None else [context.own, context.shared]
+        logits = torch.cat([wanted @ tokens.transpose(1, 2) for tokens in parts], dim=-1)
+        weights = logits.float().softmax(dim=-1).to(wanted.dtype).split([p.shape[1] for p in parts], dim=-1)
+        means = sum(weight @ tokens for weight, tokens in zip(weights, parts, strict=True))
+        assert isinstance(means, Tensor)
+        values = torch.einsum("blhc,hdc->blhd", means.view(batch, count, self.heads, -1), to_value)
+        return values.flatten(2) + self.to_kv.bias.chunk(2)[1]
 
 
 class FeedForward(nn.Module):

@@ -16,9 +16,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sam3d_ros.models.objects.occupancy import surface_voxels
 from sam3d_ros.models.objects.part_store import Memory, PartStore, RandomSource
-from sam3d_ros.models.objects.parts import ObjectsConfig
-from sam3d_ros.models.objects.predictor import SAM3DObjects, Subject
+from sam3d_ros.models.objects.parts import ObjectsConfig, Part
+from sam3d_ros.models.objects.predictor import SAM3DObjects
 from sam3d_ros.models.objects.sampling import Schedule
+from sam3d_ros.models.objects.subjects import Subject
 
 _IMAGE_SIZE = (480, 640)
 _FOCAL = 500.0
@@ -48,8 +49,8 @@ class _ShapedPredictor(SAM3DObjects):
         super().__init__(parts, max_batch=max_batch)
         self._ball = ball(self.config.structure.out_resolution, voxels).to(parts.device)
 
-    def _decode_structure(self, subjects: Sequence[Subject]) -> None:
-        super()._decode_structure(subjects)
+    def _decode_structure(self, subjects: Sequence[Subject], then: Part | None) -> None:
+        super()._decode_structure(subjects, then)
         for subject in subjects:
             subject.coords, subject.downsampling = self._ball, 1
 

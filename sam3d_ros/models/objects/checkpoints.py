@@ -15,13 +15,14 @@ from torch import nn
 from sam3d_ros.models.objects.parts import ObjectsConfig, Part
 from sam3d_ros.models.records import from_record, to_record
 from sam3d_ros.models.tensor_files import read_tensors
-from sam3d_ros.models.weights import Shapes, difference, loaded, on_meta, shapes_of
+from sam3d_ros.models.weights import OtherWeightsError, Shapes, difference, loaded, on_meta, shapes_of
 
 MANIFEST = "sam3d_objects.json"
 _FORMAT = 1
 _BLOCK = 1 << 22
 
-DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
+#: What weights can be stored in, and networks run in. On a CPU float16 has no fast kernels.
+DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
 #: Called with the name of a file and the share of the whole that is done, 0 to 1.
 Progress = Callable[[str, float], None]
@@ -56,7 +57,8 @@ class Manifest:
 
     Attributes:
         config: sizes of the networks.
-        dtype: of the stored weights, a key of `DTYPES`.
+        dtype: of the stored weights of encoders and flows, a key of `DTYPES`. First and last layers are in float32, and
+            decoders as the release has them.
         entries: the networks that are there.
     """
 
@@ -186,7 +188,7 @@ class CheckpointSource:
         return self.manifest.config
 
     def load(self, part: Part, device: torch.device, dtype: torch.dtype) -> nn.Module:
-        """A network on a device.
+        """A network on a device, its blocks in `dtype`; see `Part.torso_dtype` and `Part.dtype_of`.
 
         Raises:
             CheckpointError: the folder lacks this network, or its file is damaged.
@@ -196,12 +198,14 @@ class CheckpointSource:
                 f"{self.folder} lacks the {part.value} network: bring its official file and {self._remedy}"
             )
         path = self.folder / self.manifest.entries[part].file
+        torso = part.torso_dtype(dtype, device)
         try:
             state = read_tensors(path, device)
-            return loaded(lambda: part.build(self.config), {key: x.to(dtype) for key, x in state.items()})
-        except (OSError, SafetensorError, RuntimeError) as error:
-            if isinstance(error, torch.cuda.OutOfMemoryError):
-                raise
+            return loaded(
+                lambda: part.build(self.config),
+                {key: x.to(part.dtype_of(key, torso)) for key, x in state.items()},
+            )
+        except (OSError, SafetensorError, OtherWeightsError) as error:
             raise CheckpointError(f"{path} is damaged ({_one_line(error)}): {self._remedy}") from error
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sam3d_ros.models.layers.attention import Context
 from sam3d_ros.models.objects.dinov2 import DinoConfig, DinoEncoder
 from sam3d_ros.models.objects.point_patches import PointPatchConfig, PointPatchEncoder
 
@@ -39,6 +40,8 @@ IMAGE_STREAMS = (
     Stream("mask", 1, View.CROPPED),
     Stream("rgb_image_mask", 1, View.FULL),
 )
+#: The input that is the same for all objects of an image.
+SHARED = "rgb_image"
 POINT_STREAMS = (Stream("pointmap", 2, View.CROPPED), Stream("rgb_pointmap", 2, View.FULL))
 
 
@@ -124,16 +127,8 @@ class ConditionEncoder(nn.Module):
         tokens = self.projection_nets[stream.encoder](self.module_list[stream.encoder](data))
         return tokens + self.idx_emb[stream.view]
 
-    def join(self, encoded: Mapping[str, Tensor]) -> Tensor:
-        """Join the tokens of all inputs.
-
-        Args:
-            encoded: name of an input -> (B, tokens, width). A full view that all objects share may have B = 1.
-                Point maps may be absent: their tokens are then zero, as the network saw it in training.
-
-        Raises:
-            ValueError: an image or mask is absent, or a name is unknown.
-        """
+    def _in_order(self, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tokens (B, tokens, width) of all inputs; those of absent point maps are zero, as in training."""
         names = [stream.name for stream in self.config.streams]
         wanted = {stream.name for stream in IMAGE_STREAMS}
         if not wanted <= encoded.keys() <= set(names):
@@ -141,19 +136,28 @@ class ConditionEncoder(nn.Module):
                 f"inputs are {sorted(encoded)}: give {names}, of which point maps may be left out"
             )
         image = encoded[IMAGE_STREAMS[0].name]
-        batch = len(image)
-        parts = []
-        for stream in self.config.streams:
-            if stream.name in encoded:
-                parts.append(encoded[stream.name].expand(batch, -1, -1))
-            else:
-                assert self.config.points is not None
-                parts.append(image.new_zeros(batch, self.config.points.tokens, self.config.width))
-        return torch.cat(parts, dim=1)
+        points = self.config.points.tokens if self.config.points else 0
+        absent = image.new_zeros(1, points, self.config.width)
+        return {name: encoded.get(name, absent).expand(len(image), -1, -1) for name in names}
+
+    def context(self, encoded: Mapping[str, Tensor]) -> Context:
+        """Join the tokens of all inputs.
+
+        Args:
+            encoded: name of an input -> (B, tokens, width), or (1, tokens, width) where all objects share it, as they
+                do the full image. Point maps may be absent.
+
+        Raises:
+            ValueError: an image or mask is absent, or a name is unknown.
+        """
+        own = self._in_order(encoded)
+        del own[SHARED]
+        return Context(torch.cat(list(own.values()), dim=1), encoded[SHARED])
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Name of an input -> (B, C, H, W); returns (B, tokens, width)."""
+        """Name of an input -> (B, C, H, W), or B = 1 where all share it; returns (B, tokens, width) in order."""
         streams = {stream.name: stream for stream in self.config.streams}
         if unknown := inputs.keys() - streams.keys():
             raise ValueError(f"unknown inputs {sorted(unknown)}: give {sorted(streams)}")
-        return self.join({name: self.encode(streams[name], data) for name, data in inputs.items()})
+        encoded = {name: self.encode(streams[name], data) for name, data in inputs.items()}
+        return torch.cat(list(self._in_order(encoded).values()), dim=1)

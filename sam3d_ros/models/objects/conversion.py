@@ -78,7 +78,8 @@ def convert(
     Args:
         folder: holds the official files, or a folder `checkpoints` with them.
         config: sizes of the networks; those of the release by default.
-        dtype: of the converted weights, `bfloat16` or `float32`.
+        dtype: of the converted weights of encoders and flows, a key of `DTYPES`. First and last layers become float32,
+            and decoders, which are small, stay as they are.
         any_version: take files whose sha256 is not the release's; keys and shapes must still fit.
         progress: told about the progress.
 
@@ -183,7 +184,12 @@ def _write(
     path = folder / f"sam3d_objects_{part.value}.safetensors"
     draft = path.with_suffix(".part")
     try:
-        copies = {key: value.to(dtype, copy=True).contiguous() for key, value in state.items()}
+        copies = {
+            key: value.to(
+                value.dtype if part.is_decoder else part.dtype_of(key, dtype), copy=True
+            ).contiguous()
+            for key, value in state.items()
+        }
         save_file(copies, draft)
         draft.replace(path)
     finally:

@@ -77,7 +77,8 @@ class GaussianDecoder(LatentDecoder):
 
     def raw(self, latent: Tensor, voxels: VoxelSet) -> Tensor:
         """(N, channels) -> (N, 14 G): offsets 3 G, colours 3 G, sizes 3 G, rotations 4 G, opacities G."""
-        return self.out_layer(layer_norm(self.features(latent, voxels), eps=1e-5))
+        features = self.features(latent, voxels).to(self.out_layer.weight.dtype)
+        return self.out_layer(layer_norm(features, eps=1e-5))
 
     def forward(self, latent: Tensor, voxels: VoxelSet) -> Splats:
         """Decode (N, channels) latents to N * per_voxel splats, those of a voxel contiguous."""

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sam3d_ros.models.layers.attention import CrossAttention, FeedForward, KeysValues, attend
+from sam3d_ros.models.layers.attention import (
+    Context,
+    CrossAttention,
+    FeedForward,
+    KeysValues,
+    attend,
+)
 from sam3d_ros.models.layers.embeddings import (
     TimeEmbedder,
     grid_coordinates,
@@ -31,7 +37,7 @@ POSE_CHANNELS = {POSE: 6, "translation": 3, "scale": 3, "translation_scale": 1}
 #: Latent name -> (B, tokens, channels). Pose latents have one token for each hypothesis.
 Latents = dict[str, Tensor]
 #: What one block reads of the condition, for each stream.
-BlockContext = Mapping[str, Tensor | KeysValues]
+BlockContext = Mapping[str, Tensor | KeysValues | Context]
 
 
 @dataclass(frozen=True)
@@ -86,11 +92,11 @@ class LatentMapping(nn.Module):
 
     def enter(self, x: Tensor) -> Tensor:
         """(B, L, channels) -> (B, L, width)."""
-        return self.input_layer(x.to(self.input_layer.weight.dtype)) + self.pos_emb
+        return self.input_layer(x.to(self.pos_emb.dtype)) + self.pos_emb
 
     def leave(self, x: Tensor) -> Tensor:
         """(B, L, width) -> (B, L, channels)."""
-        return self.out_layer(layer_norm(x, eps=1e-5))
+        return self.out_layer(layer_norm(x.to(self.pos_emb.dtype), eps=1e-5))
 
 
 def _per_stream(build: type[nn.Module], *arguments: object, **options: object) -> nn.ModuleDict:
@@ -131,9 +137,13 @@ class MixtureBlock(nn.Module):
         self.mlp = _per_stream(FeedForward, width, config.mlp_ratio)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
 
-    def keys_values(self, context: Tensor) -> dict[str, KeysValues]:
-        """What the streams read of a context (B, S, C)."""
-        return {stream: self.cross_attn[stream].keys_values(context) for stream in STREAMS}
+    def read(self, context: Context, *, absorb: bool) -> BlockContext:
+        """What the streams read of a context; see `GeometryModel.context`."""
+        projected = STREAMS[:1] if absorb else STREAMS
+        return {
+            stream: self.cross_attn[stream].keys_values(context) if stream in projected else context
+            for stream in STREAMS
+        }
 
     def forward(
         self, x: Mapping[str, Tensor], time: Tensor, context: BlockContext, pose_mask: Tensor | None
@@ -175,9 +185,15 @@ class GeometryModel(nn.Module):
             }
         )
 
-    def context(self, tokens: Tensor) -> list[dict[str, KeysValues]]:
-        """Project a condition (B, S, C) for every block once: the result serves all steps of a sample."""
-        return [block.keys_values(tokens) for block in self.blocks]
+    def context(self, condition: Context, *, absorb: bool = True) -> list[BlockContext]:
+        """Project a condition for every block once: the result serves all steps of a sample.
+
+        Args:
+            condition: what the batch is to see.
+            absorb: leave it to the few queries of the pose to go to the tokens, in each evaluation. That spares half
+                of the memory and of this projection; of many evaluations it costs more than it spares.
+        """
+        return [block.read(condition, absorb=absorb) for block in self.blocks]
 
     def embed_time(self, t: Tensor, step: Tensor | None) -> Tensor:
         """(B,) times and step sizes, both times 1000, -> (B, width)."""
@@ -201,10 +217,13 @@ class GeometryModel(nn.Module):
         """
         if isinstance(context, Tensor):
             context = [dict.fromkeys(STREAMS, context)] * len(self.blocks)
-        time = self.embed_time(t, step)
+        # First and last layers may be more precise than the blocks.
+        dtype = self.blocks[0].adaLN_modulation[1].weight.dtype
+        time = self.embed_time(t, step).to(dtype)
         hypotheses = latents[POSE].shape[1]
         pose = torch.stack([self.latent_mapping[name].enter(latents[name]) for name in POSE_CHANNELS], dim=2)
-        x = {SHAPE: self.latent_mapping[SHAPE].enter(latents[SHAPE]), POSE: pose.flatten(1, 2)}
+        shape = self.latent_mapping[SHAPE].enter(latents[SHAPE])
+        x = {SHAPE: shape.to(dtype), POSE: pose.flatten(1, 2).to(dtype)}
         mask = hypothesis_mask(hypotheses, x[SHAPE].shape[1], pose.device)
         for block, block_context in zip(self.blocks, context, strict=True):
             x = block(x, time, block_context, mask)

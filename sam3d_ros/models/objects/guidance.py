@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from sam3d_ros.models.layers.attention import Context
 from sam3d_ros.models.layers.voxels import VoxelSet
 from sam3d_ros.models.objects.geometry_model import GeometryModel, Latents
 from sam3d_ros.models.objects.refinement_model import RefinementModel
@@ -37,7 +39,7 @@ class ConditionedFlow:
 
     Args:
         evaluate: the model.
-        tokens: (B, S, C) condition.
+        condition: of the batch.
         project: makes the condition reusable; None for no reuse.
         stacked: compute both velocities in one batch, with reuse. By default on all devices but the CPU, where
             twice the batch only strains the caches.
@@ -46,27 +48,33 @@ class ConditionedFlow:
     def __init__(
         self,
         evaluate: Evaluate,
-        tokens: Tensor,
-        project: Callable[[Tensor], Sequence[Any]] | None,
+        condition: Context,
+        project: Callable[[Context], Sequence[Any]] | None,
         stacked: bool | None = None,
     ) -> None:
         self._evaluate = evaluate
-        self._tokens = tokens
-        self._projected = project(tokens) if project else None
-        self._nothing = project(tokens[:0]) if project else None
-        self._stacked = tokens.device.type != "cpu" if stacked is None else stacked
+        self._projected = project(condition) if project else None
+        self._nothing = project(condition.nothing()) if project else None
+        self._tokens = condition.own if project else condition.joined()
+        self._stacked = condition.own.device.type != "cpu" if stacked is None else stacked
 
     @staticmethod
     def of_geometry(
-        model: GeometryModel, tokens: Tensor, *, reuse: bool = True, stacked: bool | None = None
+        model: GeometryModel,
+        condition: Context,
+        *,
+        reuse: bool = True,
+        absorb: bool = True,
+        stacked: bool | None = None,
     ) -> ConditionedFlow:
-        """Stage 1."""
-        return ConditionedFlow(model, tokens, model.context if reuse else None, stacked)
+        """Stage 1; for `absorb` see `GeometryModel.context`."""
+        project = partial(model.context, absorb=absorb) if reuse else None
+        return ConditionedFlow(model, condition, project, stacked)
 
     @staticmethod
     def of_refinement(
         model: RefinementModel,
-        tokens: Tensor,
+        condition: Context,
         voxels: VoxelSet,
         *,
         reuse: bool = True,
@@ -77,7 +85,7 @@ class ConditionedFlow:
         def evaluate(latents: Latents, t: Tensor, _step: Tensor, context: Any) -> Latents:
             return {VOXELS: model(latents[VOXELS], t, context, voxels)}
 
-        return ConditionedFlow(evaluate, tokens, model.context if reuse else None, stacked)
+        return ConditionedFlow(evaluate, condition, model.context if reuse else None, stacked)
 
     def _at(self, latents: Latents, t: float, step: float, context: Any) -> Latents:
         rows = len(next(iter(latents.values())))

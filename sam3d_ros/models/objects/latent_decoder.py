@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from sam3d_ros.models.layers.attention import FeedForward
+from sam3d_ros.models.layers.attention import FeedForward, for_varying_lengths
 from sam3d_ros.models.layers.embeddings import position_sinusoid
 from sam3d_ros.models.layers.norms import layer_norm
 from sam3d_ros.models.layers.sparse import WindowedSelfAttention
@@ -70,6 +70,9 @@ class LatentDecoder(nn.Module):
         """(N, channels) -> (N, width)."""
         x = self.input_layer(latent.to(self.input_layer.weight.dtype))
         x = x + position_sinusoid(voxels.coords, self.config.width).to(x.dtype)
-        for block in self.blocks:
-            x = block(x, voxels)
+        # The first layer, and what follows the blocks, may be more precise than these.
+        x = x.to(self.blocks[0].attn.to_qkv.weight.dtype)
+        with for_varying_lengths():
+            for block in self.blocks:
+                x = block(x, voxels)
         return x

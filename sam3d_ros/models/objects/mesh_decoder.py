@@ -81,7 +81,7 @@ class MeshDecoder(LatentDecoder):
 
     def cubes(self, latent: Tensor, voxels: VoxelSet) -> tuple[Tensor, VoxelSet]:
         """(N, channels) -> (64 N, 101) float32 features of cubes, and the cubes."""
-        x = self.features(latent, voxels)
+        x = self.features(latent, voxels).to(self.out_layer.weight.dtype)
         for block in self.upsample:
             x = block(x, voxels)
             voxels = voxels.fine

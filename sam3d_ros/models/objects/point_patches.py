@@ -72,7 +72,8 @@ class PointPatchEncoder(nn.Module):
         points = F.interpolate(points, size, mode="nearest").movedim(1, -1)
         valid = points.isfinite().all(dim=-1, keepdim=True)
         embedded = self.point_proj(torch.where(valid, points, 0.0).to(self.point_proj.weight.dtype))
-        return torch.where(valid, embedded, self.invalid_xyz_token)
+        # Coordinates may be embedded more precisely than the block computes.
+        return torch.where(valid, embedded, self.invalid_xyz_token).to(self.cls_token.dtype)
 
     def forward(self, points: Tensor) -> Tensor:
         """Encode.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sam3d_ros.geometry.frames import optical_from_pytorch3d
-from sam3d_ros.geometry.meshes import Mesh
-from sam3d_ros.geometry.splats import Splats
+from sam3d_ros.models.batches import first_that_fits, in_batches
+from sam3d_ros.models.devices import full_float32
+from sam3d_ros.models.layers.attention import Context
 from sam3d_ros.models.layers.voxels import VoxelSet
 from sam3d_ros.models.objects.checkpoints import CheckpointSource
 from sam3d_ros.models.objects.conditioning import ConditionConfig, ConditionEncoder
@@ -26,11 +26,16 @@ from sam3d_ros.models.objects.hypotheses import Hypothesis, best, judged
 from sam3d_ros.models.objects.occupancy import halved, occupied_voxels, surface_voxels
 from sam3d_ros.models.objects.part_store import Memory, PartStore
 from sam3d_ros.models.objects.parts import Part
-from sam3d_ros.models.objects.point_maps import SceneScale
 from sam3d_ros.models.objects.pose import decode_pose
 from sam3d_ros.models.objects.prediction import ObjectPrediction, mesh_of
-from sam3d_ros.models.objects.sampling import OnStep, Schedule, draw_noise, sample
-from sam3d_ros.models.objects.views import box_around, full_view, image_views, point_views
+from sam3d_ros.models.objects.sampling import OnStep, Schedule, draw_lattice_noise, draw_noise, sample
+from sam3d_ros.models.objects.subjects import Subject, checked_boxes, image_on, subjects_of
+from sam3d_ros.models.objects.views import full_view, image_views
+
+# Evaluations of a pose hypothesis from which on it is less arithmetic to project the condition for the pose once.
+# With absorption one evaluation of a block takes 16 heads x 4 tokens x 4 width operations a token of the condition, and
+# the projection of keys and values 4 width^2 altogether, at a width of 1024.
+_ABSORBED_EVALUATIONS = 16
 
 #: Called with the name of a stage and the share of the whole that is done, 0 to 1. What it raises ends the call.
 Progress = Callable[[str, float], None]
@@ -49,32 +54,12 @@ _STAGES = {
 }
 
 
-@dataclass(eq=False)
-class Subject:
-    """An object on its way through the stages."""
-
-    mask: Tensor
-    generator: torch.Generator
-    more_poses: torch.Generator
-    scene: SceneScale = field(default_factory=SceneScale.unit)
-    point_views: dict[str, Tensor] = field(default_factory=dict)
-    metric: bool = False
-    condition: Tensor | None = None
-    latents: Latents = field(default_factory=dict)
-    coords: Tensor | None = None
-    downsampling: int = 1
-    refined: Tensor | None = None
-    mesh: Mesh | None = None
-    splats: dict[str, Splats] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-
-
 class SAM3DObjects:
     """Reconstructs all masks of an image in one call.
 
     Args:
         parts: the networks.
-        max_batch: objects that go through stage 1 together. Out of GPU memory, fewer are tried.
+        max_batch: objects that go through a network together. Out of memory, fewer are tried.
     """
 
     def __init__(self, parts: PartStore, *, max_batch: int = 4) -> None:
@@ -96,7 +81,8 @@ class SAM3DObjects:
         Args:
             path: the folder.
             device: where the networks run.
-            dtype: of weights and activations; bfloat16 on a GPU and float32 elsewhere by default.
+            dtype: of weights and activations; bfloat16 on a GPU and float32 elsewhere by default. float16 is more exact
+                there, as the official pipeline has it. First and last layers are in float32 in any case.
             memory: where networks stay while they are not used.
             max_batch: objects that go through stage 1 together.
 
@@ -121,6 +107,7 @@ class SAM3DObjects:
         refinement: Schedule | None = None,
         hypotheses: int = 1,
         outputs: Collection[str] = ("mesh",),
+        lattice_noise: bool = False,
         reuse: bool = True,
         progress: Progress | None = None,
     ) -> list[ObjectPrediction]:
@@ -130,13 +117,17 @@ class SAM3DObjects:
             image: (H, W, 3) RGB.
             masks: (N, H, W) bool, or floats from 0 to 1 with soft edges.
             points: (H, W, 3) metres, optical frame, NaN where unknown; without it poses are not metric.
-            seed: the same seed gives the same objects on the same kind of device, whatever other masks are
-                in the call; None draws one.
+            seed: the same seed gives the same noise on the same kind of device, whatever other masks are in the call,
+                and so the same objects but for rounding: a GPU may add in another order for another number of
+                masks. Where that turns a voxel on or off, the noise of all voxels after it changes, unless
+                `lattice_noise` is set. None draws a seed.
             geometry: schedule of stage 1; 25 steps with guidance by default, `Schedule.geometry_shortcut(4)`
                 for a tenth of the time.
             refinement: schedule of stage 2, which is skipped where no output needs it; 25 steps by default.
             hypotheses: poses sampled for each object. They share its shape, so that more cost next to nothing.
             outputs: of `OUTPUTS`; without any, the pose and the occupied voxels alone are computed.
+            lattice_noise: noise of stage 2 belongs to places, not to the voxels one after the other: objects that
+                differ by few voxels are refined alike. The official sampler does not do so.
             reuse: compute what does not change between steps once. Off only to measure what it saves.
             progress: told about the progress.
 
@@ -145,91 +136,78 @@ class SAM3DObjects:
 
         Raises:
             ValueError: an input has a wrong shape or type, a mask is empty or too small, or an output is unknown.
-            torch.cuda.OutOfMemoryError: the GPU cannot hold even one object.
+            RuntimeError: the device cannot hold even one object; see `devices.is_out_of_memory`.
         """
-        rgb, soft_masks, scene_points = self._checked(image, masks, points, hypotheses, outputs)
-        if len(soft_masks) == 0:
+        if unknown := set(outputs) - OUTPUTS.keys():
+            raise ValueError(f"outputs {sorted(unknown)} are unknown: choose of {sorted(OUTPUTS)}")
+        if hypotheses < 1:
+            raise ValueError(f"hypotheses is {hypotheses}: at least one is needed")
+        boxes = checked_boxes(image, masks, points)
+        if not boxes:
             return []
-        subjects = [self._subject(mask, scene_points, seed) for mask in soft_masks]
-        run = _Run(subjects, progress or (lambda stage, share: None), reuse)
-        with run.stage("geometry condition"):
-            self._encode(Part.GEOMETRY_CONDITION, self.config.geometry_condition, rgb, subjects)
-        with run.stage("geometry"):
-            self._sample_geometry(run, geometry or Schedule.geometry(), hypotheses)
-        with run.stage("structure"):
-            self._decode_structure(subjects)
-        solid = [subject for subject in subjects if subject.coords is not None and len(subject.coords)]
-        if outputs and solid:
-            with run.stage("refinement condition"):
-                self._encode(Part.REFINEMENT_CONDITION, self.config.refinement_condition, rgb, solid)
-            with run.stage("refinement"):
-                self._sample_refinement(run, solid, refinement or Schedule.refinement())
-            with run.stage("decoding"):
-                for output in outputs:
-                    self._decode(output, solid)
+        with full_float32():
+            rgb = image_on(self.parts.device, image)
+            size = self.config.geometry_condition.dino.input_size
+            subjects = subjects_of(masks, points, boxes, size=size, seed=seed, device=self.parts.device)
+            run = _Run(subjects, progress or (lambda stage, share: None), reuse, lattice_noise)
+            self._run(
+                run,
+                rgb,
+                geometry or Schedule.geometry(),
+                refinement or Schedule.refinement(),
+                hypotheses,
+                outputs,
+            )
         measured = None if points is None else np.asarray(points)
         predictions = [self._finished(s, measured, hypotheses) for s in subjects]
         run.progress("decoding", 1.0)
         return predictions
 
-    def _checked(
+    def _run(
         self,
-        image: NDArray[np.uint8],
-        masks: NDArray[np.bool_] | NDArray[np.floating],
-        points: NDArray[np.floating] | None,
+        run: _Run,
+        rgb: Tensor,
+        geometry: Schedule,
+        refinement: Schedule,
         hypotheses: int,
         outputs: Collection[str],
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """The inputs as (3, H, W), (N, 1, H, W) and (3, H, W), points in PyTorch3D's camera frame."""
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(f"image is {image.dtype} {image.shape}: give (H, W, 3) uint8 RGB")
-        size = image.shape[:2]
-        if masks.ndim != 3 or masks.shape[1:] != size or masks.dtype.kind not in "bf":
-            raise ValueError(
-                f"masks are {masks.dtype} {masks.shape}: give (N, {size[0]}, {size[1]}) bool or float"
+    ) -> None:
+        subjects = run.subjects
+        decoders = [OUTPUTS[output] for output in outputs]
+        with run.stage("geometry condition"):
+            self._encode(
+                Part.GEOMETRY_CONDITION, self.config.geometry_condition, rgb, subjects, Part.GEOMETRY
             )
-        if points is not None and points.shape != image.shape:
-            raise ValueError(
-                f"points are {points.shape} but image is {image.shape}: publish both at one size"
+        with run.stage("geometry"):
+            self._sample_geometry(run, geometry, hypotheses)
+        with run.stage("structure"):
+            self._decode_structure(subjects, Part.REFINEMENT_CONDITION if decoders else None)
+        solid = [subject for subject in subjects if subject.coords is not None and len(subject.coords)]
+        if not outputs or not solid:
+            return
+        with run.stage("refinement condition"):
+            self._encode(
+                Part.REFINEMENT_CONDITION, self.config.refinement_condition, rgb, solid, Part.REFINEMENT
             )
-        if unknown := set(outputs) - OUTPUTS.keys():
-            raise ValueError(f"outputs {sorted(unknown)} are unknown: choose of {sorted(OUTPUTS)}")
-        if hypotheses < 1:
-            raise ValueError(f"hypotheses is {hypotheses}: at least one is needed")
-        device = self.parts.device
-        rgb = torch.from_numpy(image / 255.0).float().permute(2, 0, 1).to(device)
-        soft = torch.from_numpy(masks.astype(np.float32))[:, None].to(device)
-        for number, mask in enumerate(soft):
-            try:
-                box_around(mask)
-            except ValueError as error:
-                raise ValueError(f"mask {number} of {len(soft)}: {error}") from error
-        if points is None:
-            return rgb, soft, None
-        known = np.where(np.isfinite(points).all(axis=-1, keepdims=True), points, np.nan)
-        return rgb, soft, torch.from_numpy(optical_from_pytorch3d(known)).float().permute(2, 0, 1).to(device)
+        with run.stage("refinement"):
+            self._sample_refinement(run, solid, refinement, decoders[0])
+        with run.stage("decoding"):
+            for output, then in zip(outputs, [*decoders[1:], None], strict=True):
+                self._decode(output, solid, then)
 
-    def _subject(self, mask: Tensor, points: Tensor | None, seed: int | None) -> Subject:
-        device = self.parts.device
-        seed = torch.seed() % 2**63 if seed is None else seed
-        subject = Subject(
-            mask, torch.Generator(device).manual_seed(seed), torch.Generator(device).manual_seed(seed + 1)
-        )
-        if points is not None:
-            subject.metric = bool((points.isfinite().all(dim=0) & (mask[0] > 0.5)).any())
-            size = self.config.geometry_condition.dino.input_size
-            subject.point_views, subject.scene = point_views(points, mask, size)
-        return subject
-
-    def _encode(self, part: Part, config: ConditionConfig, rgb: Tensor, subjects: Sequence[Subject]) -> None:
+    def _encode(
+        self, part: Part, config: ConditionConfig, rgb: Tensor, subjects: Sequence[Subject], then: Part
+    ) -> None:
         """Fill `condition`. The full view is the same for all masks and encoded once."""
         size = config.dino.input_size
-        with self.parts.use(part) as module:
+        with self.parts.use(part, then=then) as module:
             encoder: ConditionEncoder = module
             streams = {stream.name: stream for stream in config.streams}
             shared = {n: encoder.encode(streams[n], view[None]) for n, view in full_view(rgb, size).items()}
-            for group in _groups(subjects, self.max_batch):
-                views = [image_views(rgb, subject.mask, size) for subject in group]
+
+            def run_group(chosen: slice) -> None:
+                group = subjects[chosen]
+                views = [image_views(rgb, subject.mask, size, subject.box) for subject in group]
                 if config.points:
                     views = [
                         {**view, **subject.point_views} for view, subject in zip(views, group, strict=True)
@@ -238,8 +216,11 @@ class SAM3DObjects:
                     name: encoder.encode(streams[name], torch.stack([view[name] for view in views]))
                     for name in views[0]
                 }
-                for subject, condition in zip(group, encoder.join({**encoded, **shared}), strict=True):
-                    subject.condition = condition[None]
+                context = encoder.context({**encoded, **shared})
+                for index, subject in enumerate(group):
+                    subject.condition = Context(context.own[index : index + 1], context.shared)
+
+            in_batches(len(subjects), self.max_batch, run_group)
 
     def _sample_geometry(self, run: _Run, schedule: Schedule, hypotheses: int) -> None:
         shapes = self.config.geometry.latent_shapes
@@ -251,41 +232,72 @@ class SAM3DObjects:
                 more = draw_noise(pose_shapes, subject.more_poses)
                 noise.update({name: torch.cat([noise[name], x], dim=1) for name, x in more.items()})
             noises.append(noise)
-        with self.parts.use(Part.GEOMETRY) as model:
+        evaluations = schedule.steps * hypotheses
+        absorb = self.parts.device.type != "cpu" or evaluations <= _ABSORBED_EVALUATIONS
+        with self.parts.use(Part.GEOMETRY, then=Part.STRUCTURE) as model:
 
             def run_group(chosen: slice) -> None:
                 group = run.subjects[chosen]
-                tokens = torch.cat([subject.condition for subject in group])
                 noise = {name: torch.cat([n[name] for n in noises[chosen]]) for name in shapes}
                 reuse = run.reuse and schedule.evaluations > 1
-                flow = ConditionedFlow.of_geometry(model, tokens, reuse=reuse)
-                done = sample(flow, noise, schedule, run.on_step("geometry", chosen.start, len(group)))
+                on_step = run.on_step("geometry", chosen.start, len(group))
+                condition = _stacked(group)
+
+                def drawn(stacked: bool | None) -> Latents:
+                    flow = ConditionedFlow.of_geometry(
+                        model, condition, reuse=reuse, absorb=absorb, stacked=stacked
+                    )
+                    return sample(flow, noise, schedule, on_step)
+
+                # A batch that does not fit is halved; a single object can still take its two velocities in turn.
+                one_by_one = [partial(drawn, None), partial(drawn, False)]
+                done = first_that_fits(one_by_one if len(group) == 1 else one_by_one[:1])
                 for index, subject in enumerate(group):
                     subject.latents = {name: x[index] for name, x in done.items()}
 
             in_batches(len(run.subjects), self.max_batch, run_group)
 
-    def _decode_structure(self, subjects: Sequence[Subject]) -> None:
-        with self.parts.use(Part.STRUCTURE) as decoder:
+    def _decode_structure(self, subjects: Sequence[Subject], then: Part | None) -> None:
+        with self.parts.use(Part.STRUCTURE, then=then) as decoder:
             for subject in subjects:
                 logits = decoder(subject.latents["shape"][None])[0, 0]
                 coords = surface_voxels(occupied_voxels(logits.float()))
                 subject.coords, subject.downsampling = halved(coords, subject.generator)
 
-    def _sample_refinement(self, run: _Run, subjects: Sequence[Subject], schedule: Schedule) -> None:
-        with self.parts.use(Part.REFINEMENT) as model:
+    def _sample_refinement(
+        self, run: _Run, subjects: Sequence[Subject], schedule: Schedule, then: Part
+    ) -> None:
+        config = self.config.refinement
+        reuse = run.reuse and schedule.evaluations > 1
+        with self.parts.use(Part.REFINEMENT, then=then) as model:
             for number, subject in enumerate(subjects):
                 voxels = VoxelSet(subject.coords)
-                noise = draw_noise(
-                    {VOXELS: (len(voxels), self.config.refinement.channels)}, subject.generator
-                )
-                reuse = run.reuse and schedule.evaluations > 1
-                flow = ConditionedFlow.of_refinement(model, subject.condition, voxels, reuse=reuse)
-                done = sample(flow, noise, schedule, run.on_step("refinement", number, 1, len(subjects)))
-                subject.refined = self.config.refinement.destandardise(done[VOXELS][0])
+                if run.lattice_noise:
+                    side = self.config.structure.out_resolution
+                    drawn = draw_lattice_noise(voxels.coords, side, config.channels, subject.generator)
+                    noise = {VOXELS: drawn}
+                else:
+                    noise = draw_noise({VOXELS: (len(voxels), config.channels)}, subject.generator)
+                on_step = run.on_step("refinement", number, 1, len(subjects))
 
-    def _decode(self, output: str, subjects: Sequence[Subject]) -> None:
-        with self.parts.use(OUTPUTS[output]) as decoder:
+                def refined(
+                    stacked: bool | None,
+                    condition: Context = subject.known_condition,
+                    voxels: VoxelSet = voxels,
+                    noise: Latents = noise,
+                    on_step: OnStep = on_step,
+                ) -> Tensor:
+                    flow = ConditionedFlow.of_refinement(
+                        model, condition, voxels, reuse=reuse, stacked=stacked
+                    )
+                    return sample(flow, noise, schedule, on_step)[VOXELS][0]
+
+                subject.refined = config.destandardise(
+                    first_that_fits([partial(refined, None), partial(refined, False)])
+                )
+
+    def _decode(self, output: str, subjects: Sequence[Subject], then: Part | None) -> None:
+        with self.parts.use(OUTPUTS[output], then=then) as decoder:
             for subject in subjects:
                 decoded = decoder(subject.refined, VoxelSet(subject.coords))
                 if output == "mesh":
@@ -328,6 +340,7 @@ class _Run:
     subjects: Sequence[Subject]
     progress: Progress
     reuse: bool
+    lattice_noise: bool
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -354,22 +367,7 @@ class _Run:
         return report
 
 
-def _groups(items: Sequence[Subject], size: int) -> Iterator[Sequence[Subject]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
-def in_batches(count: int, size: int, run: Callable[[slice], None]) -> None:
-    """Run over `count` items; where the GPU has too little memory, halve the size of the batches."""
-    start = 0
-    while start < count:
-        try:
-            run(slice(start, min(start + size, count)))
-            start += size
-            continue
-        except torch.cuda.OutOfMemoryError:
-            if size == 1:
-                raise
-        # Not in the handler: until it ends, the error holds on to what the failed batch had allocated.
-        size = math.ceil(size / 2)
-        torch.cuda.empty_cache()
+def _stacked(subjects: Sequence[Subject]) -> Context:
+    """The conditions of several objects of one image as one."""
+    contexts = [subject.known_condition for subject in subjects]
+    return Context(torch.cat([context.own for context in contexts]), contexts[0].shared)

@@ -9,7 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sam3d_ros.models.layers.attention import CrossAttention, FeedForward, KeysValues, SelfAttention
+from sam3d_ros.models.layers.attention import (
+    Context,
+    CrossAttention,
+    FeedForward,
+    KeysValues,
+    SelfAttention,
+    for_varying_lengths,
+)
 from sam3d_ros.models.layers.embeddings import TimeEmbedder, position_sinusoid
 from sam3d_ros.models.layers.norms import layer_norm, modulate
 from sam3d_ros.models.layers.sparse import SparseConvolution, downsample, upsample
@@ -119,9 +126,9 @@ class RefinementModel(nn.Module):
         )
         self.out_layer = nn.Linear(fine, config.channels)
 
-    def context(self, tokens: Tensor) -> list[KeysValues]:
-        """Project a condition (B, S, C) for every block once: the result serves all steps of a sample."""
-        return [block.cross_attn.keys_values(tokens) for block in self.blocks]
+    def context(self, condition: Context) -> list[KeysValues]:
+        """Project a condition for every block once: the result serves all steps of a sample."""
+        return [block.cross_attn.keys_values(condition) for block in self.blocks]
 
     def forward(
         self, latent: Tensor, t: Tensor, context: Tensor | Sequence[Tensor | KeysValues], voxels: VoxelSet
@@ -140,21 +147,24 @@ class RefinementModel(nn.Module):
         """
         if isinstance(context, Tensor):
             context = [context] * len(self.blocks)
-        time = self.t_embedder(t)
+        # First and last layers may be more precise than the blocks.
+        dtype, exact = self.input_blocks[0].norm1.weight.dtype, self.out_layer.weight.dtype
+        time = self.t_embedder(t).to(dtype)
         coarse = voxels.coarse[0]
         *fine_blocks, downsampling = self.input_blocks
         upsampling, *out_blocks = self.out_blocks
 
-        x = self.input_layer(latent.to(self.input_layer.weight.dtype))
+        x = self.input_layer(latent.to(exact)).to(dtype)
         skips = []
         for block in fine_blocks:
             x = block(x, time, voxels)
             skips.append(x)
         entered = downsampling(downsample(x, voxels), time, coarse)
         x = entered + position_sinusoid(coarse.coords, self.config.width).to(entered.dtype)
-        for block, block_context in zip(self.blocks, context, strict=True):
-            x = block(x, time, block_context)
+        with for_varying_lengths():
+            for block, block_context in zip(self.blocks, context, strict=True):
+                x = block(x, time, block_context)
         x = upsampling(upsample(torch.cat([x, entered], dim=-1), voxels), time, voxels)
         for block in out_blocks:
             x = block(torch.cat([x, skips.pop()], dim=-1), time, voxels)
-        return self.out_layer(layer_norm(x, eps=1e-5))
+        return self.out_layer(layer_norm(x.to(exact), eps=1e-5))

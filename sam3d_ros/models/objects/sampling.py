@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sam3d_ros.models.objects.geometry_model import Latents
 
@@ -101,7 +102,7 @@ def guide(conditional: Latents, unconditional: Latents, schedule: Schedule) -> L
     """Extrapolate from the unconditional to the conditional velocity (Ho and Salimans 2022)."""
     w = schedule.guidance
     return {
-        name: (1.0 + w) * v - w * unconditional[name]
+        name: (1.0 + w) * v.float() - w * unconditional[name].float()
         if schedule.guided is None or name in schedule.guided
         else v
         for name, v in conditional.items()
@@ -141,3 +142,17 @@ def draw_noise(
         name: torch.randn(batch, *shapes[name], generator=generator, device=generator.device)
         for name in sorted(shapes)
     }
+
+
+def draw_lattice_noise(coords: Tensor, side: int, channels: int, generator: torch.Generator) -> Tensor:
+    """Normal noise for voxels that depends on their places alone.
+
+    Args:
+        coords: (N, 3) int64, 0 to side - 1.
+        side: of the lattice, all of which is drawn.
+
+    Returns:
+        (1, N, channels).
+    """
+    lattice = torch.randn(side, side, side, channels, generator=generator, device=generator.device)
+    return lattice[coords.to(generator.device).unbind(1)][None]

@@ -106,5 +106,7 @@ class StructureDecoder(nn.Module):
         """
         side = self.config.resolution
         cube = shape.transpose(1, 2).unflatten(2, (side, side, side))
-        x = self.input_layer(cube.to(self.input_layer.weight.dtype))
-        return self.out_layer(self.blocks(self.middle_block(x)))
+        # First and last layers may be more precise than the blocks.
+        dtype, exact = self.middle_block[0].conv1.weight.dtype, self.out_layer[-1].weight.dtype
+        x = self.input_layer(cube.to(exact)).to(dtype)
+        return self.out_layer(self.blocks(self.middle_block(x)).to(exact))

@@ -46,7 +46,7 @@ def box_around(mask: Tensor, factor: float = BOX_FACTOR) -> Box:
             f"the mask spans {right - left + 1} x {bottom - top + 1} pixels: at least "
             f"{_MIN_EXTENT + 1} x {_MIN_EXTENT + 1} are needed"
         )
-    half = int(max(right - left, bottom - top) * BOX_FACTOR) // 2
+    half = int(max(right - left, bottom - top) * factor) // 2
     x, y = (left + right) / 2, (top + bottom) / 2
     return Box(int(x - half), int(y - half), int(x + half), int(y + half))
 
@@ -76,19 +76,18 @@ def nearest_square(image: Tensor, size: int) -> Tensor:
     return F.interpolate(squared(image)[None], (size, size), mode="nearest")[0]
 
 
-def image_views(rgb: Tensor, mask: Tensor, size: int, box_factor: float = BOX_FACTOR) -> dict[str, Tensor]:
+def image_views(rgb: Tensor, mask: Tensor, size: int, box: Box) -> dict[str, Tensor]:
     """The inputs that depend on one mask.
 
     Args:
         rgb: (3, H, W) 0 to 1.
         mask: (1, H, W) 0 to 1, soft edges allowed.
         size: side of the views, pixels.
-        box_factor: side of the crop over the extent of the mask.
+        box: what the crop shows, see `box_around`.
 
     Returns:
         `image`, `mask` (crop) and `rgb_image_mask` (full view), each (C, size, size).
     """
-    box = box_around(mask, box_factor)
     return {
         "image": smooth_square(squared(cropped(rgb, box)), size),
         "mask": nearest_square(squared(cropped(mask, box)), size),
@@ -114,9 +113,7 @@ def resampled(points: Tensor, size: torch.Size) -> Tensor:
     return torch.where(still_unknown, math.nan, filled)
 
 
-def point_views(
-    points: Tensor, mask: Tensor, size: int, box_factor: float = BOX_FACTOR
-) -> tuple[dict[str, Tensor], SceneScale]:
+def point_views(points: Tensor, mask: Tensor, size: int, box: Box) -> tuple[dict[str, Tensor], SceneScale]:
     """The point map as the geometry model reads it.
 
     Args:
@@ -124,7 +121,7 @@ def point_views(
             to the size of the mask where it differs.
         mask: (1, H, W) 0 to 1.
         size: side of the views, pixels.
-        box_factor: side of the crop over the extent of the mask.
+        box: what the crop shows, see `box_around`.
 
     Returns:
         `pointmap` (crop) and `rgb_pointmap` (full view), each (3, size, size), normalised; and their scale.
@@ -132,5 +129,5 @@ def point_views(
     """
     scale = scene_scale(points, mask)
     normal = scale.normalise(points)
-    crop = squared(cropped(resampled(normal, mask.shape[-2:]), box_around(mask, box_factor)), fill=math.nan)
+    crop = squared(cropped(resampled(normal, mask.shape[-2:]), box), fill=math.nan)
     return {"pointmap": nearest_square(crop, size), "rgb_pointmap": nearest_square(normal, size)}, scale

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from sam3d_ros.models.layers.attention import Context
 from sam3d_ros.models.objects.benchmark import ball, benchmark, table
 from sam3d_ros.models.objects.conditioning import ConditionConfig
 from sam3d_ros.models.objects.geometry_model import GeometryConfig, GeometryModel
@@ -70,11 +71,22 @@ def test_released_geometry_model_computes_what_it_should():
     schedule = Schedule.geometry()
     plain = _tflop(lambda: model(latents, time, time, tokens))
     assert plain * released.blocks == pytest.approx(9.1, rel=0.01)
-    projected = model.context(tokens)
+    condition = Context(tokens)
+    projected = model.context(condition, absorb=False)
     single = _tflop(lambda: model(latents, time, time, projected))
     twice = {name: torch.cat([x, x]) for name, x in latents.items()}
     double_time = torch.cat([time, time])
     double = _tflop(lambda: model(twice, double_time, double_time, projected))
     guided = schedule.evaluations - schedule.steps
-    reused = _tflop(lambda: model.context(tokens)) + guided * double + (schedule.steps - guided) * single
+    reused = (
+        _tflop(lambda: model.context(condition, absorb=False))
+        + guided * double
+        + (schedule.steps - guided) * single
+    )
     assert schedule.evaluations * plain / reused > 1.35
+    absorbed = model.context(condition)
+    spared = _tflop(lambda: model.context(condition, absorb=False)) - _tflop(lambda: model.context(condition))
+    more = _tflop(lambda: model(latents, time, time, absorbed)) - single
+    assert spared * released.blocks == pytest.approx(0.76, rel=0.01)
+    # Sixteen evaluations are about where one is as good as the other.
+    assert 14 < spared / more < 20

@@ -95,13 +95,58 @@ def test_official_files_become_a_predictor(folder):
     assert converted.mesh is not None and len(converted.splats["gaussians"]) > 0
 
 
-def test_bfloat16_halves_the_files(folder):
+def test_bfloat16_halves_the_files_of_encoders_and_flows(folder):
     full = convert_tiny(folder, dtype="float32")
     half = convert_tiny(folder)
     assert half.dtype == "bfloat16"
     for part, entry in half.entries.items():
-        assert entry.size < 0.7 * full.entries[part].size
+        # Decoders are small, and stay as they are.
+        share = entry.size / full.entries[part].size
+        assert share == 1 if part.is_decoder else share < 0.7
     assert prediction_of(SAM3DObjects.from_checkpoint(folder, dtype=torch.bfloat16)).mesh is not None
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
+def test_each_tensor_keeps_the_precision_that_it_needs(folder, dtype):
+    """Decoders lose nothing, first and last layers nothing, and everything else runs in the dtype that is asked for."""
+    convert_tiny(folder, dtype=dtype)
+    source, exact = CheckpointSource(folder), RandomSource(TINY, seed=4)
+    for part in Part:
+        wanted = exact.load(part, CPU, torch.float32).state_dict()
+        for key, value in source.load(part, CPU, torch.float32).state_dict().items():
+            if part.is_decoder or "out_layer" in key or "t_embedder" in key or "pos_emb." in key:
+                assert torch.equal(value, wanted[key]), f"{part} {key}"
+        half = source.load(part, CPU, torch.bfloat16).state_dict()
+        assert {value.dtype for value in half.values()} <= {torch.bfloat16, torch.float32}
+        assert all(value.dtype == torch.float32 for key, value in half.items() if "out_layer" in key)
+        assert any(value.dtype == torch.bfloat16 for value in half.values())
+    gpu = torch.device("cuda")
+    assert Part.MESH.torso_dtype(torch.bfloat16, gpu) == torch.float16
+    assert Part.GEOMETRY.torso_dtype(torch.bfloat16, gpu) == torch.bfloat16
+    assert Part.MESH.torso_dtype(torch.float32, gpu) == torch.float32
+
+
+def test_other_errors_than_damage_keep_their_names(folder, monkeypatch):
+    """A GPU that fails while weights are loaded says nothing about the file."""
+    convert_tiny(folder)
+    source = CheckpointSource(folder)
+
+    def failing(path: Path, device: torch.device) -> dict:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr("sam3d_ros.models.objects.checkpoints.read_tensors", failing)
+    with pytest.raises(RuntimeError, match="illegal memory access") as caught:
+        source.load(Part.MESH, CPU, torch.float32)
+    assert not isinstance(caught.value, CheckpointError)
+
+
+def test_a_file_of_another_network_is_damaged(folder):
+    manifest = convert_tiny(folder)
+    mesh, splats = (folder / manifest.entries[part].file for part in (Part.MESH, Part.GAUSSIANS))
+    source = CheckpointSource(folder)
+    mesh.write_bytes(splats.read_bytes())
+    with pytest.raises(CheckpointError, match=r"is damaged \(.*keys are missing"):
+        source.load(Part.MESH, CPU, torch.float32)
 
 
 def test_conversion_is_done_once(folder):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from sam3d_ros.models.objects.conditioning import ConditionConfig, ConditionEncoder
+from sam3d_ros.models.objects.conditioning import ConditionConfig, ConditionEncoder, Stream
 from sam3d_ros.models.objects.dinov2 import DinoConfig, DinoEncoder
 from sam3d_ros.models.objects.point_patches import PointPatchConfig, PointPatchEncoder
 from sam3d_ros.models.weights import loaded, on_meta
@@ -77,6 +77,11 @@ def test_released_token_counts():
     assert ConditionConfig.released_refinement().tokens == 5496
 
 
+def streams(config: ConditionConfig, *inputs: dict[str, torch.Tensor]) -> list[tuple[str, Stream]]:
+    """Names and streams of the inputs."""
+    return [(s.name, s) for s in config.streams if any(s.name in given for given in inputs)]
+
+
 def test_shared_full_view_gives_the_same_tokens():
     torch.manual_seed(0)
     config = ConditionConfig.tiny_geometry()
@@ -87,7 +92,14 @@ def test_shared_full_view_gives_the_same_tokens():
     with torch.no_grad():
         shared = encoder({**crops, **full})
         repeated = encoder({**crops, **{name: value.expand(3, -1, -1, -1) for name, value in full.items()}})
+        context = encoder.context(
+            {n: encoder.encode(s, {**crops, **full}[n]) for n, s in streams(config, full, crops)}
+        )
     torch.testing.assert_close(shared, repeated)
+    # The context has the same tokens; which of them are shared does not depend on the object.
+    order = torch.cat([context.joined()[:, : config.dino.tokens], context.shared.expand(3, -1, -1)], dim=1)
+    torch.testing.assert_close(order, shared[:, : 2 * config.dino.tokens])
+    torch.testing.assert_close(context.own[:, config.dino.tokens :], shared[:, 2 * config.dino.tokens :])
 
 
 def test_unknown_and_missing_inputs_are_refused():
@@ -95,4 +107,4 @@ def test_unknown_and_missing_inputs_are_refused():
     with pytest.raises(ValueError, match="unknown inputs"):
         encoder({"depth": torch.zeros(1, 1, 8, 8, device="meta")})
     with pytest.raises(ValueError, match="rgb_image_mask"):
-        encoder.join({"image": torch.zeros(1, 1, 8)})
+        encoder.context({"image": torch.zeros(1, 1, 8)})

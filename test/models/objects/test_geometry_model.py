@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from sam3d_ros.models.layers.attention import Context
 from sam3d_ros.models.layers.embeddings import time_sinusoid
 from sam3d_ros.models.objects.geometry_model import POSE, POSE_CHANNELS, SHAPE, GeometryConfig, GeometryModel
 from sam3d_ros.models.objects.guidance import ConditionedFlow
@@ -55,10 +56,13 @@ def test_velocity_parity(golden):
 
     without_step = model(latents, t, None, condition)
     nothing = model(latents, t, step, torch.zeros_like(condition))
-    reused = model(latents, t, step, model.context(condition))
+    reused, projected = (
+        model(latents, t, step, model.context(Context(condition), absorb=absorb)) for absorb in (True, False)
+    )
     for name in latents:
         data.check(f"cond_d.{name}", with_step[name])
         data.check(f"cond_d.{name}", reused[name])
+        data.check(f"cond_d.{name}", projected[name])
         data.check(f"cond_nod.{name}", without_step[name])
         data.check(f"uncond_d.{name}", nothing[name])
 
@@ -71,7 +75,7 @@ def test_sampler_parity(golden, reuse, stacked):
         without_prefix(data.weights, "reverse_fn.backbone."),
     )
     noise = {name: data.given(f"noise.{name}") for name in model.config.latent_shapes}
-    flow = ConditionedFlow.of_geometry(model, data.given("cond"), reuse=reuse, stacked=stacked)
+    flow = ConditionedFlow.of_geometry(model, Context(data.given("cond")), reuse=reuse, stacked=stacked)
     low, high = data.config["cfgmod"]["interval"]
     assert low == 0
     for run in data.config["runs"]:
@@ -123,7 +127,7 @@ def _noise(model: GeometryModel, *, batch: int = 1, seed: int = 3):
 @pytest.mark.parametrize("stacked", [True, False])
 def test_reuse_changes_nothing(stacked):
     model = random_model()
-    tokens = torch.randn(2, 11, model.config.context_width)
+    tokens = Context(torch.randn(2, 11, model.config.context_width))
     noise = _noise(model, batch=2)
     schedule = Schedule.geometry(steps=6)
     reused = sample(ConditionedFlow.of_geometry(model, tokens, stacked=stacked), noise, schedule)
@@ -134,7 +138,7 @@ def test_reuse_changes_nothing(stacked):
 
 def test_hypotheses_equal_separate_samples():
     model = random_model()
-    tokens = torch.randn(1, 11, model.config.context_width)
+    tokens = Context(torch.randn(1, 11, model.config.context_width))
     flow = ConditionedFlow.of_geometry(model, tokens)
     draws = [_noise(model, seed=seed) for seed in range(3)]
     together = {SHAPE: draws[0][SHAPE]}
@@ -162,7 +166,7 @@ def test_shape_does_not_depend_on_the_pose():
 
 def test_guidance_can_be_kept_to_the_shape():
     model = random_model()
-    flow = ConditionedFlow.of_geometry(model, torch.randn(1, 11, model.config.context_width))
+    flow = ConditionedFlow.of_geometry(model, Context(torch.randn(1, 11, model.config.context_width)))
     noise = _noise(model)
     all_guided = sample(flow, noise, Schedule(3, guidance=7.0))
     shape_guided = sample(flow, noise, Schedule(3, guidance=7.0, guided=(SHAPE,)))
@@ -182,7 +186,7 @@ def test_a_sample_can_be_cancelled_between_steps():
             raise Cancelled
 
     model = random_model()
-    flow = ConditionedFlow.of_geometry(model, torch.randn(1, 5, model.config.context_width))
+    flow = ConditionedFlow.of_geometry(model, Context(torch.randn(1, 5, model.config.context_width)))
     with pytest.raises(Cancelled):
         sample(flow, _noise(model), Schedule.geometry_shortcut(4), on_step)
     assert seen == [(1, 4), (2, 4)]

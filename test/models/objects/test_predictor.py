@@ -7,12 +7,14 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
+from sam3d_ros.models.objects.conditioning import ConditionEncoder
 from sam3d_ros.models.objects.dinov2 import DinoEncoder
+from sam3d_ros.models.objects.guidance import ConditionedFlow
 from sam3d_ros.models.objects.part_store import Memory, PartStore, RandomSource
 from sam3d_ros.models.objects.parts import ObjectsConfig, Part
 from sam3d_ros.models.objects.prediction import ObjectPrediction
-from sam3d_ros.models.objects.predictor import SAM3DObjects, in_batches
-from sam3d_ros.models.objects.sampling import Schedule
+from sam3d_ros.models.objects.predictor import SAM3DObjects
+from sam3d_ros.models.objects.sampling import Schedule, draw_lattice_noise
 
 GEOMETRY = Schedule.geometry(4)
 REFINEMENT = Schedule.refinement(3)
@@ -230,27 +232,6 @@ def test_no_masks_no_objects(tiny, scene):
     assert tiny(image, masks[:0], points, geometry=GEOMETRY) == []
 
 
-def test_batches_shrink_where_memory_runs_out():
-    done: list[int] = []
-    tried: list[int] = []
-
-    def run(chosen: slice) -> None:
-        tried.append(chosen.stop - chosen.start)
-        if chosen.stop - chosen.start > 2:
-            raise torch.cuda.OutOfMemoryError
-        done.extend(range(chosen.start, chosen.stop))
-
-    in_batches(7, 5, run)
-    assert done == list(range(7))
-    assert tried == [5, 3, 2, 2, 2, 1]
-
-    def hopeless(chosen: slice) -> None:
-        raise torch.cuda.OutOfMemoryError
-
-    with pytest.raises(torch.cuda.OutOfMemoryError):
-        in_batches(2, 2, hopeless)
-
-
 def test_networks_can_be_released_and_come_back(scene):
     image, masks, points = scene
     own = predictor()
@@ -260,3 +241,68 @@ def test_networks_can_be_released_and_come_back(scene):
     own.parts.preload(Part.GEOMETRY)
     (after,) = own(image, masks[:1], points, **options)
     assert_same(before, after)
+
+
+def test_a_call_leaves_the_generators_of_the_caller_alone(tiny, scene):
+    image, masks, points = scene
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    found = {
+        tiny(image, masks[:1], points, geometry=Schedule.geometry_shortcut(1), outputs=())[0]
+        .camera_from_object.matrix()
+        .tobytes()
+        for _ in range(2)
+    }
+    assert torch.equal(torch.rand(3), expected)
+    assert len(found) == 2, "without a seed, each call draws its own"
+
+
+def test_networks_of_a_call_can_be_trained_afterwards(scene):
+    """They are loaded within inference mode, where tensors are made that no gradient may pass."""
+    image, masks, points = scene
+    own = predictor(Memory.HIGH)
+    own(image, masks[:1], points, seed=0, geometry=Schedule.geometry_shortcut(1), outputs=())
+    with own.parts.use(Part.STRUCTURE) as module:
+        assert not any(value.is_inference() for value in module.state_dict().values())
+        module.requires_grad_(True)
+        module(torch.zeros(1, 64, 8)).sum().backward()
+        assert module.out_layer[-1].weight.grad is not None
+
+
+@pytest.mark.parametrize("stage", ["encode", "geometry", "refinement"])
+def test_memory_that_runs_out_in_any_stage_costs_only_time(tiny, scene, monkeypatch, stage):
+    """Each kind of work fails at its first attempt, as it would on a full GPU."""
+    image, masks, points = scene
+    options = {"seed": 0, "geometry": GEOMETRY, "refinement": REFINEMENT}
+    expected = tiny(image, masks[:2], points, **options)
+    failures = []
+
+    def failing_once(function):
+        def wrapper(*args, **kwargs):
+            if not failures:
+                failures.append(stage)
+                raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`")
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    owner, name = {
+        "encode": (ConditionEncoder, "context"),
+        "geometry": (ConditionedFlow, "of_geometry"),
+        "refinement": (ConditionedFlow, "of_refinement"),
+    }[stage]
+    monkeypatch.setattr(owner, name, failing_once(getattr(owner, name)))
+    for left, right in zip(tiny(image, masks[:2], points, **options), expected, strict=True):
+        assert_same(left, right)
+    assert failures == [stage]
+
+
+def test_noise_of_places_does_not_depend_on_other_voxels(tiny, scene):
+    coords = torch.tensor([[0, 0, 1], [3, 2, 7], [7, 7, 7]])
+    whole = draw_lattice_noise(coords, 8, 4, torch.Generator().manual_seed(1))
+    some = draw_lattice_noise(coords[1:], 8, 4, torch.Generator().manual_seed(1))
+    assert torch.equal(whole[:, 1:], some)
+    image, masks, points = scene
+    options = {"seed": 0, "geometry": GEOMETRY, "refinement": REFINEMENT, "lattice_noise": True}
+    assert_same(*(tiny(image, masks[:1], points, **options)[0] for _ in range(2)))

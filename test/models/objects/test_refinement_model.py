@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from sam3d_ros.models.layers.attention import Context
 from sam3d_ros.models.layers.voxels import VoxelSet
 from sam3d_ros.models.objects.guidance import VOXELS, ConditionedFlow
 from sam3d_ros.models.objects.refinement_model import RefinementConfig, RefinementModel
@@ -35,7 +36,7 @@ def test_velocity_parity(golden):
     t, condition = data.given("t"), data.given("cond")
     voxels = VoxelSet(data.given("coords")[:, 1:])
     data.check("v", model(data.given("x"), t, condition, voxels))
-    data.check("v", model(data.given("x"), t, model.context(condition), voxels))
+    data.check("v", model(data.given("x"), t, model.context(Context(condition)), voxels))
     data.check("v_uncond", model(data.given("x"), t, torch.zeros_like(condition), voxels))
 
     states = {}
@@ -67,7 +68,9 @@ def test_sampler_parity(golden):
     voxels = VoxelSet(data.given("coords")[:, 1:])
     noise = {VOXELS: data.given("noise")}
     for reuse, stacked in ((True, True), (True, False), (False, False)):
-        flow = ConditionedFlow.of_refinement(model, data.given("cond"), voxels, reuse=reuse, stacked=stacked)
+        flow = ConditionedFlow.of_refinement(
+            model, Context(data.given("cond")), voxels, reuse=reuse, stacked=stacked
+        )
         x = noise[VOXELS]
         for index, (t, until) in enumerate(zip(schedule.times[:-1], schedule.times[1:], strict=True)):
             guided = schedule.is_guided(t)
@@ -89,7 +92,7 @@ def test_reuse_changes_nothing():
         torch.nn.init.normal_(parameter, std=0.2)
     voxels = VoxelSet(torch.nonzero(torch.rand(6, 6, 6) < 0.4))
     noise = {VOXELS: torch.randn(1, len(voxels), 8)}
-    tokens = torch.randn(1, 9, model.config.context_width)
+    tokens = Context(torch.randn(1, 9, model.config.context_width))
     schedule = Schedule.refinement(steps=5)
     reused, plain = (
         sample(ConditionedFlow.of_refinement(model, tokens, voxels, reuse=reuse), noise, schedule)[VOXELS]

@@ -38,8 +38,8 @@ def test_views_parity(golden, case):
     assert data.config["padding_factor"] == 0 and data.config["use_scene_scale"]
     box = box_around(mask, factor)
     data.check(f"{case}.bbox_xyxy", torch.tensor([box.left, box.top, box.right, box.bottom]))
-    views = {**image_views(rgb, mask, size, factor), **full_view(rgb, size)}
-    point_maps, scale = point_views(points, mask, size, factor)
+    views = {**image_views(rgb, mask, size, box), **full_view(rgb, size)}
+    point_maps, scale = point_views(points, mask, size, box)
     for name, view in views.items():
         data.check(f"{case}.ss.{name}", view)
         data.check(f"{case}.slat.{name}", view)
@@ -109,6 +109,15 @@ def test_crop_extends_beyond_the_image_with_zeros():
     view = cropped(image, box_around(mask))
     assert view.min() == 0 and view.max() == 1
     assert squared(torch.ones(1, 3, 6)).shape == (1, 6, 6)
+
+
+@pytest.mark.parametrize(("factor", "half"), [(1.0, 10), (1.2, 12), (2.0, 20)])
+def test_a_box_is_larger_than_its_mask_by_the_factor(factor, half):
+    mask = torch.zeros(1, 100, 100)
+    mask[0, 40:61, 40:56] = 1
+    box = box_around(mask, factor)
+    assert (box.top, box.bottom) == (50 - half, 50 + half)
+    assert box.right - box.left == 2 * half
 
 
 @pytest.mark.parametrize("pixels", [[], [(3, 3)], [(3, 3), (3, 9)], [(3, 3), (4, 9)]])
