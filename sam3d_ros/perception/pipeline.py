@@ -42,6 +42,7 @@ from sam3d_ros.perception.tracking.keyframes import (
     KeyframeConfig,
     others_of,
     remembered,
+    still_hold,
 )
 from sam3d_ros.perception.tracking.tracker import Tracker, TrackerConfig, TrackUpdate
 from sam3d_ros.perception.tracking.tracks import Track, TrackedObject
@@ -184,7 +185,7 @@ class ObjectPipeline:
             with clock.stage("remember"):
                 for track in update.seen:
                     if not is_known:
-                        self._remember(evidence[track.track_id], track)
+                        self._remember(evidence[track.track_id], track, doubtful=not track.rested)
             self._last = (frame, cut, update)
             self._renewed.clear()
             for track in update.seen:
@@ -282,9 +283,12 @@ class ObjectPipeline:
     def _with_views(self, evidence: Evidence) -> Evidence:
         """Evidence of an observation with the views that were remembered of its track then; any other as it is."""
         with self._lock:
-            origin = self._origins.get(evidence)
-        others = () if origin is None else others_of(origin.keyframes, evidence)
-        return replace(evidence, others=others) if others else evidence
+            origin, config = self._origins.get(evidence), self.config.keyframes
+        if origin is None or not origin.keyframes:
+            return evidence
+        if not still_hold(origin.keyframes, evidence, origin.view.extent, config):
+            return evidence
+        return replace(evidence, others=others_of(origin.keyframes, evidence))
 
     def _rival(self, evidence: Evidence) -> ObjectEstimate | None:
         """What there was before evidence is made anew, judged with all views; None with one view, or without a mesh."""
@@ -295,10 +299,10 @@ class ObjectPipeline:
             return None
         return replace(origin.estimate, verdict=judged(views, origin.estimate, self.config.verdict))
 
-    def _remember(self, evidence: Evidence, track: Track) -> None:
-        """Keep a view of a track where it shows something new."""
-        before = track.keyframes
-        track.keyframes = remembered(before, evidence, track.view, self.config.keyframes)
+    def _remember(self, evidence: Evidence, track: Track, *, doubtful: bool) -> None:
+        """Keep a view of a track where it shows something new, and forget all of one that has moved."""
+        before, config = track.keyframes, self.config.keyframes
+        track.keyframes = remembered(before, evidence, track.view, config, doubtful=doubtful)
         if track.keyframes is not before:
             take_stock(track)
 
@@ -353,6 +357,7 @@ class ObjectPipeline:
             evidence, track.expected(evidence.overview), track.baseline, None if is_due else track.glance
         )
         track.estimate, track.baseline, track.glance = followed.estimate, followed.baseline, followed.glance
+        track.rested = followed.rested
         track.version_best = min(track.version_best, followed.estimate.verdict.state, key=_rank)
         if not followed.rested:
             track.place(followed.estimate, _fixed_from_camera(evidence))
@@ -372,6 +377,9 @@ class ObjectPipeline:
         for track in seen:
             piece = evidence[track.track_id]
             reason = reconstruction_reason(track, piece.stamp, self.config.versions)
+            if reason is ReconstructionReason.MORE_VIEWS:
+                self._remember(piece, track, doubtful=True)
+                reason = reconstruction_reason(track, piece.stamp, self.config.versions)
             if reason is not None:
                 request = ReconstructionRequest(track.track_id, piece, reason)
                 found.append((urgency.index(reason), -track.view.pixels, track.track_id, request))

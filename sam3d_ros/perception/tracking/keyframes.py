@@ -8,6 +8,7 @@ past that were measured before, or points are measured where there was nothing, 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -77,41 +78,75 @@ class Keyframe:
 
 
 def remembered(
-    keyframes: tuple[Keyframe, ...], evidence: Evidence, view: InstanceView, config: KeyframeConfig
+    keyframes: tuple[Keyframe, ...],
+    evidence: Evidence,
+    view: InstanceView,
+    config: KeyframeConfig,
+    *,
+    doubtful: bool = False,
 ) -> tuple[Keyframe, ...]:
-    """What is remembered of a thing after another view; the very same where that adds nothing.
+    """What is remembered of a thing after another view; the very same where that changes nothing.
+
+    Whether it still holds is looked at when a view is added, and when it is doubtful: not in every frame.
 
     Args:
         keyframes: what was remembered before.
         evidence: the view.
         view: the same as tracking sees it.
         config: parameters.
+        doubtful: whether the thing may have moved.
     """
     fixed_from_camera = evidence.overview.fixed_from_camera
     if fixed_from_camera is None or config.count == 0 or not evidence.overview.is_metric:
         return ()
+    if len(keyframes) > config.count:
+        keyframes = keyframes[: config.count]
     if not view.measured or math.isnan(view.center[0]):
-        return keyframes[: config.count]
+        return keyframes
+    direction = _direction(keyframes[0].center if keyframes else view.center, fixed_from_camera)
+    is_new = _adds(keyframes, direction, view.quality, config)
+    if keyframes and (is_new or doubtful) and not still_hold(keyframes, evidence, view.extent, config):
+        keyframes, is_new = (), True
+    if not is_new:
+        return keyframes
     center = keyframes[0].center if keyframes else view.center
-    away = fixed_from_camera.translation - center
-    direction = away / np.linalg.norm(away)
-    likeness = np.array([direction @ keyframe.direction for keyframe in keyframes])
+    direction = _direction(center, fixed_from_camera)
+    different = math.cos(math.radians(config.angle))
+    kept = tuple(keyframe for keyframe in keyframes if keyframe.direction @ direction < different)
     points = _sample(evidence, fixed_from_camera)
-    if keyframes:
-        nearest = keyframes[int(np.argmax(likeness))]
-        if _has_moved(keyframes, nearest, evidence, view, points, config):
-            keyframes, likeness, center = (), likeness[:0], view.center
-    best = max((keyframe.quality for keyframe in keyframes), default=0.0)
-    if view.quality < config.least_quality * best:
-        return keyframes[: config.count]
-    known = likeness > math.cos(math.radians(config.angle))
-    if known.any() and view.quality < _BETTER * max(
-        keyframe.quality for keyframe, same in zip(keyframes, known, strict=True) if same
-    ):
-        return keyframes[: config.count]
-    kept = tuple(keyframe for keyframe, same in zip(keyframes, known, strict=True) if not same)
     new = Keyframe(evidence.kept(), fixed_from_camera, center, direction, points, view.quality)
-    return _most_different((*kept, new), config.count)
+    if len(kept) == config.count:
+        directions = np.stack([*(keyframe.direction for keyframe in kept), direction])
+        gone = _worse_of_most_alike(directions, [*(keyframe.quality for keyframe in kept), view.quality])
+        kept = (*kept[:gone], *kept[gone + 1 :])
+    return (*kept, new)
+
+
+def still_hold(
+    keyframes: tuple[Keyframe, ...], evidence: Evidence, extent: float, config: KeyframeConfig
+) -> bool:
+    """Whether what was measured before is still there, and nothing is measured where there was none.
+
+    A thing that comes nearer hides where it was; what is measured of it now stands in the air for the view from the
+    most similar direction.
+
+    Args:
+        keyframes: what is remembered of a thing, at least one.
+        evidence: a view of now.
+        extent: diameter of what it sees of the thing, metres.
+        config: parameters.
+    """
+    overview = evidence.overview
+    if overview.fixed_from_camera is None:
+        return False
+    direction = _direction(keyframes[0].center, overview.fixed_from_camera)
+    nearest = max(keyframes, key=lambda keyframe: float(keyframe.direction @ direction))
+    margin = _EXTENT_SHARE * extent
+    before = np.concatenate([keyframe.points for keyframe in keyframes])
+    gone = _seen_past(before, overview.camera_from_fixed, evidence, margin)
+    now = _sample(evidence, overview.fixed_from_camera)
+    appeared = _seen_past(now, nearest.fixed_from_camera.inverse(), nearest.evidence, margin)
+    return max(gone, appeared) <= config.moved_share
 
 
 def others_of(keyframes: tuple[Keyframe, ...], evidence: Evidence) -> tuple[PosedView, ...]:
@@ -172,25 +207,26 @@ def _sample(evidence: Evidence, fixed_from_camera: Similarity) -> NDArray[np.flo
     return mapped(point_map.at(np.divmod(chosen, mask.shape[1])), fixed_from_camera.matrix()[:3])
 
 
-def _has_moved(
-    keyframes: tuple[Keyframe, ...],
-    nearest: Keyframe,
-    evidence: Evidence,
-    view: InstanceView,
-    points: NDArray[np.float32],
-    config: KeyframeConfig,
-) -> bool:
-    """Whether what was measured before is not there any more, or what is measured now was not there before.
+def _direction(center: Array, fixed_from_camera: Similarity) -> Array:
+    """(3,) unit, from a place to a camera, both in the frame of tracking."""
+    away = fixed_from_camera.translation - center
+    return np.asarray(away / math.sqrt(float(away @ away)))
 
-    A thing that comes nearer hides where it was; what is measured of it now stands in the air for the view from the
-    most similar direction.
-    """
-    before = np.concatenate([keyframe.points for keyframe in keyframes])
-    overview = evidence.overview
-    margin = _EXTENT_SHARE * view.extent
-    gone = _seen_past(before, overview.camera_from_fixed, evidence, margin)
-    appeared = _seen_past(points, nearest.fixed_from_camera.inverse(), nearest.evidence, margin)
-    return max(gone, appeared) > config.moved_share
+
+def _adds(keyframes: tuple[Keyframe, ...], direction: Array, quality: float, config: KeyframeConfig) -> bool:
+    """Whether a view is from a new direction, or better than those from the same one; and good enough."""
+    if quality < config.least_quality * max((keyframe.quality for keyframe in keyframes), default=0.0):
+        return False
+    same = math.cos(math.radians(config.angle))
+    rivals = [keyframe.quality for keyframe in keyframes if float(keyframe.direction @ direction) >= same]
+    if rivals:
+        return quality >= _BETTER * max(rivals)
+    if len(keyframes) < config.count:
+        return True
+    # Where there is no room one has to go: of the two that are most alike, the worse one.
+    directions = np.stack([*(keyframe.direction for keyframe in keyframes), direction])
+    qualities = [*(keyframe.quality for keyframe in keyframes), quality]
+    return _worse_of_most_alike(directions, qualities) < len(keyframes)
 
 
 def _seen_past(
@@ -215,12 +251,8 @@ def _seen_past(
     return past / (past + there) if past + there >= _LEAST_POINTS else 0.0
 
 
-def _most_different(keyframes: tuple[Keyframe, ...], count: int) -> tuple[Keyframe, ...]:
-    """At most `count` of some views: of the two that are most alike, the worse one goes."""
-    while len(keyframes) > count:
-        directions = np.stack([keyframe.direction for keyframe in keyframes])
-        likeness = directions @ directions.T - 2.0 * np.eye(len(keyframes))
-        pair = np.unravel_index(int(np.argmax(likeness)), likeness.shape)
-        worse = min((int(index) for index in pair), key=lambda index: keyframes[index].quality)
-        keyframes = (*keyframes[:worse], *keyframes[worse + 1 :])
-    return keyframes
+def _worse_of_most_alike(directions: Array, qualities: Sequence[float]) -> int:
+    """Which of (N, 3) views should go: the worse one of the two whose directions differ least."""
+    likeness = directions @ directions.T - 3.0 * np.eye(len(directions))
+    pair = np.unravel_index(int(np.argmax(likeness)), likeness.shape)
+    return min((int(index) for index in pair), key=lambda index: qualities[index])

@@ -97,6 +97,7 @@ class Track:
         baseline: the verdict when this pose was found; None = not yet found in a frame after the reconstruction.
         glance: what was seen when the estimate was judged; None = not yet judged in a frame after the reconstruction.
         silhouette: the cells of the overview that its mesh covers, as computed last.
+        rested: whether its pose in the newest frame is the one that was expected.
         failures: reconstructions in a row that came to nothing.
         version_best: the best state that its mesh was judged with.
         version_quality: `InstanceView.quality` of the view that the mesh was made from.
@@ -122,6 +123,7 @@ class Track:
     baseline: Verdict | None = None
     glance: Glance | None = None
     silhouette: Silhouette | None = None
+    rested: bool = True
     failures: int = 0
     version_best: VerdictState = VerdictState.REJECTED
     version_quality: float = 0.0
