@@ -14,10 +14,10 @@ from typing import Any
 
 import rclpy
 from builtin_interfaces.msg import Time
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.serialization import serialize_message
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
@@ -106,12 +106,15 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=10.0, help="images a second (default: 10)")
     options = parser.parse_args()
     recording = Recording.of_folder(options.frames, options.rate)
-    with rclpy.init():
-        node = RecordingPlayer(recording, options.rate)
-        try:
-            rclpy.spin(node)
-        except (KeyboardInterrupt, ExternalShutdownException):
-            node.destroy_node()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    node = RecordingPlayer(recording, options.rate)
+    try:
+        rclpy.spin(node)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        node.destroy_node()
+        rclpy.shutdown()
 
 
 if __name__ == "__main__":
