@@ -49,6 +49,11 @@ _GROUP_COST = {
     SymmetryKind.MIRROR: 0.003,
     SymmetryKind.NONE: 0.01,
 }
+#: What protrudes from something round, a handle, has up to this share of its points, and costs so many spans. Points
+#: that are off by this share of the tolerance on average belong to the rest.
+_PROTRUDING, _PROTRUSION_COST, _WITHIN = 0.2, 0.001, 0.3
+#: That is round when the mean sine between its normals and the ways from the axis is at most this.
+_ROUND_SINE = 0.27
 #: Share of the tolerance that is left in the end; first step of the search then, in radians and spans; how many.
 _STRICT, _SETTLING, _SETTLING_ROUNDS = 0.3, 0.02, 8
 #: Refinement hardly ever lowers a cost by more than this.
@@ -75,12 +80,16 @@ class _Evidence:
     width: float
     margin: float
     strict: bool = False
+    protruding: float = 0.0
 
     def thinned(self, count: int) -> _Evidence:
         """The same with at most so many points to vote."""
         if len(self.points) <= count:
             return self
-        chosen = np.linspace(0, len(self.points) - 1, count).astype(int)
+        return self.only(np.linspace(0, len(self.points) - 1, count).astype(int))
+
+    def only(self, chosen: NDArray[np.intp]) -> _Evidence:
+        """The same with some of the points to vote."""
         return replace(self, points=self.points[chosen], normals=self.normals[chosen])
 
 
@@ -133,17 +142,53 @@ def find_symmetry(
             at, cost = _refined(kind, at, evidence)
         if cost >= best_cost:
             continue
-        pushed = at + np.array([0.0, _PUSH * span, 0.0])
-        violation = _violations(kind, np.stack([at, pushed]), evidence)[0]
-        if violation[0] <= config.max_violation:
-            determined = bool(violation[1] > violation[0] + _PUSHED_VIOLATION)
-            best = Symmetry(kind, float(at[0]), at[1:], float(violation[0]), determined)
-            best_cost = cost
+        found = _symmetry(kind, at, evidence)
+        if found.violation <= config.max_violation:
+            best, best_cost = found, cost
+    if best_cost > _PROTRUSION_COST:
+        at, cost, rest = _round_but_for_a_protrusion(hypotheses, evidence)
+        if cost < best_cost:
+            return _symmetry(SymmetryKind.REVOLUTION, at, rest)
     if best.kind in (SymmetryKind.NONE, SymmetryKind.REVOLUTION):
         # The axis of what is round follows from the bend of what is seen, and not from where the view leaves room.
         return best
     angle, *center = _settled(best, evidence)
     return replace(best, angle=float(angle), center=np.array(center))
+
+
+def _symmetry(kind: SymmetryKind, at: Array, evidence: _Evidence) -> Symmetry:
+    """The symmetry at (3,) parameters, and whether the view determines it."""
+    pushed = at + np.array([0.0, _PUSH * evidence.span, 0.0])
+    violation = _violations(kind, np.stack([at, pushed]), evidence)[0]
+    determined = bool(violation[1] > violation[0] + _PUSHED_VIOLATION)
+    return Symmetry(kind, float(at[0]), at[1:], float(violation[0]), determined)
+
+
+def _round_but_for_a_protrusion(
+    hypotheses: _Hypotheses, evidence: _Evidence
+) -> tuple[Array, float, _Evidence]:
+    """Where something round stands that a handle protrudes from, what that costs, and the points without the handle.
+
+    A mirror would do, too, but puts a second handle behind it. The costs are infinite where the rest is not round.
+    """
+    kind = SymmetryKind.REVOLUTION
+    trimmed = replace(evidence, protruding=_PROTRUDING)
+    (at, *_), _ = _cheapest(kind, hypotheses.of(kind), trimmed.thinned(_voters(kind)))
+    at, _ = _refined(kind, at, trimmed)
+    depth = _contradiction(kind, at[None], evidence)[0].mean(axis=0)
+    inside = (depth <= np.quantile(depth, 1.0 - _PROTRUDING)) | (depth <= _WITHIN * evidence.tolerance)
+    rest = evidence.only(np.flatnonzero(inside))
+    at, cost = _refined(kind, at, rest)
+    return at, cost + _PROTRUSION_COST if _is_round(at, rest) else np.inf, rest
+
+
+def _is_round(at: Array, evidence: _Evidence) -> bool:
+    """Whether the sides of an object face away from a vertical axis."""
+    away, normals = evidence.points[:, :2] - at[1:], evidence.normals[:, :2]
+    length = np.linalg.norm(away, axis=1) * np.linalg.norm(normals, axis=1)
+    sine = np.abs(away[:, 0] * normals[:, 1] - away[:, 1] * normals[:, 0]) / np.maximum(length, 1e-12)
+    weight = np.linalg.norm(normals, axis=1)
+    return bool((weight * sine).sum() <= _ROUND_SINE * weight.sum())
 
 
 class _Hypotheses:
@@ -252,21 +297,16 @@ def _stretch_cost(stretch: Any) -> Any:
 
 def _violations(kind: SymmetryKind, parameters: Array, evidence: _Evidence) -> tuple[Array, Array]:
     """(H,) mean violation in spans, and (H,) absolute log-stretch of depth and width together."""
-    moved = motions(kind, parameters[:, 0], parameters[:, 1:])
-    depth = evidence.free_space.contradiction(
-        evidence.points,
-        evidence.normals,
-        moved,
-        evidence.tolerance,
-        _CAP * evidence.span,
-        strict=evidence.strict,
-    )
-    violation = depth.reshape(len(parameters), -1).mean(axis=1).astype(np.float64) / evidence.span
+    depth = _contradiction(kind, parameters, evidence).mean(axis=1)
+    kept = depth.shape[1] - int(evidence.protruding * depth.shape[1])
+    if kept < depth.shape[1]:
+        depth = np.partition(depth, kept - 1, axis=1)[:, :kept]
+    violation = depth.mean(axis=1).astype(np.float64) / evidence.span
     stretch = np.zeros(len(parameters))
     if kind is SymmetryKind.REVOLUTION:
         # What turns is as deep as it is wide: the view itself tells its depth.
         return violation, stretch
-    linear, offset = moved
+    linear, offset = motions(kind, parameters[:, 0], parameters[:, 1:])
     for axis, expected in ((0, evidence.expected_depth), (1, evidence.width)):
         own = evidence.outline[:, axis]
         images = linear[..., axis, :] @ evidence.outline.T + offset[..., axis, None]
@@ -274,3 +314,17 @@ def _violations(kind: SymmetryKind, parameters: Array, evidence: _Evidence) -> t
         high = np.maximum(images.max(axis=(1, 2)), own.max()) + evidence.margin
         stretch += np.abs(np.log(np.maximum(high - low, 1e-4) / expected))
     return violation, stretch
+
+
+def _contradiction(kind: SymmetryKind, parameters: Array, evidence: _Evidence) -> NDArray[np.float32]:
+    """(H, G, N) metres that the images of each point under each motion contradict the view."""
+    return np.asarray(
+        evidence.free_space.contradiction(
+            evidence.points,
+            evidence.normals,
+            motions(kind, parameters[:, 0], parameters[:, 1:]),
+            evidence.tolerance,
+            _CAP * evidence.span,
+            strict=evidence.strict,
+        )
+    )
