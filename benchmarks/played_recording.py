@@ -78,17 +78,17 @@ class RecordingPlayer(Node):
         super().__init__("recording_player", enable_rosout=False)
         self._moments = itertools.cycle(recording.moments)
         streamed, latched = qos_profile("sensor_data"), qos_profile("latched")
-        self._publishers: dict[str, Publisher] = {
+        self._outputs: dict[str, Publisher] = {
             topic: self.create_publisher(kind, topic, streamed) for topic, kind in TOPICS.items()
         }
-        self._publishers["/tf"] = self.create_publisher(TFMessage, "/tf", qos_profile("reliable", depth=100))
+        self._outputs["/tf"] = self.create_publisher(TFMessage, "/tf", qos_profile("reliable", depth=100))
         self._names = self.create_publisher(LabelInfo, "label_info", latched)
         self._names.publish(recording.label_info)
         self.create_timer(1.0 / rate, self._step)
 
     def _step(self) -> None:
         for topic, message in next(self._moments).items():
-            self._publishers[topic].publish(message)
+            self._outputs[topic].publish(message)
 
 
 def _pose_of_camera(capture: Any, parameters: PlayerParameters, stamp: Time) -> TFMessage:
