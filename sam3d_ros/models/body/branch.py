@@ -30,8 +30,8 @@ _CONDITION = 3
 # A keypoint nearer to the camera, metres, is not seen.
 _NEAREST = 1e-5
 
-# The rig's axes (x left, y up, z out of the chest) in a camera that faces it; centimetres to metres.
-_CAMERA_FROM_RIG = (0.01, -0.01, -0.01)
+# Of a centimetre.
+_METRES = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,8 +98,10 @@ class Reader:
 
 
 def camera_axes(points: Tensor) -> Tensor:
-    """(..., 3) centimetres along the axes of the rig -> metres along those of the camera."""
-    return points * points.new_tensor(_CAMERA_FROM_RIG)
+    """(..., 3) centimetres along the axes of the rig (x left, y up, z out of the chest) -> metres along those of a
+    camera that faces it."""
+    left, upward = points.split([1, 2], dim=-1)
+    return torch.cat([_METRES * left, -_METRES * upward], dim=-1)
 
 
 class Branch(nn.Module):
@@ -171,8 +173,9 @@ class Branch(nn.Module):
 
     def sampled(self, features: Tensor, places: Tensor) -> Tensor:
         """(B, C, h, w) features at (B, K, 2) places of the crop -> (B, K, C); zero beyond."""
+        across, down = places.split(1, dim=-1)
         wider = self.config.crop_size / self.config.columns
-        grid = 2 * places * places.new_tensor([wider, 1.0])
+        grid = torch.cat([2 * wider * across, 2 * down], dim=-1)
         found = F.grid_sample(features, grid[:, :, None], align_corners=False)
         return found[..., 0].transpose(1, 2)
 
@@ -185,12 +188,13 @@ class Branch(nn.Module):
         seen = inside[..., None].to(x.dtype)
         # Behind the camera a place may be infinite, and no factor makes that zero.
         places = estimate.places.masked_fill(~inside[..., None], 0.0)
-        x, x_pe = x.clone(), x_pe.clone()
-        x_pe[:, first:middle] = self.keypoint_posemb_linear(places) * seen
-        x[:, first:middle] += self.keypoint_feat_linear(self.sampled(features, places) * seen)
-        hips = estimate.keypoints[:, [LEFT_HIP, RIGHT_HIP]].mean(dim=1, keepdim=True)
-        x_pe[:, middle:] = self.keypoint3d_posemb_linear(estimate.keypoints - hips)
-        return x, x_pe
+        flat = self.keypoint_posemb_linear(places) * seen
+        found = x[:, first:middle] + self.keypoint_feat_linear(self.sampled(features, places) * seen)
+        hips = torch.lerp(estimate.keypoints[:, LEFT_HIP], estimate.keypoints[:, RIGHT_HIP], 0.5)
+        solid = self.keypoint3d_posemb_linear(estimate.keypoints - hips[:, None])
+        return torch.cat([x[:, :first], found, x[:, middle:]], dim=1), torch.cat(
+            [x_pe[:, :first], flat, solid], dim=1
+        )
 
     def forward(
         self,

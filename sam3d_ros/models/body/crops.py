@@ -43,7 +43,7 @@ class Crops:
     def in_image(self, places: Tensor) -> Tensor:
         """(N, K, 2) places from 0 to 1 within the crop -> (N, K, 2) pixels of the image."""
         matrix = self.crop_from_image.to(places)
-        scale = matrix[:, [0, 1], [0, 1]]
+        scale = matrix[:, :2, :2].diagonal(dim1=1, dim2=2)
         return (self.size * places - matrix[:, None, :, 2]) / scale[:, None]
 
     def grid(self, columns: int) -> Tensor:
@@ -76,22 +76,23 @@ def crops_of_boxes(boxes: Tensor, padding: float, size: int) -> Crops:
 
 
 def _square_map(centres: Tensor, sides: Tensor, size: int) -> Tensor:
-    """(N, 2, 3) float64 map of a square to another, solved from three points that are rounded to float32: with
-    the closed form, every 300th pixel of a crop would differ by one grey level."""
-    middle = torch.full_like(centres, size / 2)
-    full = torch.full_like(sides, float(size))
-    source, target = _corner_points(centres, sides), _corner_points(middle, full)
-    homogeneous = torch.cat([source, torch.ones_like(source[..., :1])], dim=-1)
-    return torch.linalg.solve(homogeneous, target).mT
+    """(N, 2, 3) float64 map of a square to another, by points of theirs that are rounded to float32: with exact
+    ones, every 300th pixel of a crop would differ by one grey level."""
+    source_middle, source_corner = _middle_and_corner(centres, sides)
+    middle, corner = _middle_and_corner(
+        torch.full_like(centres, size / 2), torch.full_like(sides, float(size))
+    )
+    scale = (corner - middle) / (source_corner - source_middle)
+    return torch.cat([torch.diag_embed(scale), (middle - scale * source_middle)[..., None]], dim=-1)
 
 
-def _corner_points(centres: Tensor, sides: Tensor) -> Tensor:
-    """(N, 3, 2) float64: centre, middle of the upper edge, upper left corner."""
-    up = torch.stack([torch.zeros_like(sides), -sides / 2], dim=-1)
-    top = centres + up
-    down = centres - top
-    corner = top + torch.stack([-down[:, 1], down[:, 0]], dim=-1)
-    return torch.stack([centres, top, corner], dim=1).double()
+def _middle_and_corner(centres: Tensor, sides: Tensor) -> tuple[Tensor, Tensor]:
+    """(N, 2) float64 centres, and upper left corners that are found as the official code finds them: the upper edge
+    from the centre, and from there as far to the left as the edge turned out to be above."""
+    x, y = centres.unbind(-1)
+    top = y - sides / 2
+    corner = torch.stack([x - (y - top), top], dim=-1)
+    return centres.double(), corner.double()
 
 
 def cut(images: Tensor, crops: Crops) -> Tensor:
@@ -111,8 +112,8 @@ def cut(images: Tensor, crops: Crops) -> Tensor:
         images = images[None]
     height, width = images.shape[1:3]
     row = torch.arange(len(crops.sides), device=images.device)[:, None, None] if len(images) > 1 else 0
-    left, right, fx = (x.to(images.device) for x in _neighbours(crops, 0))
-    upper, lower, fy = (y.to(images.device) for y in _neighbours(crops, 1))
+    left, right, fx = _neighbours(crops, 0)
+    upper, lower, fy = _neighbours(crops, 1)
 
     def pixels(y: Tensor, x: Tensor) -> Tensor:
         inside = ((y >= 0) & (y < height))[:, :, None] & ((x >= 0) & (x < width))[:, None, :]
@@ -130,10 +131,11 @@ def cut(images: Tensor, crops: Crops) -> Tensor:
 
 def _neighbours(crops: Crops, axis: int) -> tuple[Tensor, Tensor, Tensor]:
     """Of the crop's pixels along an axis: (N, size) the image's pixels before and after, and where between."""
-    # On the processor, for positions must not depend on the device.
-    matrix = crops.crop_from_image.cpu()
+    matrix = crops.crop_from_image
     scale, shift = matrix[:, axis, axis, None], matrix[:, axis, 2, None]
-    step, start, index = (1 / scale).float(), (-shift / scale).float(), torch.arange(crops.size)
+    # Single operations, each rounded as IEEE 754 has it: a compiler that fuses them would move positions.
+    step, start = (1 / scale).float(), (-shift / scale).float()
+    index = torch.arange(crops.size, device=matrix.device)
     if axis == 0:  # Rounded once along a row, as fused multiply-add instructions do.
         place = (step.double() * index + start.double()).float()
     else:

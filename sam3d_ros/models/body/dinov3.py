@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sam3d_ros.models.layers.attention import attend
+from sam3d_ros.models.layers.patches import PatchConvolution
 from sam3d_ros.models.layers.vision import LayerScale
 
 _EPS = 1e-5
@@ -66,18 +67,25 @@ def rotary_angles(periods: Tensor, rows: int, columns: int) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Rotation:
-    """Cosines and sines (L, D) of the rotary positions of patches."""
+    """How rotary positions turn tokens: each channel times `cos`, plus its partner times `sin`, both (L, D)."""
 
     cos: Tensor
     sin: Tensor
 
+    @staticmethod
+    def of(angles: Tensor, others: int, dtype: torch.dtype) -> Rotation:
+        """The turn of patches by their angles (P, D), after other tokens that have no position."""
+        cos, sin = angles.cos(), angles.sin()
+        left, right = sin.chunk(2, dim=-1)
+        ahead = (0, 0, others, 0)
+        sin = F.pad(torch.cat([-left, right], dim=-1), ahead)
+        return Rotation(F.pad(cos, ahead, value=1.0).to(dtype), sin.to(dtype))
+
     def apply(self, x: Tensor) -> Tensor:
-        """Turn the patches of (B, tokens, H, D); the tokens before them have no position."""
-        others = x.shape[1] - len(self.cos)
-        patches = x[:, others:]
-        left, right = patches.chunk(2, dim=-1)
-        turned = patches * self.cos[:, None] + torch.cat([-right, left], dim=-1) * self.sin[:, None]
-        return torch.cat([x[:, :others], turned], dim=1)
+        """Turn tokens (B, L, ..., D)."""
+        shape = (len(self.cos), *(1,) * (x.ndim - 3), x.shape[-1])
+        partners = x.roll(x.shape[-1] // 2, dims=-1)
+        return torch.addcmul(x * self.cos.view(shape), partners, self.sin.view(shape))
 
 
 class _KeylessLinear(nn.Linear):
@@ -101,8 +109,9 @@ class _RotaryAttention(nn.Module):
         self.proj = nn.Linear(width, width)
 
     def forward(self, x: Tensor, rotation: Rotation) -> Tensor:
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).unbind(-3)
-        return self.proj(attend(rotation.apply(q), rotation.apply(k), v))
+        parts = self.qkv(x).unflatten(-1, (3, self.heads, -1))
+        q, k = rotation.apply(parts[:, :, :2]).unbind(2)
+        return self.proj(attend(q, k, parts[:, :, 2]))
 
 
 class _GatedFeedForward(nn.Module):
@@ -127,14 +136,14 @@ class _Block(nn.Module):
         self.ls2 = LayerScale(config.width)
 
     def forward(self, x: Tensor, rotation: Rotation) -> Tensor:
-        x = x + self.ls1(self.attn(self.norm1(x), rotation))
-        return x + self.ls2(self.mlp(self.norm2(x)))
+        x = torch.addcmul(x, self.attn(self.norm1(x), rotation), self.ls1.gamma)
+        return torch.addcmul(x, self.mlp(self.norm2(x)), self.ls2.gamma)
 
 
 class _PatchEmbedding(nn.Module):
     def __init__(self, width: int, patch: int) -> None:
         super().__init__()
-        self.proj = nn.Conv2d(3, width, patch, stride=patch)
+        self.proj = PatchConvolution(3, width, patch)
 
 
 class _RotaryPositions(nn.Module):
@@ -146,9 +155,9 @@ class _RotaryPositions(nn.Module):
         exponent = torch.arange(count) / count
         self.register_buffer("periods", config.rope_base**exponent)
 
-    def forward(self, rows: int, columns: int) -> Rotation:
-        angles = rotary_angles(self.periods, rows, columns)
-        return Rotation(angles.cos().to(self.periods.dtype), angles.sin().to(self.periods.dtype))
+    def forward(self, rows: int, columns: int, others: int) -> Rotation:
+        """The turn of a grid of patches after `others` tokens that have no position."""
+        return Rotation.of(rotary_angles(self.periods, rows, columns), others, self.periods.dtype)
 
 
 class DinoV3(nn.Module):
@@ -173,7 +182,7 @@ class DinoV3(nn.Module):
         batch, _, rows, columns = patches.shape
         tokens = [self.cls_token.expand(batch, -1, -1), self.storage_tokens.expand(batch, -1, -1)]
         x = torch.cat([*tokens, patches.flatten(2).transpose(1, 2)], dim=1)
-        rotation = self.rope_embed(rows, columns)
+        rotation = self.rope_embed(rows, columns, 1 + self.config.registers)
         for block in self.blocks:
             x = block(x, rotation)
         return self.norm(x)[:, -rows * columns :].transpose(1, 2).unflatten(-1, (rows, columns))

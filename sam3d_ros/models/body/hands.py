@@ -10,23 +10,24 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from sam3d_ros.models.body.branch import Estimate
 from sam3d_ros.models.body.crops import Crops
 from sam3d_ros.models.body.keypoints import LEFT_ELBOW, LEFT_WRIST, RIGHT_ELBOW, RIGHT_WRIST
 from sam3d_ros.models.body.pose_code import HAND_CODE
 from sam3d_ros.models.body.pose_head import SIZE_CODE, BodyParameters, PoseHead
-from sam3d_ros.models.body.prompts import NO_PROMPT
+from sam3d_ros.models.body.prompts import no_prompts
 from sam3d_ros.models.body.rig import IDENTITY, JointStates
 from sam3d_ros.models.body.rotations import angle_between, matrix_from_xzy, xzy_from_matrix
 from sam3d_ros.models.body.wrists import within_reach
 
-# Of the left and the right side: joints of the rig, keypoints, and body angles (twist, bend, sideways).
+# Of the left and the right side: joints of the rig, keypoints, and body angles (twist, sideways bend, bend).
 _LOWER_ARMS = (76, 40)
 _WRIST_TWISTS = (77, 41)
 _RIGHT_WRIST_JOINT = 42
 _WRISTS = (LEFT_WRIST, RIGHT_WRIST)
-_WRIST_ANGLES = ((41, 43, 42), (31, 33, 32))
+_WRIST_ANGLES = (slice(41, 44), slice(31, 34))
 # Coefficients: size of the left and right hand, sizes of fingers, shape of hands.
 _HAND_SIZES = (9, 8)
 _RIGHT_HAND_SIZE = 8
@@ -113,7 +114,7 @@ def hands_of(estimate: Estimate, rows: Tensor, crops: Crops, head: PoseHead, wid
     wrists = pairs(estimate.pixels[:, RIGHT_WRIST])
     wrists[:, 0, 0] = width - wrists[:, 0, 0] - 1
     rotations = pairs(estimate.states.rotations[:, _RIGHT_WRIST_JOINT])
-    rotations[:, 0, 1:] *= -1
+    rotations[:, 0, 1:].neg_()
     sizes = pairs(estimate.parameters.sizes)
     left, right = _HAND_SIZES
     mean, deviation = head.scale_mean, head.scale_comps.diagonal()
@@ -132,13 +133,15 @@ def hands_of(estimate: Estimate, rows: Tensor, crops: Crops, head: PoseHead, wid
 
 def wrist_rotations(body: Tensor) -> Tensor:
     """(N, 133) angles of bodies -> (N, 2, 3, 3) turned wrist from lower arm."""
-    return matrix_from_xzy(body[:, torch.tensor(_WRIST_ANGLES)])
+    twist, sideways, bend = torch.stack([body[:, angles] for angles in _WRIST_ANGLES], dim=1).unbind(-1)
+    return matrix_from_xzy(torch.stack([twist, bend, sideways], dim=-1))
 
 
 def fitted_wrists(states: JointStates, hands: Hands, head: PoseHead) -> Tensor:
     """(N, 2, 3, 3) how wrists must turn for these arms to hold these hands."""
-    arms = states.rotations[:, list(_LOWER_ARMS)] @ head.joint_rotation[list(_WRIST_TWISTS)]
-    return arms.mT @ hands.rig_from_wrist
+    arms = torch.stack([states.rotations[:, arm] for arm in _LOWER_ARMS], dim=1)
+    twists = torch.stack([head.joint_rotation[twist] for twist in _WRIST_TWISTS])
+    return (arms @ twists).mT @ hands.rig_from_wrist
 
 
 def believable(body: Estimate, hands: Hands, head: PoseHead, largest_turn: float, *, crossed: bool) -> Tensor:
@@ -156,7 +159,8 @@ def believable(body: Estimate, hands: Hands, head: PoseHead, largest_turn: float
     """
     turn = angle_between(wrist_rotations(body.parameters.body), fitted_wrists(body.states, hands, head))
     rulers = hands.crop_sides.flip(1) if crossed else hands.crop_sides
-    apart = (hands.wrists - body.pixels[:, list(_WRISTS)]).norm(dim=-1) / rulers
+    wrists = torch.stack([body.pixels[:, wrist] for wrist in _WRISTS], dim=1)
+    apart = (hands.wrists - wrists).norm(dim=-1) / rulers
     large = hands.crop_sides > SMALLEST_CROP
     return (turn < largest_turn) & large & hands.inside & (apart < _FARTHEST_WRIST)
 
@@ -176,10 +180,11 @@ def prompts_of_hands(body: Estimate, hands: Hands, believed: Tensor, crops: Crop
     left_wrist, right_wrist = crops.to_crop(hands.wrists).unbind(1)
     elbows = (body.places[:, RIGHT_ELBOW], body.places[:, LEFT_ELBOW])
     places = torch.stack([right_wrist, left_wrist, *elbows], dim=1)
-    used = believed[:, [1, 0, 1, 0]] & (places.abs() < 0.5).all(dim=-1)
-    labels = places.new_tensor([RIGHT_WRIST, LEFT_WRIST, RIGHT_ELBOW, LEFT_ELBOW]).expand(len(places), -1)
-    prompts = torch.cat([(places + 0.5).clamp(0.0, 1.0), labels[..., None]], dim=-1)
-    return torch.where(used[..., None], prompts, places.new_tensor([0.0, 0.0, NO_PROMPT]))
+    used = believed.flip(1).repeat(1, 2) & (places.abs() < 0.5).all(dim=-1)
+    prompts = F.pad((places + 0.5).clamp(0.0, 1.0), (0, 1))
+    for row, keypoint in enumerate((RIGHT_WRIST, LEFT_WRIST, RIGHT_ELBOW, LEFT_ELBOW)):
+        prompts[:, row, 2].fill_(keypoint)
+    return torch.where(used[..., None], prompts, no_prompts(prompts))
 
 
 def with_hands(
@@ -201,7 +206,8 @@ def with_hands(
     turns = fitted_wrists(body.states, hands, head)
     used = believed & (angle_between(first_wrists, turns) < largest_turn)
     parameters = body.parameters
-    angles = within_reach(xzy_from_matrix(turns))
+    twist, bend, sideways = within_reach(xzy_from_matrix(turns)).unbind(-1)
+    angles = torch.stack([twist, sideways, bend], dim=-1)
     pose, sizes = parameters.body.clone(), parameters.sizes.clone()
     for side, (rows, size) in enumerate(zip(_WRIST_ANGLES, _HAND_SIZES, strict=True)):
         use = used[:, side, None]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from sam3d_ros.models.body.branch import Branch, Estimate, Reader, View
 from sam3d_ros.models.body.config import BodyConfig
 from sam3d_ros.models.body.dinov3 import DinoV3, DinoV3Config
 from sam3d_ros.models.body.perceptrons import Perceptron
-from sam3d_ros.models.body.prompts import NO_PROMPT, FourierPositions, PromptEncoder
+from sam3d_ros.models.body.prompts import FourierPositions, PromptEncoder, no_prompts
 from sam3d_ros.models.body.vit import Vit, VitConfig
+from sam3d_ros.models.layers.derived import Derived
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -49,8 +51,14 @@ class Answer:
         return self.estimates[-1]
 
 
-class BodyNetwork(nn.Module):
-    """The network; `official_key` says how the official checkpoints name its tensors."""
+class BodyNetwork(Derived):
+    """The network; `official_key` says how the official checkpoints name its tensors.
+
+    Derived are mean and deviation of the colours of images, (3, 1, 1), that the encoder expects.
+    """
+
+    image_mean: Tensor
+    image_deviation: Tensor
 
     def __init__(self, config: BodyConfig) -> None:
         super().__init__()
@@ -67,6 +75,12 @@ class BodyNetwork(nn.Module):
         self.body = Branch(config, of_hand=False)
         self.hand = Branch(config, of_hand=True)
 
+    def derive(self) -> dict[str, Tensor]:
+        """The colours of images."""
+        device = self.prompt_to_token.weight.device
+        statistics = {"image_mean": _IMAGENET_MEAN, "image_deviation": _IMAGENET_STD}
+        return {name: torch.tensor(value, device=device)[:, None, None] for name, value in statistics.items()}
+
     def features(self, crops: Tensor) -> Tensor:
         """Encode images.
 
@@ -76,16 +90,18 @@ class BodyNetwork(nn.Module):
         Returns:
             (B, C, h, w) float32, whatever the dtype of the encoder.
         """
-        mean = crops.new_tensor(_IMAGENET_MEAN)[:, None, None]
-        std = crops.new_tensor(_IMAGENET_STD)[:, None, None]
         margin = (self.config.crop_size - self.config.columns) // 2
-        seen = ((crops - mean) / std)[..., margin : margin + self.config.columns]
+        seen = ((crops - self.image_mean) / self.image_deviation)[..., margin : margin + self.config.columns]
         dtype = next(self.backbone.parameters()).dtype
         return self.backbone(seen.to(dtype)).float()
 
     def with_masks(self, features: Tensor, masks: Tensor, scores: Tensor) -> Tensor:
         """Add masks (B, 1, S, S), trusted as far as their scores (B,) say, to features (B, C, h, w)."""
         return features + self.prompt_encoder.masks(masks, scores, self.config.grid[1])
+
+    def without_masks(self, features: Tensor) -> Tensor:
+        """Features (B, C, h, w) of crops that have no masks."""
+        return features + self.prompt_encoder.no_mask
 
     def decode(
         self,
@@ -107,7 +123,7 @@ class BodyNetwork(nn.Module):
             previous: (B, 522) an earlier estimate.
         """
         if prompts is None:
-            prompts = features.new_tensor([0.0, 0.0, NO_PROMPT]).expand(len(features), 1, 3)
+            prompts = no_prompts(features.new_empty(len(features), 1, 3))
         given = self.prompt_to_token(self.prompt_encoder.keypoints(prompts))
         layer = self.prompt_encoder.pe_layer if branch is self.body else self.hand_pe_layer
         positions = layer.grid(*self.config.grid)

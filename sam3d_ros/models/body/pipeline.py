@@ -25,7 +25,7 @@ from sam3d_ros.models.body.hands import (
 )
 from sam3d_ros.models.body.keypoints import KEYPOINTS, RIGHT_HAND, KeypointReader
 from sam3d_ros.models.body.network import BodyNetwork
-from sam3d_ros.models.body.prompts import NO_PROMPT
+from sam3d_ros.models.body.prompts import NO_PROMPT, no_prompts
 from sam3d_ros.models.body.quirks import Quirks
 from sam3d_ros.models.body.rig import Rig
 from sam3d_ros.models.body.stages import DECODE, DECODE_AGAIN, DECODE_HANDS, ENCODE, ENCODE_HANDS
@@ -144,14 +144,11 @@ class Pipeline:
         crops = crops_of_boxes(boxes, padding, self.network.config.crop_size)
         return View(crops, K.expand(len(boxes), 3, 3))
 
-    def _with_masks(self, features: Tensor, crops: Crops, scene: Scene | None) -> Tensor:
-        count, size = len(features), crops.size
-        if scene is None or scene.masks is None:
-            return self.network.with_masks(
-                features, features.new_zeros(count, 1, size, size), features.new_zeros(count)
-            )
+    def _with_masks(self, features: Tensor, crops: Crops, scene: Scene) -> Tensor:
+        if scene.masks is None:
+            return self.network.without_masks(features)
         masks = cut(scene.masks[..., None], crops).permute(0, 3, 1, 2).float()
-        scores = features.new_ones(count) if scene.scores is None else scene.scores
+        scores = features.new_ones(len(features)) if scene.scores is None else scene.scores
         return self.network.with_masks(features, masks, scores)
 
     def _look_at_hands(
@@ -167,18 +164,22 @@ class Pipeline:
             K = torch.cat([mirrored_intrinsics(K[:count], width), K[count:]])
         crops = crops_of_boxes(boxes, HAND_PADDING, self.network.config.crop_size)
         # A hand that would be too small to be believed need not be looked at.
-        rows = torch.nonzero(crops.sides > SMALLEST_CROP)[:, 0]
+        large = crops.sides > SMALLEST_CROP
+        looked_at = (
+            large.tolist()
+        )  # the only time that the processor waits for the device between image and answer
+        rows = torch.nonzero_static(large, size=sum(looked_at))[:, 0]
         squares = torch.stack([mirrored_boxes(crops.boxes[:count], width), crops.boxes[count:]], dim=1)
-        if len(rows) == 0:
+        if not any(looked_at):
             return Hands.unseen(crops), squares
-        lefts = int((rows < count).sum())
+        lefts = sum(looked_at[:count])
         seen = crops[rows]
         pixels = [cut(scene.image.flip(1), seen[:lefts]), cut(scene.image, seen[lefts:])]
         estimate = self._hands_in(_images(torch.cat(pixels)), View(seen, K[rows]), begin)
         return hands_of(estimate, rows, crops, self.network.hand.head_pose, width), squares
 
     def _hands_in(self, images: Tensor, view: View, begin: Callable[[str], None]) -> Estimate:
-        features = self._with_masks(self.network.features(images), view.crops, None)
+        features = self.network.without_masks(self.network.features(images))
         begin(DECODE_HANDS)
         return self.network.decode(self.network.hand, features, view, self._hand).estimate
 
@@ -218,7 +219,8 @@ class Pipeline:
         begin(ENCODE_HANDS)
         view = self._view(scene.boxes, HAND_PADDING, scene.K)
         estimate = self._hands_in(_images(cut(scene.image, view.crops)), view, begin)
-        used = torch.tensor([[False, True]], device=scene.boxes.device).expand(len(scene.boxes), 2)
+        used = torch.zeros(len(scene.boxes), 2, dtype=torch.bool, device=scene.boxes.device)
+        used[:, 1].fill_(True)
         return People(estimate, estimate.states.rotations, used, None)
 
 
@@ -234,4 +236,4 @@ def _prompts(keypoints: Tensor | None, crops: Crops) -> Tensor | None:
     places = crops.to_crop(keypoints[..., :2])
     known = (places.abs() < 0.5).all(dim=-1, keepdim=True) & (keypoints[..., 2:] >= 0)
     prompts = torch.cat([places + 0.5, keypoints[..., 2:]], dim=-1)
-    return torch.where(known, prompts, prompts.new_tensor([0.0, 0.0, NO_PROMPT]))
+    return torch.where(known, prompts, no_prompts(prompts))

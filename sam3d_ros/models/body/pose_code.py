@@ -6,8 +6,6 @@ A joint of three degrees of freedom is written as two columns of its rotation ma
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -31,6 +29,11 @@ LENGTHS = tuple(range(124, 130))
 #: Hinges: all other body angles.
 HINGES = tuple(
     i for i in range(BODY_ANGLES) if i not in LENGTHS and not any(i in joint for joint in BALL_JOINTS)
+)
+#: Of each body angle, where among those of ball joints, then of hinges, then lengths it is found.
+ANGLE_ORDER = tuple(
+    [*(i for joint in BALL_JOINTS for i in joint), *HINGES, *LENGTHS].index(angle)
+    for angle in range(BODY_ANGLES)
 )
 #: Body angles of fingers, which the network writes in the code of hands instead.
 FINGERS = slice(62, 116)
@@ -67,14 +70,11 @@ def sine_cosine(angles: Tensor) -> Tensor:
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)
 
 
-def body_angles(code: Tensor) -> Tensor:
-    """(B, 260) code -> (B, 133) angles in radians, and six lengths."""
+def body_angles(code: Tensor, order: Tensor) -> Tensor:
+    """(B, 260) code and `ANGLE_ORDER` on its device -> (B, 133) angles in radians, and six lengths."""
     balls, hinges, lengths = code.split([6 * len(BALL_JOINTS), 2 * len(HINGES), len(LENGTHS)], dim=-1)
-    angles = code.new_empty(*code.shape[:-1], BODY_ANGLES)
-    angles[..., torch.tensor(BALL_JOINTS)] = xyz_from_6d(balls.unflatten(-1, (-1, 6)))
-    angles[..., HINGES] = angle_from_sine_cosine(hinges)
-    angles[..., LENGTHS] = lengths
-    return angles
+    turned = xyz_from_6d(balls.unflatten(-1, (-1, 6))).flatten(-2)
+    return torch.cat([turned, angle_from_sine_cosine(hinges), lengths], dim=-1).index_select(-1, order)
 
 
 def body_code(angles: Tensor) -> Tensor:
@@ -83,27 +83,29 @@ def body_code(angles: Tensor) -> Tensor:
     return torch.cat([balls, sine_cosine(angles[..., HINGES]), angles[..., LENGTHS]], dim=-1)
 
 
-def _hand_spans() -> tuple[tuple[int, slice], ...]:
-    starts = [sum(HAND_JOINTS[:i]) for i in range(len(HAND_JOINTS) + 1)]
-    return tuple((end - start, slice(start, end)) for start, end in pairwise(starts))
-
-
-_HAND_SPANS = _hand_spans()
+# Of the codes and the angles of a hand: four fingers, of a ball joint and two hinges each; then the thumb, of a
+# saddle joint of two degrees of freedom, a ball joint and two hinges.
+_FOUR_FINGERS = 4
+_FINGER_CODE, _THUMB_CODE = (6, 4), (4, 6, 4)
+_FINGER_ANGLES, _THUMB_ANGLES = (3, 2), (2, 3, 2)
 
 
 def hand_angles(code: Tensor) -> Tensor:
-    """(B, 54) code of one hand -> (B, 27) angles."""
-    parts = []
-    for degrees, span in _HAND_SPANS:
-        part = code[..., 2 * span.start : 2 * span.stop]
-        parts.append(xyz_from_6d(part) if degrees == 3 else angle_from_sine_cosine(part))
-    return torch.cat(parts, dim=-1)
+    """(..., 54) code of one hand -> (..., 27) angles."""
+    fingers, thumb = code.split([_FOUR_FINGERS * sum(_FINGER_CODE), sum(_THUMB_CODE)], dim=-1)
+    balls, hinges = fingers.unflatten(-1, (_FOUR_FINGERS, -1)).split(_FINGER_CODE, dim=-1)
+    saddle, ball, ends = thumb.split(_THUMB_CODE, dim=-1)
+    turned = xyz_from_6d(torch.cat([balls, ball[..., None, :]], dim=-2))
+    bent = angle_from_sine_cosine(torch.cat([hinges.flatten(-2), saddle, ends], dim=-1))
+    bent, saddle, ends = bent.split([2 * _FOUR_FINGERS, 2, 2], dim=-1)
+    four = torch.cat([turned[..., :-1, :], bent.unflatten(-1, (_FOUR_FINGERS, 2))], dim=-1)
+    return torch.cat([four.flatten(-2), saddle, turned[..., -1, :], ends], dim=-1)
 
 
 def hand_code(angles: Tensor) -> Tensor:
-    """(B, 27) angles of one hand -> (B, 54) code."""
-    parts = []
-    for degrees, span in _HAND_SPANS:
-        part = angles[..., span]
-        parts.append(code_from_xyz(part) if degrees == 3 else sine_cosine(part))
-    return torch.cat(parts, dim=-1)
+    """(..., 27) angles of one hand -> (..., 54) code."""
+    fingers, thumb = angles.split([_FOUR_FINGERS * sum(_FINGER_ANGLES), sum(_THUMB_ANGLES)], dim=-1)
+    balls, hinges = fingers.unflatten(-1, (_FOUR_FINGERS, -1)).split(_FINGER_ANGLES, dim=-1)
+    four = torch.cat([code_from_xyz(balls), sine_cosine(hinges)], dim=-1).flatten(-2)
+    saddle, ball, ends = thumb.split(_THUMB_ANGLES, dim=-1)
+    return torch.cat([four, sine_cosine(saddle), code_from_xyz(ball), sine_cosine(ends)], dim=-1)

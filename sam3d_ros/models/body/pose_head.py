@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sam3d_ros.models.body.perceptrons import FeedForward
 from sam3d_ros.models.body.pose_code import (
+    ANGLE_ORDER,
     BODY_CODE,
     FINGERS,
     HAND_ANGLES,
@@ -19,6 +20,7 @@ from sam3d_ros.models.body.pose_code import (
 )
 from sam3d_ros.models.body.rig import EXPRESSION, IDENTITY, JOINTS, PARAMETERS, RigConfig
 from sam3d_ros.models.body.rotations import matrix_from_6d, matrix_from_xyz, xyz_from_matrix
+from sam3d_ros.models.layers.derived import Derived
 
 #: Coefficients of the sizes of the skeleton, and the sizes of the rig that they stand for.
 SIZE_CODE, SIZES = 28, 68
@@ -59,8 +61,11 @@ class BodyParameters:
         return replace(self, **changes)
 
 
-class PoseHead(nn.Module):
+class PoseHead(Derived):
     """Token -> pose.
+
+    Derived are the order of body angles, and the parameters of the rig that move the fingers of the left and then the
+    right hand.
 
     Args:
         width: of a token.
@@ -80,6 +85,8 @@ class PoseHead(nn.Module):
     root_coords: Tensor
     local_to_world_wrist: Tensor
     nonhand_param_idxs: Tensor
+    angle_order: Tensor
+    finger_parameters: Tensor
 
     def __init__(self, width: int, rig: RigConfig, *, of_hand: bool) -> None:
         super().__init__()
@@ -109,6 +116,13 @@ class PoseHead(nn.Module):
         for name, shape in integers.items():
             self.register_buffer(name, torch.zeros(shape, dtype=torch.int64))
 
+    def derive(self) -> dict[str, Tensor]:
+        """Orders of angles."""
+        return {
+            "angle_order": torch.tensor(ANGLE_ORDER, device=self.scale_mean.device),
+            "finger_parameters": torch.cat([self.hand_joint_idxs_left, self.hand_joint_idxs_right]),
+        }
+
     def decode(self, code: Tensor) -> BodyParameters:
         """(B, 519) -> the pose. Nothing of the face is used: it was not trained."""
         root, body, shape, sizes, hands, face = code.split(
@@ -119,9 +133,9 @@ class PoseHead(nn.Module):
         offset = torch.zeros_like(angles)
         if self.of_hand:
             angles, offset = self._root_of_wrist(angles)
-        pose = body_angles(body)
-        pose[..., FINGERS] = 0.0
-        pose[..., JAW] = 0.0
+        pose = body_angles(body, self.angle_order)
+        pose[..., FINGERS].zero_()
+        pose[..., JAW].zero_()
         neutral = torch.cat([code[..., :-EXPRESSION], torch.zeros_like(face)], dim=-1)
         return BodyParameters(neutral, angles, offset, pose, shape, sizes, hands)
 
@@ -140,11 +154,11 @@ class PoseHead(nn.Module):
         parameters = torch.cat(
             [pose.offset * _DECIMETRES, pose.root, pose.body[..., :POSE], self.sizes(pose.sizes)], dim=-1
         )
-        sides = (self.hand_joint_idxs_left, self.hand_joint_idxs_right)
-        for fingers, code in zip(sides, pose.hands.chunk(2, dim=-1), strict=True):
-            parameters[..., fingers] = hand_angles(self.hand_pose_mean + code @ self.hand_pose_comps)
+        hands = pose.hands.unflatten(-1, (2, -1)) @ self.hand_pose_comps
+        angles = hand_angles(self.hand_pose_mean + hands).flatten(-2)
+        parameters.index_copy_(-1, self.finger_parameters, angles)
         if self.of_hand:
-            parameters[..., self.nonhand_param_idxs] = 0.0
+            parameters.index_fill_(-1, self.nonhand_param_idxs, 0.0)
         assert parameters.shape[-1] == PARAMETERS
         return parameters
 

@@ -23,7 +23,7 @@ def default_intrinsics(width: int, height: int) -> Tensor:
 
 def rays(pixels: Tensor, K: Tensor) -> Tensor:
     """(B, H, W, 2) pixels -> (B, 2, H, W) x and y of their rays where z is 1."""
-    focal, centre = K[:, [0, 1], [0, 1]], K[:, :2, 2]
+    focal, centre = K[:, :2, :2].diagonal(dim1=1, dim2=2), K[:, :2, 2]
     return ((pixels - centre[:, None, None]) / focal[:, None, None]).movedim(-1, 1)
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sam3d_ros.models.body.keypoints import KEYPOINTS
+from sam3d_ros.models.layers.patches import PatchConvolution
 
 #: Label of a keypoint that is known to be none.
 NOT_A_POINT = -1
@@ -15,6 +16,13 @@ NOT_A_POINT = -1
 NO_PROMPT = -2
 
 _LAYER_NORM_EPS = 1e-6
+
+
+def no_prompts(like: Tensor) -> Tensor:
+    """Prompts (..., 3) of the same shape that are all to be ignored."""
+    none = torch.zeros_like(like)
+    none[..., 2].fill_(NO_PROMPT)
+    return none
 
 
 class FourierPositions(nn.Module):
@@ -52,8 +60,8 @@ class ChannelNorm(nn.LayerNorm):
 def _mask_network(width: int, channels: tuple[int, ...], step: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for inputs, outputs in zip((1, *channels[:-1]), channels, strict=True):
-        layers += [nn.Conv2d(inputs, outputs, step, stride=step), ChannelNorm(outputs), nn.GELU()]
-    return nn.Sequential(*layers, nn.Conv2d(channels[-1], width, 1))
+        layers += [PatchConvolution(inputs, outputs, step), ChannelNorm(outputs), nn.GELU()]
+    return nn.Sequential(*layers, PatchConvolution(channels[-1], width, 1))
 
 
 class PromptEncoder(nn.Module):
@@ -92,6 +100,11 @@ class PromptEncoder(nn.Module):
         points = torch.where((labels == NOT_A_POINT)[..., None], self.not_a_point_embed.weight, points)
         return torch.where((labels == NO_PROMPT)[..., None], self.invalid_point_embed.weight, points)
 
+    @property
+    def no_mask(self) -> Tensor:
+        """(1, C, 1, 1) to be added to the features where there is no mask."""
+        return self.no_mask_embed.weight[..., None, None]
+
     def masks(self, masks: Tensor, scores: Tensor, columns: int) -> Tensor:
         """Encode masks.
 
@@ -103,12 +116,8 @@ class PromptEncoder(nn.Module):
         Returns:
             (B, C, S / 16, columns) to be added to the features.
         """
-        none = self.no_mask_embed.weight[..., None, None]
-        if not scores.any():
-            rows = masks.shape[-2] // 16
-            return none.expand(len(masks), -1, rows, columns)
         encoded = self.mask_downscaling(masks)
         margin = (encoded.shape[-1] - columns) // 2
         encoded = encoded[..., margin : margin + columns]
         weight = scores[:, None, None, None]
-        return torch.where(weight > 0, weight * encoded, none)
+        return torch.where(weight > 0, weight * encoded, self.no_mask)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sam3d_ros.models.body.prompts import ChannelNorm
+from sam3d_ros.models.layers.patches import PatchConvolution
 
 #: Frequencies of encoded rays, and the highest of them, half turns per unit of the ray.
 BANDS, HIGHEST = 16, 32.0
@@ -32,7 +33,7 @@ class RayEmbedding(nn.Module):
     def __init__(self, width: int, patch: int, bands: int = BANDS, highest: float = HIGHEST) -> None:
         super().__init__()
         self.patch, self.bands, self.highest = patch, bands, highest
-        self.conv = nn.Conv2d(width + 3 + 6 * bands, width, 1, bias=False)
+        self.conv = PatchConvolution(width + 3 + 6 * bands, width, 1, bias=False)
         self.norm = ChannelNorm(width)
 
     def forward(self, features: Tensor, rays: Tensor) -> Tensor:

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sam3d_ros.models.body.rotations import matrix_from_quaternion, matrix_from_xyz
+from sam3d_ros.models.layers.derived import Derived
+from sam3d_ros.models.weights import loaded
 
 JOINTS = 127
 PARAMETERS = 204
@@ -57,12 +60,14 @@ class JointStates:
         positions: (B, J, 3) centimetres.
         scales: (B, J).
         angles: (B, J, 3) that the parameters turned each joint by, about the fixed x, then y, then z.
+        turns: (B, J, 3, 3) the same as matrices.
     """
 
     rotations: Tensor
     positions: Tensor
     scales: Tensor
     angles: Tensor
+    turns: Tensor
 
     @property
     def rig_from_joint(self) -> Tensor:
@@ -71,13 +76,22 @@ class JointStates:
         return torch.cat([linear, self.positions[..., None]], dim=-1)
 
 
-class Skeleton(nn.Module):
-    """Forward kinematics."""
+class Skeleton(Derived):
+    """Forward kinematics, in as many steps as it takes to reach the root by steps of 1, 2, 4, ... joints.
+
+    Derived are, of J joints and an end J above all of them that never moves:
+        rest_turns: (J + 1, 3, 3) of each joint before its angles.
+        ancestors: (S, J + 1) the joint that is 1, 2, 4, ... above.
+        lineage: (2, J, J) 1 where the column is the row or above it, and 1 where it is above.
+    """
 
     parents: Tensor
     offsets: Tensor
     prerotations: Tensor
     parameter_transform: Tensor
+    rest_turns: Tensor
+    ancestors: Tensor
+    lineage: Tensor
 
     def __init__(self, joints: int = JOINTS) -> None:
         super().__init__()
@@ -85,19 +99,31 @@ class Skeleton(nn.Module):
         self.register_buffer("offsets", torch.zeros(joints, 3))
         self.register_buffer("prerotations", torch.zeros(joints, 4))
         self.register_buffer("parameter_transform", torch.zeros(joints * _JOINT_PARAMETERS, PARAMETERS))
-        self._levels: list[Tensor] = []
 
-    @property
-    def levels(self) -> list[Tensor]:
-        """Joints by their distance from the root of the tree: those of one level depend on the level above alone."""
-        device = self.parents.device
-        if not self._levels or self._levels[0].device != device:
-            depth: list[int] = []
-            for parent in self.parents.tolist():
-                depth.append(0 if parent < 0 else depth[parent] + 1)
-            depths = torch.tensor(depth, device=device)
-            self._levels = [(depths == level).nonzero()[:, 0] for level in range(max(depth) + 1)]
-        return self._levels
+    def derive(self) -> dict[str, Tensor]:
+        """What follows from the tree of joints.
+
+        Raises:
+            ValueError: a joint comes before its parent.
+        """
+        device, end = self.parents.device, len(self.parents)
+        lineage = torch.eye(end)
+        steps = [end] * (end + 1)
+        for joint, parent in enumerate(self.parents.tolist()):
+            if parent >= joint:
+                raise ValueError(f"joint {joint} comes before its parent {parent}: parents come first")
+            if parent >= 0:
+                lineage[joint] += lineage[parent]
+                steps[joint] = parent
+        ancestors = [torch.tensor(steps)]
+        while (farther := ancestors[-1][ancestors[-1]]).lt(end).any():
+            ancestors.append(farther)
+        nowhere = torch.tensor([[0.0, 0.0, 0.0, 1.0]], device=device)
+        return {
+            "rest_turns": matrix_from_quaternion(torch.cat([self.prerotations, nowhere])),
+            "ancestors": torch.stack(ancestors).to(device),
+            "lineage": torch.stack([lineage, lineage - torch.eye(end)]).to(device),
+        }
 
     @property
     def turns(self) -> Tensor:
@@ -117,21 +143,16 @@ class Skeleton(nn.Module):
                 the pose, 68 scales and offsets of the skeleton.
         """
         own = self.joint_parameters(parameters)
-        moved, angles, scales = own[..., :3] + self.offsets, own[..., 3:6], torch.exp2(own[..., 6])
-        turned = matrix_from_quaternion(self.prerotations) @ matrix_from_xyz(angles)
-        rotations, positions = torch.empty_like(turned), torch.empty_like(moved)
-        sizes = torch.empty_like(scales)
-        for level, joints in enumerate(self.levels):
-            if level == 0:
-                rotations[:, joints], positions[:, joints] = turned[:, joints], moved[:, joints]
-                sizes[:, joints] = scales[:, joints]
-                continue
-            above = self.parents[joints]
-            step = (rotations[:, above] @ moved[:, joints, :, None])[..., 0]
-            rotations[:, joints] = rotations[:, above] @ turned[:, joints]
-            positions[:, joints] = positions[:, above] + sizes[:, above, None] * step
-            sizes[:, joints] = sizes[:, above] * scales[:, joints]
-        return JointStates(rotations, positions, sizes, angles)
+        moved, angles, doublings = own[..., :3] + self.offsets, own[..., 3:6], own[..., 6]
+        turns = matrix_from_xyz(F.pad(angles, (0, 0, 0, 1)))
+        chained = self.rest_turns @ turns
+        for above in self.ancestors.unbind():
+            chained = chained.index_select(1, above) @ chained
+        rotations = chained[:, :-1]
+        parents = chained.index_select(1, self.ancestors[0])[:, :-1]
+        sizes, sizes_above = torch.exp2(doublings @ self.lineage.flatten(0, 1).T).chunk(2, dim=-1)
+        steps = sizes_above[..., None] * (parents @ moved[..., None])[..., 0]
+        return JointStates(rotations, self.lineage[0] @ steps, sizes, angles, turns[:, :-1])
 
 
 class PoseCorrectives(nn.Module):
@@ -143,25 +164,27 @@ class PoseCorrectives(nn.Module):
         self.offsets = nn.Linear(width, 3 * vertices, bias=False)
 
     @staticmethod
-    def features(angles: Tensor) -> Tensor:
-        """(B, J, 3) -> (B, 6 (J - 2)) first two columns of each rotation, less those of no rotation."""
-        columns = matrix_from_xyz(angles[:, _FIRST_DEFORMING_JOINT:])[..., :2]
-        rest = torch.eye(3, 2, dtype=angles.dtype, device=angles.device)
+    def features(turns: Tensor) -> Tensor:
+        """(B, J, 3, 3) -> (B, 6 (J - 2)) first two columns of each rotation, less those of no rotation."""
+        columns = turns[:, _FIRST_DEFORMING_JOINT:, :, :2]
+        rest = torch.eye(3, 2, dtype=turns.dtype, device=turns.device)
         return (columns - rest).transpose(-1, -2).flatten(1)
 
-    def forward(self, angles: Tensor) -> Tensor:
-        """(B, J, 3) angles of the joints -> (B, V, 3) offsets of the vertices, centimetres."""
-        return self.offsets(torch.relu(self.hidden(self.features(angles)))).unflatten(-1, (-1, 3))
+    def forward(self, turns: Tensor) -> Tensor:
+        """(B, J, 3, 3) how joints are turned -> (B, V, 3) offsets of the vertices, centimetres."""
+        return self.offsets(torch.relu(self.hidden(self.features(turns)))).unflatten(-1, (-1, 3))
 
 
-class Skin(nn.Module):
-    """Shape, correctives and linear blend skinning of some vertices."""
+class Skin(Derived):
+    """Shape, correctives and linear blend skinning of some vertices; derived is
+    `homogeneous_joint_from_rest` (J, 4, 4)."""
 
     base: Tensor
     identity: Tensor
     expression: Tensor
     weights: Tensor
     joint_from_rest: Tensor
+    homogeneous_joint_from_rest: Tensor
 
     def __init__(self, vertices: int, corrective_width: int, joints: int = JOINTS) -> None:
         super().__init__()
@@ -172,12 +195,17 @@ class Skin(nn.Module):
         self.register_buffer("joint_from_rest", torch.zeros(joints, 3, 4))
         self.correctives = PoseCorrectives(corrective_width, vertices, joints) if corrective_width else None
 
+    def derive(self) -> dict[str, Tensor]:
+        """The maps onto the rest pose with their last rows."""
+        last = torch.eye(4, device=self.joint_from_rest.device)[3:].expand(len(self.joint_from_rest), 1, 4)
+        return {"homogeneous_joint_from_rest": torch.cat([self.joint_from_rest, last], dim=1)}
+
     def rest(self, identity: Tensor, expression: Tensor | None = None) -> Tensor:
         """(B, 45) and (B, 72) coefficients -> (B, V, 3) the skin in the rest pose, centimetres."""
-        shape = self.base + torch.einsum("bi,ivc->bvc", identity, self.identity)
+        shape = torch.addmm(self.base.flatten(), identity, self.identity.flatten(1))
         if expression is not None:
-            shape = shape + torch.einsum("bi,ivc->bvc", expression, self.expression)
-        return shape
+            shape = torch.addmm(shape, expression, self.expression.flatten(1))
+        return shape.unflatten(-1, (-1, 3))
 
     def forward(self, states: JointStates, identity: Tensor, expression: Tensor | None = None) -> Tensor:
         """Deform.
@@ -192,18 +220,14 @@ class Skin(nn.Module):
         """
         shape = self.rest(identity, expression)
         if self.correctives is not None:
-            shape = shape + self.correctives(states.angles)
-        onto_rest = torch.cat([self.joint_from_rest, self.joint_from_rest.new_zeros(JOINTS, 1, 4)], dim=1)
-        onto_rest[:, 3, 3] = 1.0
-        rig_from_rest = states.rig_from_joint @ onto_rest
+            shape = shape + self.correctives(states.turns)
+        rig_from_rest = states.rig_from_joint @ self.homogeneous_joint_from_rest
         blended = (self.weights @ rig_from_rest.flatten(-2)).unflatten(-1, (3, 4))
         return (blended[..., :3] @ shape[..., None])[..., 0] + blended[..., 3]
 
     def only(self, vertices: Tensor) -> Skin:
         """The same skin of some of its vertices, (N,) indices: their positions cost no more than their share."""
         width = self.correctives.hidden.out_features if self.correctives is not None else 0
-        with torch.device("meta"):
-            part = Skin(len(vertices), width, self.weights.shape[1])
         state = {
             "base": self.base[vertices],
             "identity": self.identity[:, vertices],
@@ -217,8 +241,7 @@ class Skin(nn.Module):
                 "correctives.hidden.weight": self.correctives.hidden.weight,
                 "correctives.offsets.weight": rows,
             }
-        part.load_state_dict(state, assign=True)
-        return part.requires_grad_(False)
+        return loaded(lambda: Skin(len(vertices), width, self.weights.shape[1]), state)
 
 
 class Rig(nn.Module):

@@ -83,7 +83,7 @@ def build_rig(state: Mapping[str, Tensor]) -> Rig:
     """
     try:
         rig = loaded(lambda: Rig(config_of(state)), state)
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, ValueError, RuntimeError) as error:
         raise RigError(f"this is no Momentum Human Rig ({error}): convert mhr_model.pt again") from error
     skin = rig.skin
     if skin is not None and (len(skin.identity), len(skin.expression)) != (IDENTITY, EXPRESSION):

@@ -24,14 +24,20 @@ def matrix_from_6d(x: Tensor) -> Tensor:
 
 def matrix_from_xyz(angles: Tensor) -> Tensor:
     """(..., 3) angles about the fixed x, then y, then z -> (..., 3, 3) `Rz @ Ry @ Rx`."""
-    sx, sy, sz = angles.sin().unbind(-1)
-    cx, cy, cz = angles.cos().unbind(-1)
-    rows = [
-        [cy * cz, sx * sy * cz - cx * sz, cx * sy * cz + sx * sz],
-        [cy * sz, sx * sy * sz + cx * cz, cx * sy * sz - sx * cz],
-        [-sy, sx * cy, cx * cy],
+    sine, cosine = angles.sin(), angles.cos()
+    sx, sy, sz = sine.split(1, dim=-1)
+    cx, cy, cz = cosine.split(1, dim=-1)
+    # The axes where x is zero; then y and z turn about the first.
+    heading = torch.cat([cz, sz], dim=-1)
+    first = torch.cat([cy * heading, -sy], dim=-1)
+    second = torch.cat([-sz, cz, torch.zeros_like(cz)], dim=-1)
+    third = torch.cat([sy * heading, cy], dim=-1)
+    columns = [
+        first,
+        torch.addcmul(cx * second, sx, third),
+        torch.addcmul(cx * third, sx, second, value=-1),
     ]
-    return _stacked(rows)
+    return torch.stack(columns, dim=-1)
 
 
 def xyz_from_matrix(matrix: Tensor) -> Tensor:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +15,9 @@ from sam3d_ros.models.body.keypoints import JOINT_OF_KEYPOINT, KEYPOINTS, NAMES
 from sam3d_ros.models.body.network import BodyNetwork
 from sam3d_ros.models.body.pose_head import PoseHead
 from sam3d_ros.models.body.rig import JOINTS, Rig
-from sam3d_ros.models.weights import on_meta
+from sam3d_ros.models.weights import loaded, on_meta
+
+M = TypeVar("M", bound=nn.Module)
 
 # Small, so that no output is decided by its bias.
 _BIAS_SCALE = 0.1
@@ -33,9 +37,8 @@ def random_network(
     config: BodyConfig, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32, seed: int = 0
 ) -> BodyNetwork:
     """A network that finds a person in any crop; the encoder is in `dtype`, the rest in float32."""
-    network = on_meta(lambda: BodyNetwork(config))
+    network = _empty(lambda: BodyNetwork(config), device)
     network.backbone.to(dtype)
-    network.to_empty(device=device)
     _draw(network, torch.Generator(device).manual_seed(seed))
     for head in (network.body.head_pose, network.hand.head_pose):
         _fill_head(head, config.rig.vertices)
@@ -46,13 +49,14 @@ def random_network(
         branch.init_camera.weight.copy_(torch.tensor([_CAMERA]))
         branch.init_pose.weight.zero_()
         branch.init_pose.weight[:, :6] = torch.tensor(_UPRIGHT)
+        branch.head_pose.refresh()
     return network
 
 
 @torch.no_grad()
 def random_rig(config: BodyConfig, device: str | torch.device = "cpu", seed: int = 0) -> Rig:
     """A rig whose joints hang on each other in a binary tree, with a skin of random points around them."""
-    rig = on_meta(lambda: Rig(config.rig)).to_empty(device=device)
+    rig = _empty(lambda: Rig(config.rig), device)
     generator = torch.Generator(device).manual_seed(seed)
     for value in rig.state_dict().values():
         if value.is_floating_point():
@@ -68,7 +72,20 @@ def random_rig(config: BodyConfig, device: str | torch.device = "cpu", seed: int
         rig.skin.joint_from_rest.copy_(torch.eye(3, 4, device=device).expand(JOINTS, 3, 4))
         corners = torch.arange(config.rig.triangles, device=device)[:, None] + torch.arange(3, device=device)
         rig.triangles.copy_(corners % len(vertices))
+        rig.skin.refresh()
+    skeleton.refresh()
     return rig
+
+
+def _empty(build: Callable[[], M], device: str | torch.device) -> M:
+    """A module whose tensors are yet to be filled."""
+    state = on_meta(build).state_dict()
+    # Zeros, from which nothing absurd is derived; -1 for the joints, which makes all of them roots.
+    values = {
+        key: torch.full(value.shape, -1 if key.endswith("parents") else 0, dtype=value.dtype, device=device)
+        for key, value in state.items()
+    }
+    return loaded(build, values)
 
 
 def _draw(module: nn.Module, generator: torch.Generator) -> None:

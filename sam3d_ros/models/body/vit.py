@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sam3d_ros.models.layers.patches import PatchConvolution
 from sam3d_ros.models.layers.vision import VisionAttention, VisionFeedForward
 
 _EPS = 1e-5
@@ -67,7 +68,7 @@ class _Block(nn.Module):
 class _PatchEmbedding(nn.Module):
     def __init__(self, width: int, patch: int) -> None:
         super().__init__()
-        self.proj = nn.Conv2d(3, width, patch, stride=patch, padding=_PADDING)
+        self.proj = PatchConvolution(3, width, patch, _PADDING)
 
 
 class Vit(nn.Module):

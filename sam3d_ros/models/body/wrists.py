@@ -10,8 +10,7 @@ from torch import Tensor
 from sam3d_ros.models.body.rotations import wrapped
 
 # Range of twist (x), bend (z) and sideways bend (y) of a wrist, radians; constants of the official release.
-_LOWEST = (-2.2, -2.2, -1.2)
-_HIGHEST = (1.0, 1.5, 1.5)
+_RANGES = ((-2.2, 1.0), (-2.2, 1.5), (-1.2, 1.5))
 
 
 def within_reach(angles: Tensor) -> Tensor:
@@ -29,5 +28,7 @@ def within_reach(angles: Tensor) -> Tensor:
 
 
 def _excess(angles: Tensor) -> Tensor:
-    low, high = angles.new_tensor(_LOWEST), angles.new_tensor(_HIGHEST)
-    return ((low - angles).clamp(min=0) ** 2 + (angles - high).clamp(min=0) ** 2).sum(dim=-1)
+    """(..., 3) -> (...) sum of squares by which the angles are beyond the range of a wrist."""
+    axes = zip(angles.unbind(-1), _RANGES, strict=True)
+    beyond = torch.stack([angle - angle.clamp(*limits) for angle, limits in axes], dim=-1)
+    return beyond.square().sum(dim=-1)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from sam3d_ros.models.body.joints import JOINT_NAMES
 from sam3d_ros.models.body.keypoints import JOINT_OF_KEYPOINT, LINKS, NAMES, KeypointReader, _near_joints
@@ -41,6 +42,8 @@ def random_rig(seed: int = 0, scale: float = 0.05) -> Rig:
     rig.skeleton.prerotations[:, 3] += 1.0
     assert rig.skin is not None
     rig.skin.weights.copy_(torch.softmax(100 * rig.skin.weights, dim=1))
+    rig.skeleton.refresh()
+    rig.skin.refresh()
     return rig
 
 
@@ -52,7 +55,7 @@ def test_forward_parity(body_set, rig_of, assert_near):
     assert_near(states.rig_from_joint, transform_from_state(data["skel_state"]), CENTIMETRES)
     vertices = rig.skin(states, data["identity"], data["expression"])
     assert_near(vertices, data["vertices_cm"], CENTIMETRES)
-    assert_near(PoseCorrectives.features(states.angles), data["corrective_features"], 1e-6)
+    assert_near(PoseCorrectives.features(states.turns), data["corrective_features"], 1e-6)
 
 
 def test_released_outputs(body_set, rig_of, assert_near):
@@ -134,6 +137,7 @@ def test_a_turned_root_turns_everything(seed):
     before = matrix_from_quaternion(rig.skeleton.prerotations[0])
     rotation = matrix_from_quaternion(turn)
     rig.skeleton.prerotations[0] = turn
+    rig.skeleton.refresh()
     turned = rig.skeleton(parameters)
     rotation = rotation @ before.T
     origin = states.positions[:, :1]
@@ -145,6 +149,35 @@ def test_a_turned_root_turns_everything(seed):
     torch.testing.assert_close(
         rig.skin(turned, identity), origin + (skin - origin) @ rotation.T, atol=1e-3, rtol=1e-4
     )
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=10, deadline=None)
+def test_joints_follow_their_parents(seed):
+    """Whatever the tree: each joint as its parent carries it, one after the other, in float64."""
+    rig, generator = random_rig(seed, scale=0.3), torch.Generator().manual_seed(seed)
+    skeleton, parameters = rig.skeleton, torch.randn(2, PARAMETERS, generator=generator)
+    states = skeleton(parameters)
+    own = skeleton.joint_parameters(parameters).double()
+    placed: list[torch.Tensor] = []
+    for joint, parent in enumerate(skeleton.parents.tolist()):
+        turn = Rotation.from_quat(skeleton.prerotations[joint].numpy()) * Rotation.from_euler(
+            "xyz", own[:, joint, 3:6].numpy()
+        )
+        local = torch.zeros(2, 4, 4, dtype=torch.float64)
+        local[:, :3, :3] = torch.from_numpy(turn.as_matrix()) * 2.0 ** own[:, joint, 6, None, None]
+        local[:, :3, 3], local[:, 3, 3] = own[:, joint, :3] + skeleton.offsets[joint], 1.0
+        placed.append(local if parent < 0 else placed[parent] @ local)
+    expected = torch.stack(placed, dim=1)[:, :, :3]
+    largest = expected.abs().max().item()
+    torch.testing.assert_close(states.rig_from_joint.double(), expected, atol=1e-5 * largest, rtol=1e-5)
+
+
+def test_a_joint_before_its_parent_is_no_rig(rig_of):
+    state = dict(rig_of("mhr_rig_lod6").state_dict())
+    state["skeleton.parents"] = state["skeleton.parents"].flip(0)
+    with pytest.raises(RigError, match="comes before its parent"):
+        build_rig(state)
 
 
 def test_a_rig_survives_its_file(tmp_path):
@@ -160,6 +193,7 @@ def test_the_official_file_is_read(tmp_path, save_official_rig, assert_near):
     rig, generator = random_rig(), torch.Generator().manual_seed(1)
     turns = matrix_from_quaternion(torch.randn(JOINTS, 4, generator=generator))
     rig.skin.joint_from_rest[:, :, :3] = turns * (0.5 + torch.rand(JOINTS, 1, 1, generator=generator))
+    rig.skin.refresh()
     path = tmp_path / "mhr_model.pt"
     buffers = save_official_rig(rig, path)
     again = read_rig(path)
