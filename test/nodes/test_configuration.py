@@ -58,7 +58,7 @@ def test_every_launch_argument_is_described(name: str) -> None:
 def test_perception_launch_has_an_argument_for_every_topic_and_the_main_settings() -> None:
     names = {argument.name for argument in launch_arguments("perception.launch.py")}
     inputs = {"image", "camera_info", "labels", "label_info", "depth", "depth_camera_info", "points"}
-    outputs = {"objects", "meshes", "detections", "markers"}
+    outputs = {"objects", "meshes", "detections", "markers", "surfaces"}
     settings = {"reconstructor", "target_frame", "rviz", "params_file", "log_level", "namespace"}
     assert {f"sam3d_{name}_topic" for name in inputs | outputs} <= names
     assert {f"sam3d_{name}" for name in settings} <= names

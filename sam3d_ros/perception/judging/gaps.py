@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +21,10 @@ _NOISES = 3.0
 _OPEN_SHARE = 0.3
 #: Pixels beside a mask that are looked at for what touches the object; nearer ones mix it with what is behind.
 _INNER, _OUTER = 2, 6
-#: Of these pixels: those that are to be measured, or nobody knows what is there; and those that tell of a touch.
-_KNOWN_SHARE, _TOUCH_SHARE, _TOUCH_PIXELS = 0.5, 0.02, 6
+#: Of these pixels: those that are to be measured, or nobody knows what is there; and those that tell of a holder.
+_KNOWN_SHARE, _TOUCH_SHARE, _TOUCH_PIXELS = 0.5, 0.005, 6
+#: What comes out behind an object may touch it where it is hidden: so near to it, as a share of its size.
+_BEHIND = 0.5
 
 
 def goes_on_below(evidence: Evidence, normal: Array, level: float) -> bool:
@@ -55,8 +59,10 @@ def is_seen_through(evidence: Evidence, places: Array) -> bool:
     return bool(np.count_nonzero(past) > _OPEN_SHARE * len(places))
 
 
-def may_be_held(solid: SolidObject, evidence: Evidence, normal: Array, level: float, reach: float) -> bool:
-    """Whether something else than what is below may hold an object: something that is seen to touch it, or not seen.
+def may_be_held(
+    solid: SolidObject, evidence: Evidence, normal: Array, level: float, apart: Collection[int]
+) -> bool:
+    """Whether something else than what is below may hold an object: something beside it in the image that is near.
 
     Where the object meets the border of the image, or where little is measured around it, nobody knows what is there.
 
@@ -65,11 +71,11 @@ def may_be_held(solid: SolidObject, evidence: Evidence, normal: Array, level: fl
         evidence: the view.
         normal: (3,) up in the optical frame.
         level: metres along it; what is measured below does not count.
-        reach: metres from its surface that count as a touch.
+        apart: instances that are known not to hold it.
     """
     if evidence.touches_border:
         return True
-    ring = _ring(evidence.mask)
+    ring = _ring(evidence.mask) & ~np.isin(evidence.labels, list(apart))
     around = evidence.point_map.at(ring).astype(np.float64)
     known = np.isfinite(around[:, 2])
     if np.count_nonzero(known) < _KNOWN_SHARE * len(around):
@@ -80,14 +86,10 @@ def may_be_held(solid: SolidObject, evidence: Evidence, normal: Array, level: fl
         return False
     overview = evidence.overview
     placed = above if overview.fixed_from_camera is None else overview.fixed_from_camera.apply(above)
+    depth = float(np.median(above[:, 2]))
+    reach = max(_BEHIND * solid.size, (_OUTER + 1) * depth / evidence.camera.fx)
     touching = np.count_nonzero(solid.touches(placed, reach))
     return bool(touching > max(_TOUCH_PIXELS, _TOUCH_SHARE * len(around)))
-
-
-def pixel_reach(evidence: Evidence, depth: float) -> float:
-    """Metres that a point beside the mask of an object at some depth is from it at most, though it touches it."""
-    noise = evidence.overview.range_noise.at(depth)
-    return (_OUTER + 1) * depth / evidence.camera.fx + _NOISES * noise
 
 
 def _ring(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ where it is not seen what does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.polygons import convex_hull, depth_inside_hull
 from sam3d_ros.perception.evidence import Evidence
-from sam3d_ros.perception.judging.gaps import goes_on_below, is_seen_through, may_be_held, pixel_reach
+from sam3d_ros.perception.judging.gaps import goes_on_below, is_seen_through, may_be_held
 from sam3d_ros.perception.judging.solids import SolidObject
 from sam3d_ros.perception.settings import Settings, parameter
 from sam3d_ros.perception.surfaces.standing import Place, lowest
@@ -30,6 +30,8 @@ SCENE_REASONS = (PENETRATES, FLOATING, UNSTABLE)
 _LOOKED_INTO, _UNDERSIDE = 0.5, 0.15
 #: Heights in the gap that are looked at, as shares of it.
 _LEVELS = (0.3, 0.5, 0.7)
+#: An object stands on what of it is this near to its lowest point, as a share of its size: undersides are uneven.
+_FLATNESS = 0.03
 #: What is measured below this share of the gap tells that the object goes on there.
 _WELL_BELOW = 0.35
 
@@ -102,12 +104,15 @@ def _unsupported(
 ) -> tuple[str, ...]:
     """Why an object would fall: `floating`, `unstable`, or nothing where it would not, or nobody knows."""
     surface, local = below.surface, below.points
+    apart = [other.evidence.instance_id for other in neighbours if other.evidence is not None]
     near = thresholds.max_gap * solid.size + thresholds.sigmas * _sigma(solid, surface)
     on_others = _contacts(solid, neighbours, thresholds)
     if below.bottom > near and not on_others.any():
-        return (FLOATING,) if _floats(solid, evidence, below) else ()
-    contacts = local[on_others | (local[:, 2] <= near), :2]
-    if _tips(solid, surface, contacts, thresholds) and not _may_be_held(solid, evidence, surface, 2.0 * near):
+        return (FLOATING,) if _floats(solid, evidence, below, apart) else ()
+    # That its pose is too high or too low moves all of its underside.
+    on_surface = local[:, 2] <= below.bottom + _FLATNESS * solid.size if below.bottom <= near else on_others
+    is_tipping = _tips(solid, surface, local[on_others | on_surface, :2], thresholds)
+    if is_tipping and not _may_be_held(solid, evidence, surface, 2.0 * near, apart):
         return (UNSTABLE,)
     return ()
 
@@ -135,7 +140,7 @@ def _tips(solid: SolidObject, surface: SupportSurface, contacts: Array, threshol
     return bool(depth_inside_hull(middle[None], hull)[0] < 0.0)
 
 
-def _floats(solid: SolidObject, evidence: Evidence, below: Place) -> bool:
+def _floats(solid: SolidObject, evidence: Evidence, below: Place, apart: Collection[int]) -> bool:
     """Whether the view shows that an object is not where it should be: in the air, with nothing that holds it.
 
     Where the instance goes on below its mesh, it is not in the air: its pose, or its shape, is wrong.
@@ -155,18 +160,23 @@ def _floats(solid: SolidObject, evidence: Evidence, below: Place) -> bool:
         [np.column_stack([underside, np.full(len(underside), bottom - share * gap)]) for share in _LEVELS]
     )
     return is_seen_through(evidence, camera_from_surface.apply(places)) and not _may_be_held(
-        solid, evidence, surface, 0.3 * bottom
+        solid, evidence, surface, 0.3 * bottom, apart
     )
 
 
-def _may_be_held(solid: SolidObject, evidence: Evidence, surface: SupportSurface, height: float) -> bool:
+def _may_be_held(
+    solid: SolidObject,
+    evidence: Evidence,
+    surface: SupportSurface,
+    height: float,
+    apart: Collection[int],
+) -> bool:
     """Whether anything may hold an object but what is lower than some metres above a surface."""
     from_fixed = evidence.overview.camera_from_fixed
     camera_from_surface = from_fixed @ surface.fixed_from_surface
     normal = camera_from_surface.rotation[:, 2]
     level = float(normal @ camera_from_surface.translation) + height
-    reach = pixel_reach(evidence, float(from_fixed.apply(solid.centroid)[2]))
-    return may_be_held(solid, evidence, normal, level, reach)
+    return may_be_held(solid, evidence, normal, level, apart)
 
 
 def _sigma(solid: SolidObject, surface: SupportSurface) -> float:

@@ -50,7 +50,7 @@ _PEAKS = 3
 #: A surface is wider than this share of its length; the line where a plane meets a wall is not.
 _LEAST_WIDTH = 0.04
 #: Of the cells of a surface, those beside no edge, and the cosine of their mean slope to it.
-_SMOOTH_SHARE, _ALONG = 0.2, 0.92
+_SMOOTH_SHARE, _ALONG = 0.1, 0.92
 #: Cells between two points of one surface, at their average density.
 _GAP = 2.5
 #: Of the measured points of an instance, those on a plane that is its surface; and of a surface, what instances have.

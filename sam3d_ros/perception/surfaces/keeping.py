@@ -20,7 +20,7 @@ _NANOSECONDS = 1e-9
 _NOISES, _LEAST_GAP, _TURN = 3.0, 0.015, 0.12
 #: A surface is where it was while the corners of what is seen stay this near to it: resting ones do not tremble.
 _REST_NOISES = 1.0
-#: The polygon is kept while a view adds no more than this share to it.
+#: The polygon is kept while a view adds to it, or takes away, no more than this share.
 _GROWTH = 0.02
 #: Corners of a polygon.
 _MOST_CORNERS = 32
@@ -148,7 +148,8 @@ def _merged(known: SupportSurface, seen: SupportSurface, config: SurfaceConfig) 
     grown = _bounded(
         convex_hull(np.concatenate([polygon, corners[:, :2]])), corners[:, :2], config.max_extent
     )
-    if abs(polygon_area(grown) - polygon_area(polygon)) > _GROWTH * polygon_area(polygon):
+    both = polygon_area(shared_polygon(grown, polygon))
+    if max(polygon_area(grown), polygon_area(polygon)) - both > _GROWTH * polygon_area(polygon):
         polygon = simplified_polygon(grown, _MOST_CORNERS)
     return replace(
         known,

@@ -14,7 +14,7 @@ from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
-from sam3d_ros.msg import ObjectArray, ObjectMesh
+from sam3d_ros.msg import ObjectArray, ObjectMesh, SupportSurfaceArray
 from sam3d_ros.nodes.sinks.gaussians import CLOUDS_KEPT, ObjectGaussians
 from sam3d_ros.nodes.sinks.objects import MARKER_MESSAGES, SPARE_MESHES, object_topics
 from sam3d_ros.nodes.sinks.sink import Sink
@@ -30,6 +30,7 @@ MOST = 12
 TOPICS = {
     "objects": (ObjectArray, "object_array"),
     "detections": (Detection3DArray, "detection_array"),
+    "surfaces": (SupportSurfaceArray, "surface_array"),
     "meshes": (ObjectMesh, "object_mesh"),
     "markers": (MarkerArray, "MarkerBoard.update"),
 }
