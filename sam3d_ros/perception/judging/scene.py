@@ -47,9 +47,9 @@ class SceneThresholds(Settings):
         sigmas: standard deviations of its pose and of what is beside it that are allowed beside these.
     """
 
-    max_overlap: float = parameter(0.05, minimum=0.0, maximum=10.0)
-    max_gap: float = parameter(0.06, minimum=0.0, maximum=10.0)
-    max_overhang: float = parameter(0.05, minimum=0.0, maximum=10.0)
+    max_overlap: float = parameter(0.03, minimum=0.0, maximum=10.0)
+    max_gap: float = parameter(0.03, minimum=0.0, maximum=10.0)
+    max_overhang: float = parameter(0.03, minimum=0.0, maximum=10.0)
     sigmas: float = parameter(2.0, minimum=0.0, maximum=100.0)
 
 
