@@ -32,8 +32,9 @@ def polygon_area(polygon: Array) -> float:
     """Its area, by the shoelace formula; 0 with fewer than three corners."""
     if len(polygon) < 3:
         return 0.0
-    x, y = (polygon - polygon.mean(axis=0)).T
-    return float(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2.0
+    # Seen from a corner, the edges that meet there add nothing.
+    x, y = (polygon[1:] - polygon[0]).T
+    return float(x[:-1] @ y[1:] - x[1:] @ y[:-1]) / 2.0
 
 
 def shared_polygon(a: Array, b: Array) -> Array:

@@ -49,6 +49,8 @@ _TAKEN = 2.5
 _PEAKS = 3
 #: A surface is wider than this share of its length; the line where a plane meets a wall is not.
 _LEAST_WIDTH = 0.04
+#: About so many points tell whether a surface is more than a line.
+_SPREAD_POINTS = 200
 #: Of the cells of a surface, those beside no edge, and the cosine of their mean slope to it.
 _SMOOTH_SHARE, _ALONG = 0.1, 0.92
 #: Cells between two points of one surface, at their average density.
@@ -319,10 +321,12 @@ def _surface(
 
 def _is_spread(flat: Array, tolerance: float) -> bool:
     """Whether most of (N, 2) points do not lie in one line, as those do where a plane cuts a wall."""
-    middle = flat - np.median(flat, axis=0)
-    across = np.linalg.eigh(middle.T @ middle)[1][:, 0]
-    low, high = np.percentile(middle @ across, (25.0, 75.0))
-    return bool(high - low > tolerance)
+    sample = flat[:: max(1, len(flat) // _SPREAD_POINTS)]
+    middle = sample - sample.mean(axis=0)
+    across = middle @ np.linalg.eigh(middle.T @ middle)[1][:, 0]
+    low, high = len(across) // 4, (3 * len(across)) // 4
+    ordered = np.partition(across, (low, high))
+    return bool(ordered[high] - ordered[low] > tolerance)
 
 
 def _is_along(points: _Points, part: NDArray[np.intp], normal: Array) -> bool:
