@@ -81,6 +81,10 @@ class Context:
         """(B, S + T, C) all tokens of each row."""
         return _joined(self.own, self.shared)
 
+    def simplest(self) -> Context:
+        """The same, with nothing apart where there is one row: nothing is spared by sharing then."""
+        return Context(self.joined()) if len(self) == 1 else self
+
     def nothing(self) -> Context:
         """A context of no rows: with it, every row of a batch is unconditional."""
         return Context(self.own[:0])
@@ -106,6 +110,12 @@ class KeysValues:
         return len(self.keys)
 
 
+def _scaled_products(left: Tensor, right: Tensor, scale: float) -> Tensor:
+    """(B, L, C) and (B or 1, S, C) -> (B, L, S) scaled inner products, by one kernel."""
+    right = right.expand(len(left), -1, -1).transpose(1, 2)
+    return torch.baddbmm(left.new_empty(1), left, right, beta=0.0, alpha=scale)
+
+
 def _joined(own: Tensor, shared: Tensor | None) -> Tensor:
     return own if shared is None else torch.cat([own, shared.expand(len(own), *shared.shape[1:])], dim=1)
 
@@ -126,6 +136,7 @@ class CrossAttention(nn.Module):
 
     def keys_values(self, context: Context) -> KeysValues:
         """Project a context."""
+        context = context.simplest()
         keys, values = self._projected(context.own)
         if context.shared is None:
             return KeysValues(keys, values)
@@ -171,12 +182,16 @@ class CrossAttention(nn.Module):
         """
         batch, count = queries.shape[:2]
         to_key, to_value = self.to_kv.weight.unflatten(0, (2, self.heads, -1))
-        wanted = torch.einsum("blhd,hdc->blhc", queries, to_key).flatten(1, 2) * queries.shape[-1] ** -0.5
+        wanted = torch.einsum("blhd,hdc->blhc", queries, to_key).flatten(1, 2)
+        scale = queries.shape[-1] ** -0.5
         parts = [context.own] if context.shared is None else [context.own, context.shared]
-        logits = torch.cat([wanted @ tokens.transpose(1, 2) for tokens in parts], dim=-1)
-        weights = logits.float().softmax(dim=-1).to(wanted.dtype).split([p.shape[1] for p in parts], dim=-1)
-        means = sum(weight @ tokens for weight, tokens in zip(weights, parts, strict=True))
-        assert isinstance(means, Tensor)
+        products = [_scaled_products(wanted, tokens, scale) for tokens in parts]
+        logits = products[0] if len(products) == 1 else torch.cat(products, dim=-1)
+        weights = logits.softmax(dim=-1)
+        own, *shared = weights.split([tokens.shape[1] for tokens in parts], dim=-1)
+        means = own @ context.own
+        for weight in shared:
+            means = means + weight @ context.shared
         values = torch.einsum("blhc,hdc->blhd", means.view(batch, count, self.heads, -1), to_value)
         return values.flatten(2) + self.to_kv.bias.chunk(2)[1]
 

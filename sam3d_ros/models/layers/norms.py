@@ -12,9 +12,18 @@ def layer_norm(x: Tensor, eps: float = 1e-6) -> Tensor:
     return F.layer_norm(x, x.shape[-1:], eps=eps)
 
 
-def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """Adaptive affine map of normalised features: `x (1 + scale) + shift`."""
-    return torch.addcmul(x + shift, x, scale)
+def modulated_norm(x: Tensor, shift: Tensor, factor: Tensor, eps: float = 1e-6) -> Tensor:
+    """Features normalised over their channels, with an adaptive affine map: `norm(x) factor + shift`.
+
+    Args:
+        x: (B, L, C).
+        shift: (B, 1, C), or (1, 1, C) where all rows share it, as at one time of a sample: that takes one kernel.
+        factor: as `shift`.
+        eps: added to the variance.
+    """
+    if len(shift) == 1:
+        return F.layer_norm(x, x.shape[-1:], factor.flatten(), shift.flatten(), eps)
+    return torch.addcmul(shift, layer_norm(x, eps), factor)
 
 
 class ChannelLayerNorm(nn.LayerNorm):
@@ -38,6 +47,10 @@ class PointGroupNorm(nn.GroupNorm):
         return torch.addcmul(offset, exact, factor).to(x.dtype)
 
 
+# Far below the mean square of any head, and no zero: what has no length stays zero.
+_RMS_EPS = 1e-24
+
+
 class HeadRMSNorm(nn.Module):
     """`x / |x| * gamma * sqrt(D)` on every head of (..., H, D)."""
 
@@ -46,5 +59,4 @@ class HeadRMSNorm(nn.Module):
         self.gamma = nn.Parameter(torch.ones(heads, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        unit = F.normalize(x.float(), dim=-1)
-        return (unit * self.gamma.float() * x.shape[-1] ** 0.5).to(x.dtype)
+        return F.rms_norm(x, x.shape[-1:], eps=_RMS_EPS) * self.gamma

@@ -13,6 +13,10 @@ from sam3d_ros.models.layers.voxels import CHILDREN, KERNEL_OFFSETS, VoxelSet
 
 # Rows gathered at once: bounds the memory of a convolution over millions of voxels.
 _ROWS = 1 << 17
+# Bytes of neighbours that are laid side by side at once.
+_GATHERED = 1 << 28
+# Channels up to which that is worth its memory traffic.
+_GATHERED_CHANNELS = 256
 # The tap at the offset 0.
 _CENTRE = len(KERNEL_OFFSETS) // 2
 
@@ -36,6 +40,8 @@ class SparseConvolution(nn.Module):
 
     def forward(self, x: Tensor, voxels: VoxelSet) -> Tensor:
         """(..., N, in) -> (..., N, out)."""
+        if x.is_cuda and x.shape[-1] <= _GATHERED_CHANNELS and not torch.is_grad_enabled():
+            return self.by_table(x, voxels)
         taps = self.conv.weight.flatten(1, 3).permute(1, 2, 0)
         # Every voxel is its own neighbour at the offset 0: nothing is gathered for it.
         out = (x @ taps[_CENTRE]).float().add_(self.conv.bias)
@@ -43,6 +49,19 @@ class SparseConvolution(nn.Module):
             if number != _CENTRE:
                 _add_products(out, voxel, x, neighbour, taps[number])
         return out.to(x.dtype)
+
+    def by_table(self, x: Tensor, voxels: VoxelSet) -> Tensor:
+        """The same as a few large products, over all neighbours, missing ones included.
+
+        A GPU has arithmetic to spare, but not the time to start a hundred kernels.
+        """
+        taps = self.conv.weight.flatten(1).T
+        # A row of zeros stands for the neighbours that are missing.
+        padded = F.pad(x, (0, 0, 0, 1))
+        bytes_of_row = padded.element_size() * padded[..., 0, :].numel() * len(KERNEL_OFFSETS)
+        parts = voxels.neighbours.split(max(1, _GATHERED // bytes_of_row))
+        products = [padded[..., part, :].flatten(-2) @ taps for part in parts]
+        return torch.cat(products, dim=-2) + self.conv.bias.to(x.dtype)
 
     def on_children(self, x: Tensor, voxels: VoxelSet) -> Tensor:
         """The convolution of `subdivide(x)` on `voxels.fine`, without subdividing first.

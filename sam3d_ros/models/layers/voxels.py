@@ -76,6 +76,14 @@ class VoxelSet:
         return pairs + [(neighbour, voxel) for voxel, neighbour in reversed(pairs[:-1])]
 
     @cached_property
+    def neighbours(self) -> Tensor:
+        """(N, 27) int64 neighbour of each voxel at each kernel offset; N where there is none."""
+        table = self.coords.new_full((len(self), len(KERNEL_OFFSETS)), len(self))
+        for number, (voxel, neighbour) in enumerate(self.neighbour_pairs):
+            table[voxel.long(), number] = neighbour.long()
+        return table
+
+    @cached_property
     def coarse(self) -> tuple[VoxelSet, Tensor]:
         """The voxels of half resolution in lexicographic order, and (N,) the coarse voxel of each voxel."""
         parents, inverse = torch.unique(self.coords // 2, dim=0, return_inverse=True)
@@ -100,6 +108,12 @@ class VoxelSet:
         """The voxels of double resolution; the eight children of a voxel are contiguous."""
         children = 2 * self.coords[:, None] + CHILDREN.to(self.coords.device)
         return VoxelSet(children.flatten(0, 1))
+
+    def prepare(self) -> None:
+        """Work out all neighbours now. What follows on these voxels then runs without a wait for the device."""
+        for grid in (self, self.coarse[0]):
+            _ = grid.neighbours
+        _ = self.child_counts
 
     def window_of_voxel(self, window: int, shift: int) -> Tensor:
         """(N,) int64 number of the window of each voxel; windows are numbered in the order x, y, z."""

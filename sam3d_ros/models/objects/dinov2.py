@@ -121,9 +121,10 @@ class DinoEncoder(nn.Module):
         size = (self.config.input_size, self.config.input_size)
         if image.shape[-2:] != size:
             image = F.interpolate(image, size, mode="bilinear", align_corners=False)
-        mean = image.new_tensor(_IMAGENET_MEAN)[:, None, None]
-        std = image.new_tensor(_IMAGENET_STD)[:, None, None]
-        normal = (image.expand(-1, 3, -1, -1) - mean) / std
+        # Channel by channel: the constants go along with the kernels, and nothing is sent to a GPU beforehand.
+        channels = image.expand(-1, 3, -1, -1).unbind(1)
+        statistics = zip(channels, _IMAGENET_MEAN, _IMAGENET_STD, strict=True)
+        normal = torch.stack([(channel - mean) / std for channel, mean, std in statistics], dim=1)
         x = self.backbone(normal.to(self.backbone.cls_token.dtype))
         if self.config.keep_registers:
             return layer_norm(x, eps=1e-5)

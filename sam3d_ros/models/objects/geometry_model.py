@@ -25,7 +25,7 @@ from sam3d_ros.models.layers.embeddings import (
     made_unless_meta,
     position_sinusoid,
 )
-from sam3d_ros.models.layers.norms import HeadRMSNorm, layer_norm, modulate
+from sam3d_ros.models.layers.norms import HeadRMSNorm, layer_norm, modulated_norm
 
 SHAPE = "shape"
 #: The pose stream carries the name of its first token.
@@ -148,11 +148,14 @@ class MixtureBlock(nn.Module):
     def forward(
         self, x: Mapping[str, Tensor], time: Tensor, context: BlockContext, pose_mask: Tensor | None
     ) -> dict[str, Tensor]:
-        shift1, scale1, gate1, shift2, scale2, gate2 = self.adaLN_modulation(time)[:, None].chunk(6, dim=-1)
-        attended = self.self_attn({s: modulate(layer_norm(x[s]), shift1, scale1) for s in STREAMS}, pose_mask)
-        x = {s: x[s] + gate1 * attended[s] for s in STREAMS}
+        modulation = self.adaLN_modulation(time)[:, None]
+        shift1, _, gate1, shift2, _, gate2 = modulation.chunk(6, dim=-1)
+        _, factor1, _, _, factor2, _ = (1.0 + modulation).chunk(6, dim=-1)
+        attended = self.self_attn({s: modulated_norm(x[s], shift1, factor1) for s in STREAMS}, pose_mask)
+        x = {s: torch.addcmul(x[s], gate1, attended[s]) for s in STREAMS}
         x = {s: x[s] + self.cross_attn[s](self.norm2[s](x[s]), context[s]) for s in STREAMS}
-        return {s: x[s] + gate2 * self.mlp[s](modulate(layer_norm(x[s]), shift2, scale2)) for s in STREAMS}
+        fed = {s: self.mlp[s](modulated_norm(x[s], shift2, factor2)) for s in STREAMS}
+        return {s: torch.addcmul(x[s], gate2, fed[s]) for s in STREAMS}
 
 
 def hypothesis_mask(hypotheses: int, shape_tokens: int, device: torch.device) -> Tensor | None:
@@ -193,6 +196,7 @@ class GeometryModel(nn.Module):
             absorb: leave it to the few queries of the pose to go to the tokens, in each evaluation. That spares half
                 of the memory and of this projection; of many evaluations it costs more than it spares.
         """
+        condition = condition.simplest()
         return [block.read(condition, absorb=absorb) for block in self.blocks]
 
     def embed_time(self, t: Tensor, step: Tensor | None) -> Tensor:
@@ -207,8 +211,8 @@ class GeometryModel(nn.Module):
 
         Args:
             latents: name -> (B, tokens, channels) at time t; pose latents with K tokens are K hypotheses.
-            t: (B,) time, 0 (noise) to 1000 (data).
-            step: (B,) size of the step, 0 to 1000. The released weights expect it always, also 0.
+            t: (B,) time, 0 (noise) to 1000 (data); or (1,) for all rows, which is faster.
+            step: (B,) or (1,) size of the step, 0 to 1000. The released weights expect it always, also 0.
             context: the condition (B, S, C), or what `context()` made of it. Rows of the batch beyond those of
                 such a projected context are unconditional.
 

@@ -17,7 +17,7 @@ from sam3d_ros.models.objects.sampling import TIME_SCALE
 
 #: The latent of stage 2.
 VOXELS = "voxels"
-#: (latents, t, step, context) -> velocities; t and step are (B,), in thousandths.
+#: (latents, t, step, context) -> velocities; t and step are (1,), in thousandths.
 Evaluate = Callable[[Latents, Tensor, Tensor, Any], Latents]
 
 
@@ -81,6 +81,7 @@ class ConditionedFlow:
         stacked: bool | None = None,
     ) -> ConditionedFlow:
         """Stage 2, whose only latent is named `voxels`."""
+        voxels.prepare()
 
         def evaluate(latents: Latents, t: Tensor, _step: Tensor, context: Any) -> Latents:
             return {VOXELS: model(latents[VOXELS], t, context, voxels)}
@@ -88,15 +89,9 @@ class ConditionedFlow:
         return ConditionedFlow(evaluate, condition, model.context if reuse else None, stacked)
 
     def _at(self, latents: Latents, t: float, step: float, context: Any) -> Latents:
-        rows = len(next(iter(latents.values())))
-        full = self._tokens.new_full
-        options = {"dtype": torch.float32}
-        return self._evaluate(
-            latents,
-            full((rows,), t * TIME_SCALE, **options),
-            full((rows,), step * TIME_SCALE, **options),
-            context,
-        )
+        device = self._tokens.device
+        time, size = (torch.full((1,), value * TIME_SCALE, device=device) for value in (t, step))
+        return self._evaluate(latents, time, size, context)
 
     def conditional(self, latents: Latents, t: float, step: float) -> Latents:
         """Velocities under the condition."""

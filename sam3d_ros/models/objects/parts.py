@@ -108,7 +108,7 @@ class Part(Enum):
         return torch.float16 if half and self.is_decoder and device.type == "cuda" else dtype
 
     def dtype_of(self, key: str, torso: torch.dtype) -> torch.dtype:
-        """Dtype of a tensor. First and last layers are small and set the precision of the whole: float32."""
+        """Dtype of a tensor: float32 for first and last layers, which are small and set the precision of the whole."""
         return torch.float32 if key.startswith(_EXACT[self]) else torso
 
 

@@ -18,7 +18,7 @@ from sam3d_ros.models.layers.attention import (
     for_varying_lengths,
 )
 from sam3d_ros.models.layers.embeddings import TimeEmbedder, position_sinusoid
-from sam3d_ros.models.layers.norms import layer_norm, modulate
+from sam3d_ros.models.layers.norms import layer_norm, modulated_norm
 from sam3d_ros.models.layers.sparse import SparseConvolution, downsample, upsample
 from sam3d_ros.models.layers.voxels import VoxelSet
 
@@ -83,7 +83,7 @@ class SparseResidualBlock(nn.Module):
     def forward(self, x: Tensor, time: Tensor, voxels: VoxelSet) -> Tensor:
         scale, shift = self.emb_layers(time)[:, None].chunk(2, dim=-1)
         h = self.conv1(F.silu(self.norm1(x)), voxels)
-        h = self.conv2(F.silu(modulate(layer_norm(h), shift, scale)), voxels)
+        h = self.conv2(F.silu(modulated_norm(h, shift, 1.0 + scale)), voxels)
         return h + self.skip_connection(x)
 
 
@@ -100,10 +100,12 @@ class RefinementBlock(nn.Module):
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
 
     def forward(self, x: Tensor, time: Tensor, context: Tensor | KeysValues) -> Tensor:
-        shift1, scale1, gate1, shift2, scale2, gate2 = self.adaLN_modulation(time)[:, None].chunk(6, dim=-1)
-        x = x + gate1 * self.self_attn(modulate(layer_norm(x), shift1, scale1))
+        modulation = self.adaLN_modulation(time)[:, None]
+        shift1, _, gate1, shift2, _, gate2 = modulation.chunk(6, dim=-1)
+        _, factor1, _, _, factor2, _ = (1.0 + modulation).chunk(6, dim=-1)
+        x = torch.addcmul(x, gate1, self.self_attn(modulated_norm(x, shift1, factor1)))
         x = x + self.cross_attn(self.norm2(x), context)
-        return x + gate2 * self.mlp(modulate(layer_norm(x), shift2, scale2))
+        return torch.addcmul(x, gate2, self.mlp(modulated_norm(x, shift2, factor2)))
 
 
 class RefinementModel(nn.Module):
@@ -137,7 +139,7 @@ class RefinementModel(nn.Module):
 
         Args:
             latent: (B, N, channels) on the same voxels for all of the batch.
-            t: (B,) time, 0 (noise) to 1000 (data).
+            t: (B,) time, 0 (noise) to 1000 (data); or (1,) for all rows, which is faster.
             context: the condition (B, S, C), or what `context()` made of it. Rows of the batch beyond those of
                 such a projected context are unconditional.
             voxels: the N voxels.

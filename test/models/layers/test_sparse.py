@@ -72,6 +72,7 @@ def test_convolution_equals_the_dense_one_on_its_support(seed, share):
     dense = F.conv3d(grid, conv.conv.weight.movedim(-1, 1), conv.conv.bias, padding=1)
     expected = dense[:, :, i, j, k].movedim(1, -1)
     torch.testing.assert_close(conv(x, voxels), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(conv.by_table(x, voxels), expected, rtol=1e-4, atol=1e-4)
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([(4, 0), (4, 2), (3, 1)]))

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sam3d_ros.models.layers.attention import Context
 from sam3d_ros.models.layers.embeddings import time_sinusoid
@@ -190,3 +192,35 @@ def test_a_sample_can_be_cancelled_between_steps():
     with pytest.raises(Cancelled):
         sample(flow, _noise(model), Schedule.geometry_shortcut(4), on_step)
     assert seen == [(1, 4), (2, 4)]
+
+
+@given(
+    masks=st.integers(1, 3),
+    hypotheses=st.integers(1, 3),
+    own=st.integers(1, 9),
+    shared=st.integers(0, 5),
+    beyond=st.integers(0, 3),
+    seed=st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=15, deadline=None)
+def test_what_is_spared_changes_nothing(masks, hypotheses, own, shared, beyond, seed):
+    """Absorbed or projected, shared or repeated for each mask, and with rows that see nothing: the same velocities."""
+    model = random_model()
+    generator = torch.Generator().manual_seed(seed)
+    width = model.config.context_width
+    parts = Context(
+        torch.randn(masks, own, width, generator=generator),
+        torch.randn(1, shared, width, generator=generator) if shared else None,
+    )
+    rows = masks + min(beyond, masks)
+    latents = {
+        name: torch.randn(rows, count if name == SHAPE else hypotheses, channels, generator=generator)
+        for name, (count, channels) in model.config.latent_shapes.items()
+    }
+    tokens = torch.cat([parts.joined(), torch.zeros(rows - masks, own + shared, width)])
+    each = torch.full((rows,), 300.0)
+    plain = model(latents, each, each, tokens)
+    for absorb in (True, False):
+        spared = model(latents, each[:1], each[:1], model.context(parts, absorb=absorb))
+        for name, value in plain.items():
+            torch.testing.assert_close(spared[name], value, rtol=1e-5, atol=1e-5 * float(value.abs().max()))

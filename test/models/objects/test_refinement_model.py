@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sam3d_ros.models.layers.attention import Context
 from sam3d_ros.models.layers.voxels import VoxelSet
@@ -99,3 +101,39 @@ def test_reuse_changes_nothing():
         for reuse in (True, False)
     )
     torch.testing.assert_close(reused, plain, rtol=1e-5, atol=1e-5)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 3))
+@settings(max_examples=10, deadline=None)
+def test_the_same_whatever_is_spared(seed, count, batch):
+    """From one voxel on: shared tokens, one time for all rows, and tables instead of pairs."""
+    generator = torch.Generator().manual_seed(seed)
+    model = RefinementModel(RefinementConfig.tiny()).eval().requires_grad_(False)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2, generator=generator)
+    places = torch.randperm(6**3, generator=generator)[:count]
+    voxels = VoxelSet(torch.stack([places // 36, places // 6 % 6, places % 6], dim=1))
+    latent = torch.randn(batch, count, 8, generator=generator)
+    context = Context(
+        torch.randn(batch, 5, model.config.context_width, generator=generator),
+        torch.randn(1, 4, model.config.context_width, generator=generator),
+    )
+    each = torch.full((batch,), 200.0)
+    plain = model(latent, each, context.joined(), VoxelSet(voxels.coords))
+    voxels.prepare()
+    spared = model(latent, each[:1], model.context(context), voxels)
+    torch.testing.assert_close(spared, plain, rtol=1e-5, atol=1e-5 * float(plain.abs().max()))
+    again = model(latent, each[:1], model.context(context), voxels)
+    assert torch.equal(spared, again)
+
+
+def test_variable_lengths_are_attended_without_plans():
+    """The library that plans for each shape is off within, and as it was afterwards."""
+    seen = []
+    model = RefinementModel(RefinementConfig.tiny()).eval()
+    model.blocks[0].register_forward_hook(lambda *_: seen.append(torch.backends.cuda.cudnn_sdp_enabled()))
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    voxels = VoxelSet(torch.tensor([[0, 0, 0]]))
+    model(torch.zeros(1, 1, 8), torch.zeros(1), torch.zeros(1, 3, model.config.context_width), voxels)
+    assert seen == [False]
+    assert torch.backends.cuda.cudnn_sdp_enabled() == before
