@@ -34,7 +34,7 @@ from sam3d_ros.perception.reconstructor import (
     Reconstructor,
     made_apart,
 )
-from sam3d_ros.perception.scene_watch import SceneWatch
+from sam3d_ros.perception.scene_watch import SceneWatch, prepare
 from sam3d_ros.perception.surfaces.surface import SupportSurface, SurfaceConfig
 from sam3d_ros.perception.tracking.adoption import Origin, adopt, take_stock
 from sam3d_ros.perception.tracking.following import Follower, FollowingConfig
@@ -327,6 +327,7 @@ class ObjectPipeline:
                     symmetry=config.symmetry,
                 )
             )
+            prepare(made[-1].mesh)
         return made
 
     def _cut(self, frame: Frame) -> tuple[Cut, TrackUpdate]:

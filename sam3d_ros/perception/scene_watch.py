@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import VerdictState
 from sam3d_ros.perception.evidence import Cut, Evidence
 from sam3d_ros.perception.judging.scene import SceneThresholds, scene_reasons
-from sam3d_ros.perception.judging.solids import SolidObject
+from sam3d_ros.perception.judging.solids import Probe, SolidObject
 from sam3d_ros.perception.surfaces.finding import find_surfaces
 from sam3d_ros.perception.surfaces.keeping import SurfaceKeeper
 from sam3d_ros.perception.surfaces.standing import carrier, places_over
@@ -187,6 +188,12 @@ class SceneWatch:
             reasons=(*verdict.reasons, *stand.reasons),
         )
         return replace(thing, estimate=replace(thing.estimate, verdict=verdict))
+
+
+def prepare(mesh: Mesh) -> None:
+    """Find what the checks will want to know of a mesh, on the thread that made it."""
+    if len(mesh.triangles) > 0:
+        Probe.of(mesh)
 
 
 def _is_solid(thing: TrackedObject) -> bool:

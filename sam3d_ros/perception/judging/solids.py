@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
-from sam3d_ros.geometry.surfaces import sample_surface, triangle_areas
+from sam3d_ros.geometry.surfaces import sample_surface
 from sam3d_ros.perception.evidence import Evidence
 from sam3d_ros.perception.fitting.visible_surface import VisibleSurface
 
@@ -39,8 +39,10 @@ class Probe:
 
     def __init__(self, mesh: Mesh) -> None:
         corners = mesh.vertices[:: max(1, len(mesh.vertices) // _MOST_VERTICES)].astype(np.float64)
-        has_area = bool(triangle_areas(mesh).any())
-        spread = sample_surface(mesh, _SAMPLES, np.random.default_rng(0))[0] if has_area else corners
+        try:
+            spread, _ = sample_surface(mesh, _SAMPLES, np.random.default_rng(0))
+        except ValueError:  # no triangle has an area
+            spread = corners
         self.points: Array = np.concatenate([spread, corners])
         self.centroid: Array = _centroid(mesh)
 
