@@ -53,6 +53,8 @@ _LEAST_WIDTH = 0.04
 _SPREAD_POINTS = 200
 #: Of the cells of a surface, those beside no edge, and the cosine of their mean slope to it.
 _SMOOTH_SHARE, _ALONG = 0.1, 0.92
+#: Beyond this component along x of the camera, a normal has no use for that axis.
+_ALONG_X = 0.9
 #: Cells between two points of one surface, at their average density.
 _GAP = 2.5
 #: Of the measured points of an instance, those on a plane that is its surface; and of a surface, what instances have.
@@ -353,8 +355,9 @@ def _carries(points: _Points, own: frozenset[int], pose: Similarity, polygon: Ar
 
 
 def _frame_on(normal: Array, offset: float, place: Array) -> Similarity:
-    """A frame on a plane near (N, 3) points: z is its normal, x as far to the right in the image as it can be."""
-    x = np.array([1.0, 0.0, 0.0]) - normal[0] * normal
+    """A frame on a plane near (N, 3) points: z is its normal, x to the right in the image, forward if up is right."""
+    axis = np.eye(3)[0 if abs(normal[0]) < _ALONG_X else 2]
+    x = axis - (axis @ normal) * normal
     x /= np.linalg.norm(x)
     middle = place.mean(axis=0)
     origin = middle - (middle @ normal - offset) * normal

@@ -149,7 +149,8 @@ def _merged(known: SupportSurface, seen: SupportSurface, config: SurfaceConfig) 
         convex_hull(np.concatenate([polygon, corners[:, :2]])), corners[:, :2], config.max_extent
     )
     both = polygon_area(shared_polygon(grown, polygon))
-    if max(polygon_area(grown), polygon_area(polygon)) - both > _GROWTH * polygon_area(polygon):
+    changed = max(polygon_area(grown), polygon_area(polygon)) - both
+    if len(grown) >= 3 and changed > _GROWTH * polygon_area(polygon):
         polygon = simplified_polygon(grown, _MOST_CORNERS)
     return replace(
         known,

@@ -11,14 +11,18 @@ import trimesh
 from furnished_room import Board, seen
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 from simulated_views import simulated
 from standing_solids import box, placed, solid
 
+from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.frames import Similarity
+from sam3d_ros.geometry.point_map import PointMap
 from sam3d_ros.geometry.polygons import polygon_area
 from sam3d_ros.perception.evidence import Cut
-from sam3d_ros.perception.frame import Frame
+from sam3d_ros.perception.frame import Frame, PointsSource
 from sam3d_ros.perception.surfaces.finding import find_surfaces
+from sam3d_ros.perception.surfaces.keeping import SurfaceKeeper
 from sam3d_ros.perception.surfaces.surface import FoundSurface, SurfaceConfig
 from sam3d_ros.simulation.trajectories import random_viewpoint
 
@@ -106,6 +110,14 @@ def test_walls_are_no_surfaces(level: bool) -> None:
     assert found(frame) == ()
 
 
+@pytest.mark.parametrize("roll", [-90.0, 90.0, 180.0])
+def test_a_camera_on_its_side_or_head_finds_the_table_where_the_frame_tells_what_is_up(roll: float) -> None:
+    frame, pose = seen([TABLE], EYE, TARGET, roll=roll, noise=NOISE)
+    (table,) = found(frame)
+    assert heights([table], pose) == pytest.approx([0.0], abs=0.003)
+    assert tilt(table, pose) < 0.5
+
+
 def test_nothing_measured_shows_no_surface() -> None:
     frame, _ = seen([TABLE], EYE, TARGET)
     assert found(frame.without_points()) == ()
@@ -143,3 +155,46 @@ def test_table_and_ground_are_found_under_the_rings_of_a_lidar(seed: int, level:
     assert min(abs(level_ + 0.74) for level_ in levels) < 0.01
     assert all(min(abs(level_), abs(level_ + 0.74)) < 0.01 for level_ in levels)
     assert max(tilt(surface, pose) for surface in surfaces) < 1.0
+
+
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 10_000),
+    width=st.sampled_from([1, 2, 7, 64, 200]),
+    height=st.sampled_from([1, 3, 48]),
+    steps=st.sampled_from([0, 1, 3]),
+    share=st.floats(0.0, 1.0),
+    scale=st.sampled_from([0.01, 1.0, 1000.0]),
+    level=st.booleans(),
+    lidar=st.booleans(),
+)
+def test_whatever_is_measured_nothing_fails_and_surfaces_are_sound(
+    seed: int, width: int, height: int, steps: int, share: float, scale: float, level: bool, lidar: bool
+) -> None:
+    random = np.random.default_rng(seed)
+    camera = Camera.from_field_of_view(width, height, 1.0)
+    depth = scale * random.uniform(0.5, 2.0, (height, width))
+    if steps:
+        # Depth in few steps: planes across the view, one behind the other.
+        depth = scale * (1.0 + np.floor(steps * random.random((height, 1)) + np.zeros((1, width))))
+    depth[random.random(depth.shape) > share] = np.nan
+    points = np.asarray(camera.rays() * depth[..., None], np.float32)
+    frame = Frame(
+        stamp=0,
+        frame_id="camera",
+        rgb=np.zeros((height, width, 3), np.uint8),
+        labels=random.integers(0, 4, (height, width)).astype(np.uint16),
+        point_map=PointMap(points),
+        points_source=PointsSource.LIDAR if lidar else PointsSource.DEPTH,
+        camera=camera,
+        fixed_from_camera=Similarity(Rotation.random(random_state=seed).as_matrix()) if level else None,
+    )
+    surfaces = find_surfaces(Cut(frame).overview, str, SurfaceConfig())
+    keeper = SurfaceKeeper()
+    for stamp in range(2):
+        keeper.update(surfaces, frame.fixed_from_camera or Similarity(), stamp)
+    for surface in (*surfaces, *keeper.surfaces):
+        assert len(surface.polygon) >= 3
+        assert np.isfinite(surface.polygon).all()
+        assert polygon_area(surface.polygon) > 0.5 * SurfaceConfig().min_area
+        assert np.isfinite(surface.residual) and surface.sigma > 0.0
