@@ -213,7 +213,7 @@ def _figures(evidence: Evidence, estimate: ObjectEstimate, thresholds: VerdictTh
             thresholds.reject_inlier_ratio,
         ),
         _Figure("point_count", verdict.point_count, thresholds.min_points, None, unit="count"),
-        _Figure("seen_share", verdict.seen_share, None, None),
+        _Figure("seen_share", verdict.seen_share, thresholds.determination.accept_seen_share, None),
         _Figure(
             "size_sigma",
             float(np.max(np.array(verdict.size_sigma) / size)),
@@ -239,7 +239,7 @@ def _meaning(reason: str, thresholds: VerdictThresholds) -> str:
         "touches_border": "the instance meets the border of the image",
         "occluded": f"more than {thresholds.accept_hidden:.2f} of the silhouette may be hidden",
         "disjoint_mask": "the mask lies on several things, and the sensor sees past what is between them",
-        "hidden_side_unknown": "the view does not tell where the object ends; size_sigma may be too high",
+        "hidden_side_unknown": "the view does not tell where it ends: size_sigma is high, or seen_share low",
     }
     return meanings.get(reason, "found before it was judged")
 

@@ -34,6 +34,9 @@ _BLOCKS = 4
 _FREE_SCALE = 1.0
 #: The canonical axis that things stand along.
 _UP = 2
+#: Vertices within this share of the length from one end are that end, which is narrow with less than this share of the
+#: width: that of a circle has half of it.
+_END_SHARE, _NARROW = 0.06, 0.3
 #: What scatters less than this share of the sensor's noise owes it to chance.
 _LEAST_NOISE = 0.25
 
@@ -51,7 +54,8 @@ class CovarianceConfig(Settings):
         shape_position: standard deviation of the origin in those of the extents.
         shape_yaw, shape_tilt: the same of a turn about the object's z axis, which its footprint tells, and of one about
             the others, which what it stands on tells too: times the standard deviation of one extent in another one.
-        shape_of_round: all three of something round, which is as deep as it is wide.
+        shape_narrow: that of a turn about z where the footprint ends in something narrow, a handle: times the width of
+            that in the length of the footprint.
     """
 
     outline_noise: float = parameter(0.2, minimum=0.01, maximum=20.0)
@@ -59,10 +63,10 @@ class CovarianceConfig(Settings):
     depth_bias: float = parameter(0.03, minimum=0.0, maximum=10.0)
     position_floor: float = parameter(5e-5, minimum=1e-6, maximum=1.0)
     rotation_floor: float = parameter(2e-4, minimum=1e-6, maximum=1.0)
-    shape_position: float = parameter(0.36, minimum=0.0, maximum=10.0)
+    shape_position: float = parameter(0.32, minimum=0.0, maximum=10.0)
     shape_yaw: float = parameter(0.2, minimum=0.0, maximum=10.0)
     shape_tilt: float = parameter(0.025, minimum=0.0, maximum=10.0)
-    shape_of_round: float = parameter(0.8, minimum=0.0, maximum=10.0)
+    shape_narrow: float = parameter(1.1, minimum=0.0, maximum=10.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,12 +149,11 @@ def shape_covariance(estimate: ObjectEstimate, config: CovarianceConfig) -> Arra
     sigma, size = np.nan_to_num(np.array(estimate.verdict.size_sigma)), estimate.size
     if not sigma.any():
         return np.zeros((6, 6))
-    if estimate.symmetry.continuous:
-        sigma = config.shape_of_round * sigma
     turn = np.zeros(3)
     for axis, (b, c) in enumerate(((1, 2), (2, 0), (0, 1))):
         share = config.shape_yaw if axis == _UP else config.shape_tilt
         turn[axis] = share * np.sqrt(((sigma[b] / size[c]) ** 2 + (sigma[c] / size[b]) ** 2) / 2.0)
+    turn[_UP] = np.hypot(turn[_UP], config.shape_narrow * _narrow_end(estimate))
     # Objects that nearly are sheets would spin freely by this.
     turn = np.minimum(turn, FREE_ROTATION)
     axes = estimate.camera_from_object.rotation
@@ -158,6 +161,19 @@ def shape_covariance(estimate: ObjectEstimate, config: CovarianceConfig) -> Arra
     covariance[:3, :3] = axes @ np.diag((config.shape_position * sigma) ** 2) @ axes.T
     covariance[3:, 3:] = axes @ np.diag(turn**2) @ axes.T
     return covariance
+
+
+def _narrow_end(estimate: ObjectEstimate) -> float:
+    """Width of the narrower end of a footprint as a share of its length; 0 where the ends are not narrow.
+
+    Where a handle is, there the box around an object points to; but only one side of it was seen.
+    """
+    vertices, size = estimate.mesh.vertices * estimate.camera_from_object.scale, estimate.size
+    along = int(np.argmax(size[:2]))
+    gap = np.abs(vertices[:, along, None] - [vertices[:, along].min(), vertices[:, along].max()])
+    widths = [np.ptp(vertices[at_end, 1 - along]) for at_end in (gap <= _END_SHARE * size[along]).T]
+    narrower = float(min(widths))
+    return narrower / float(size[along]) if narrower < _NARROW * size[1 - along] else 0.0
 
 
 def free_covariance(directions: Array) -> Array:

@@ -8,6 +8,7 @@ a cup hardly shows.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,11 @@ Array = NDArray[np.float64]
 
 #: Points spread over a surface, those of them whose images are looked at, and vertices that tell the convex hull.
 _SURFACE_POINTS, _IMAGE_POINTS, _HULL_POINTS = 4000, 160, 1500
+#: A handle is too few of the points to matter on average: in each of these directions the hull of an image reaches as
+#: far as that of the surface, but for so many times the tolerance.
+_DIRECTIONS = np.array([d for d in itertools.product((-1.0, 0.0, 1.0), repeat=3) if any(d)])
+_DIRECTIONS /= np.linalg.norm(_DIRECTIONS, axis=1, keepdims=True)
+_JUT = 3.6
 #: Turns that stand for all turns of something round; no polygon of a few sides looks alike after each of them.
 _TURNS = (np.pi / 4.0, 2.0, np.pi / 2.0, np.pi)
 #: What passes so many tests is round though each of them is passed narrowly.
@@ -83,18 +89,22 @@ class _Body:
         surface: its points, metric.
         spacing: metres; root mean square distance of a place on the surface to the nearest of these.
         points: (N, 3) on the outside of the surface, metric.
+        hull: (K, 3) corners of its convex hull, metric.
         center: (3,) centroid of its convex hull's surface.
         moments: (3, 3) second moments of that about it.
         reach: metres that an image may be off, root mean square.
+        jut: metres that the hull of the image may reach farther, or less far, in any direction.
         alike: see `SymmetryConfig`.
     """
 
     surface: cKDTree
     spacing: float
     points: Array
+    hull: Array
     center: Array
     moments: Array
     reach: float
+    jut: float
     alike: float
 
     @staticmethod
@@ -106,21 +116,30 @@ class _Body:
         outward = normals[chosen] * scale
         outward /= np.linalg.norm(outward, axis=1, keepdims=True)
         inside = VisibleSurface.of(mesh).faces_itself(points[chosen] / scale, outward)
-        center, moments = _moments_of_hull(metric)
+        hull, center, moments = _moments_of_hull(metric)
+        diameter = float(np.linalg.norm(np.ptp(metric, axis=0)))
         return _Body(
             cKDTree(points),
             # Of random points the nearest is that far on average: a disc of this size holds one of them.
             float(np.sqrt(area / (np.pi * _SURFACE_POINTS))),
             points[chosen] if inside.all() else points[chosen][~inside],
+            hull,
             center,
             moments,
-            config.tolerance * float(np.linalg.norm(np.ptp(metric, axis=0))),
+            config.tolerance * diameter,
+            _JUT * config.tolerance * diameter,
             config.alike,
         )
 
     def looks_alike(self, axis: Array, angle: float, slack: float = 1.0) -> bool:
         """Whether the body looks alike after a turn about an axis through its centroid, to some times the reach."""
-        off, _ = self.surface.query(_turn(axis, angle, self.center).apply(self.points))
+        turn = _turn(axis, angle, self.center)
+        farther = (turn.apply(self.hull) @ _DIRECTIONS.T).max(axis=0) - (self.hull @ _DIRECTIONS.T).max(
+            axis=0
+        )
+        if np.abs(farther).max() > slack * self.jut:
+            return False
+        off, _ = self.surface.query(turn.apply(self.points))
         return bool(np.mean(off**2) - self.spacing**2 <= (slack * self.reach) ** 2)
 
     def is_round(self, axis: Array) -> bool:
@@ -171,11 +190,12 @@ def _closed(turns: Sequence[tuple[Array, float]], body: _Body) -> tuple[Similari
     return tuple(Similarity(rotation, body.center - rotation @ body.center) for rotation in group[1:])
 
 
-def _moments_of_hull(points: Array) -> tuple[Array, Array]:
-    """(3,) centroid and (3, 3) second moments of the surface of the convex hull of points, or of some of them."""
+def _moments_of_hull(points: Array) -> tuple[Array, Array, Array]:
+    """(K, 3) corners of the convex hull of points, or of some; (3,) centroid and (3, 3) moments of its surface."""
     chosen = points[:: 1 + len(points) // _HULL_POINTS]
     # Joggled: a sheet has a hull, too.
-    corners = chosen[ConvexHull(chosen, qhull_options="QJ").simplices]
+    hull = ConvexHull(chosen, qhull_options="QJ")
+    corners = chosen[hull.simplices]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     area = area / area.sum()
     center = area @ corners.mean(axis=1)
@@ -185,7 +205,7 @@ def _moments_of_hull(points: Array) -> tuple[Array, Array]:
     moments = np.einsum("n,ni,nj->ij", area, total, total) + np.einsum(
         "n,nki,nkj->ij", area, corners, corners
     )
-    return center, moments / 12.0
+    return chosen[hull.vertices], center, moments / 12.0
 
 
 def _surface_points(vertices: Array, triangles: NDArray[np.int64], count: int) -> tuple[Array, Array, float]:

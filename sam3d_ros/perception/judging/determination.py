@@ -26,11 +26,14 @@ class DeterminationConfig(Settings):
 
     Attributes:
         accept_size_sigma: standard deviation of each extent, as a share of it, that an ACCEPTED object may have.
+        accept_seen_share: least measured share of the surface of an ACCEPTED object. A view that shows something convex
+            as a whole measures nearly half of it.
         protruding_labels: class names, or words of them, of things with a handle or a spout. One of these is ACCEPTED
             only where both ends of its longer side were seen: what protrudes may be behind it.
     """
 
     accept_size_sigma: float = parameter(0.15, minimum=0.0, maximum=10.0)
+    accept_seen_share: float = parameter(0.33, minimum=0.0, maximum=1.0)
     protruding_labels: tuple[str, ...] = parameter(
         ("mug", "jug", "pitcher", "kettle", "teapot", "pan", "saucepan", "watering can")
     )
@@ -50,9 +53,9 @@ def with_determination(estimate: ObjectEstimate, config: DeterminationConfig) ->
 
 
 def is_determined(estimate: ObjectEstimate, config: DeterminationConfig) -> bool:
-    """Whether the extents of an object are known; where nobody tells how sure they are, nothing is said against it."""
+    """Whether the extents of an object are known; what nobody tells of it is not held against it."""
     share = np.array(estimate.verdict.size_sigma) / estimate.size
-    if (share > config.accept_size_sigma).any():
+    if (share > config.accept_size_sigma).any() or estimate.verdict.seen_share < config.accept_seen_share:
         return False
     if estimate.measured is None or not protrudes(estimate.label, config.protruding_labels):
         return True

@@ -30,6 +30,13 @@ def bottle() -> Mesh:
     return mesh_of(trimesh.creation.revolve(profile, sections=64))
 
 
+def can_with_a_fin() -> Mesh:
+    """Of its surface the fin is not two percent."""
+    fin = trimesh.creation.box((0.5, 0.04, 0.3))
+    fin.apply_translation((1.25, 0.0, 0.85))
+    return mesh_of(trimesh.util.concatenate([trimesh.creation.cylinder(1.0, 2.0, sections=64), fin]))
+
+
 def prism(sides: int) -> Mesh:
     return mesh_of(trimesh.creation.cylinder(1.0, 1.3, sections=sides))
 
@@ -38,6 +45,7 @@ def prism(sides: int) -> Mesh:
 KNOWN = {
     "brick": (boxed(1.0, 0.6, 0.35), 0, 4),
     "square post": (boxed(0.5, 0.5, 1.0), 0, 8),
+    "can with a fin": (can_with_a_fin(), 0, 1),
     "cube": (boxed(1.0, 1.0, 1.0), 0, 24),
     "wedge": (wedge(), 0, 1),
     "bottle": (bottle(), 1, 1),
@@ -123,7 +131,7 @@ def test_a_spin_is_undone(pose: np.ndarray, angle: float, flip: bool) -> None:
     rigid = Similarity(pose, before.translation)
     spun = rigid @ axis.turn(angle) @ (over if flip else Similarity())
     found = group.nearest(Similarity(spun.rotation, spun.translation, before.scale), before)
-    np.testing.assert_allclose(found.matrix(), before.matrix(), atol=1e-6)
+    np.testing.assert_allclose(found.matrix(), before.matrix(), atol=1e-5)
 
 
 @settings(max_examples=30, deadline=None)

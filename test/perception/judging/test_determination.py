@@ -42,6 +42,13 @@ def test_extents_are_determined_up_to_the_threshold() -> None:
     assert reasons(known((0.2, 0.1, 0.1), 1.01 * limit)) == (HIDDEN_SIDE_UNKNOWN,)
 
 
+@pytest.mark.parametrize(("more", "answer"), [(0.01, ()), (-0.01, (HIDDEN_SIDE_UNKNOWN,))])
+def test_enough_of_the_surface_was_seen(more: float, answer: tuple[str, ...]) -> None:
+    estimate = known((0.2, 0.1, 0.1), 0.05)
+    verdict = replace(estimate.verdict, seen_share=CONFIG.accept_seen_share + more)
+    assert reasons(replace(estimate, verdict=verdict)) == answer
+
+
 def test_the_reason_is_given_once() -> None:
     twice = with_determination(with_determination(known((0.2, 0.1, 0.1), 1.0), CONFIG), CONFIG)
     assert twice.verdict.reasons == (HIDDEN_SIDE_UNKNOWN,)
