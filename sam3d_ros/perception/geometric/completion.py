@@ -86,7 +86,9 @@ def complete(views: Sequence[PosedSegment], plane: SupportPlane, config: Geometr
     segment = views[0].segment
     ground = place_on_ground(plane, segment)
     to_camera = ground.camera_from_ground
-    free_space = FreeSpace([ViewSpace(seen.segment, seen.view.pose_of(to_camera)) for seen in views])
+    alone = len(views) == 1
+    spaces = [ViewSpace(seen.segment, seen.view.pose_of(to_camera), is_alone=alone) for seen in views]
+    free_space = FreeSpace(spaces)
     pixel = float(np.median(segment.depth[segment.mask])) / segment.camera.fx
     margin = _MARGIN_PIXELS * pixel
     points, normals = _surface(views, to_camera, _HULL_POINTS)

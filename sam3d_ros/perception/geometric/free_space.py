@@ -23,6 +23,10 @@ _LEAST_COSINE = 0.2
 _FACING = 0.5
 #: Half the width of holes in the measured depth that count as seen, pixels.
 _HOLE = 3
+#: Metres inside where a view says nothing.
+_ANYWHERE = np.float32(1e3)
+#: A wall that is seen from both sides is that much thicker on each than it is measured, a share of that of shells.
+_WALL_SHARE = 0.1
 #: Points nearer to the camera than this, metres, are projected as if they were there.
 _NEAREST = 1e-3
 
@@ -84,10 +88,15 @@ class FreeSpace:
 
     def shell(self, points: NDArray[np.floating], thickness: float) -> Floats:
         """(...) metres that (..., 3) points are inside a shell of some thickness behind what is seen of the object."""
-        first, *others = self.views
-        inside = first.shell(points, thickness)
-        for view in others:
-            inside = np.maximum(inside, view.shell(points, thickness))
+        shells = [view.shell(points, thickness) for view in self.views]
+        if len(shells) == 1:
+            return shells[0]
+        # A thin wall is no thicker than views of both its sides say, but as far as the grid needs it.
+        least = np.float32(_WALL_SHARE * thickness)
+        left = [view.depth_inside(points) + least for view in self.views]
+        inside = np.full_like(shells[0], -np.inf)
+        for index, shell in enumerate(shells):
+            inside = np.maximum(inside, np.minimum.reduce([shell, *left[:index], *left[index + 1 :]]))
         return inside
 
     def sees(self, points: NDArray[np.floating], tolerance: float) -> NDArray[np.bool_]:
@@ -105,12 +114,15 @@ class ViewSpace:
     Args:
         segment: the instance, seen by a camera without distortion.
         camera_from_ground: rigid pose of the ground frame.
+        is_alone: whether no other view tells what is beyond the image: what meets its border is continued there then.
+            Otherwise this view says nothing of it.
     """
 
-    def __init__(self, segment: Segment, camera_from_ground: Similarity) -> None:
+    def __init__(self, segment: Segment, camera_from_ground: Similarity, *, is_alone: bool = True) -> None:
         pose = np.column_stack([camera_from_ground.rotation, camera_from_ground.translation])
         self._pixels_from_ground = segment.camera.matrix() @ pose
         self._camera, self._goes_on = segment.camera, segment.goes_on
+        self._is_blind = not is_alone and not all(segment.goes_on)
         self._border = segment.border
         self._maps = _maps(segment)
         self._eye = camera_from_ground.apply_inverse(np.zeros(3)).astype(np.float32)
@@ -134,7 +146,8 @@ class ViewSpace:
         """
         z, (start, cosine, side, _), beyond = self._at(points, self._doubtful if doubt else self._maps, moved)
         across = (side - beyond) * (z / np.float32(self._camera.fx))
-        return np.asarray(np.minimum((z - start) * cosine, across).reshape(points.shape[:-1]))
+        inside = np.minimum((z - start) * cosine, across)
+        return np.asarray(np.where(np.isnan(beyond), _ANYWHERE, inside).reshape(points.shape[:-1]))
 
     def gaps(
         self,
@@ -165,7 +178,9 @@ class ViewSpace:
         left = side - beyond - np.float32(self._border if strict else 0.0)
         free = np.minimum(along, left * (z / np.float32(self._camera.fx)))
         facing = self._towards_camera(points, normals, moved).ravel() > _FACING * z
+        # Comparing NaN is false.
         should_be_seen = facing & (own - beyond > 1.0)
+        free = np.where(np.isnan(beyond), _ANYWHERE, free)
         return np.asarray(free), np.where(should_be_seen, along, np.float32(np.nan))
 
     def shell(self, points: NDArray[np.floating], thickness: float) -> Floats:
@@ -174,6 +189,7 @@ class ViewSpace:
         along = (z - start) * cosine
         across = (own - beyond) * (z / np.float32(self._camera.fx))
         inside = np.minimum(np.minimum(along, np.float32(thickness) - along), across)
+        inside = np.where(np.isnan(beyond), -_ANYWHERE, inside)
         return np.asarray(inside.reshape(points.shape[:-1]))
 
     def sees(self, points: NDArray[np.floating], tolerance: float) -> NDArray[np.bool_]:
@@ -207,7 +223,7 @@ class ViewSpace:
     def _at(
         self, points: NDArray[np.floating], maps: Floats, moved: Motion | None = None
     ) -> tuple[Floats, Floats, Floats]:
-        """(N,) depth of the points, (4, N) maps under them, (N,) pixels from them back to the window.
+        """(N,) depth of the points, (4, N) maps under them, (N,) pixels from them back to the window, NaN = not known.
 
         With several motions at once these hold the points under the first motion, then those under the next.
         """
@@ -223,6 +239,10 @@ class ViewSpace:
         inside_v = np.clip(v, 0, np.float32(self._camera.height - 1))
         top, bottom, left, right = self._goes_on
         du, dv = u - inside_u, v - inside_v
+        if self._is_blind:
+            sides = ((dv < 0, top), (dv > 0, bottom), (du < 0, left), (du > 0, right))
+            outside = np.logical_or.reduce([beyond for beyond, goes_on in sides if not goes_on])
+            du = np.where(outside, np.float32(np.nan), du)
         if not (left and right):
             du *= np.where(du < 0, np.float32(left), np.float32(right))
         if not (top and bottom):

@@ -12,6 +12,7 @@ from sam3d_ros.geometry.frames import Similarity
 from sam3d_ros.geometry.meshes import Mesh
 from sam3d_ros.perception.estimates import ObjectEstimate, ScaleSource, Verdict, VerdictState
 from sam3d_ros.perception.evidence import Evidence
+from sam3d_ros.perception.geometric.agreement import agreed
 from sam3d_ros.perception.geometric.coloring import vertex_colors
 from sam3d_ros.perception.geometric.completion import Completion, PosedSegment, complete
 from sam3d_ros.perception.geometric.config import GeometricConfig
@@ -92,7 +93,10 @@ def _segments(evidence: Evidence) -> list[PosedSegment]:
             found.append(PosedSegment(replace(view, evidence=straight), segment))
         elif not found:
             break
-    return found
+    if len(found) < 2:
+        return found
+    segments = agreed([(seen.view, seen.segment) for seen in found])
+    return [replace(seen, segment=segment) for seen, segment in zip(found, segments, strict=True)]
 
 
 def _estimate(views: Sequence[PosedSegment], completion: Completion) -> ObjectEstimate:
