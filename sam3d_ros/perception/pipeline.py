@@ -28,12 +28,7 @@ from sam3d_ros.perception.geometric.reconstructor import unmade
 from sam3d_ros.perception.judging.appraisal import appraised, judged
 from sam3d_ros.perception.judging.scene import SceneThresholds
 from sam3d_ros.perception.judging.verdict import FIGURE_REASONS, FOLLOWING_FAILED, VerdictThresholds
-from sam3d_ros.perception.reconstructor import (
-    Failed,
-    Progress,
-    Reconstructor,
-    made_apart,
-)
+from sam3d_ros.perception.reconstructor import Failed, Progress, Reconstructor, made_apart
 from sam3d_ros.perception.scene_watch import SceneWatch, prepare
 from sam3d_ros.perception.surfaces.surface import SupportSurface, SurfaceConfig
 from sam3d_ros.perception.tracking.adoption import Origin, adopt, take_stock
