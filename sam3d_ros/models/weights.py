@@ -19,6 +19,10 @@ class OtherWeightsError(RuntimeError):
     """Tensors are not those of the module that was to take them over."""
 
 
+# By which initialisers draw, where they do not ask a mode themselves.
+_DRAWS = {"normal_", "uniform_"}
+
+
 class _WithoutInitialValues(TorchFunctionMode):
     """Skips the initialisers of layers.
 
@@ -36,6 +40,8 @@ class _WithoutInitialValues(TorchFunctionMode):
         kwargs = kwargs or {}
         if getattr(func, "__module__", None) == nn.init.__name__:
             return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        if getattr(func, "__name__", None) in _DRAWS:
+            return args[0]
         return func(*args, **kwargs)
 
 

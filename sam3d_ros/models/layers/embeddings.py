@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sam3d_ros.models.layers.initialisation import NARROW
+
 _MAX_PERIOD = 10000.0
 _TIME_FREQUENCIES = 256
 
@@ -50,6 +52,12 @@ class TimeEmbedder(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.mlp = nn.Sequential(nn.Linear(_TIME_FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width))
+
+    def start(self) -> None:
+        """Initial values for training."""
+        for layer in (self.mlp[0], self.mlp[2]):
+            nn.init.normal_(layer.weight, std=NARROW)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, t: Tensor) -> Tensor:
         return self.mlp(time_sinusoid(t).to(self.mlp[0].weight.dtype))

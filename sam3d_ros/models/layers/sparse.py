@@ -24,8 +24,12 @@ _CENTRE = len(KERNEL_OFFSETS) // 2
 class _Kernel(nn.Module):
     def __init__(self, width_in: int, width_out: int, size: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(width_out, size, size, size, width_in))
-        self.bias = nn.Parameter(torch.zeros(width_out))
+        # As PyTorch's own convolutions start.
+        reach = (size**3 * width_in) ** -0.5
+        self.weight = nn.Parameter(torch.empty(width_out, size, size, size, width_in))
+        self.bias = nn.Parameter(torch.empty(width_out))
+        nn.init.uniform_(self.weight, -reach, reach)
+        nn.init.uniform_(self.bias, -reach, reach)
 
 
 class SparseConvolution(nn.Module):

@@ -18,7 +18,8 @@ from sam3d_ros.models.tensor_files import read_tensors
 from sam3d_ros.models.weights import OtherWeightsError, Shapes, difference, loaded, on_meta, shapes_of
 
 MANIFEST = "sam3d_objects.json"
-_FORMAT = 1
+# Since 2, the statistics of rotations belong to the configuration, and the ends of networks are in float32.
+_FORMAT = 2
 _BLOCK = 1 << 22
 
 #: What weights can be stored in, and networks run in. On a CPU float16 has no fast kernels.

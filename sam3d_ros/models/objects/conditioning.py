@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sam3d_ros.models.layers.attention import Context
+from sam3d_ros.models.layers.initialisation import start_linears
 from sam3d_ros.models.objects.dinov2 import DinoConfig, DinoEncoder
 from sam3d_ros.models.objects.point_patches import PointPatchConfig, PointPatchEncoder
 
@@ -120,7 +121,9 @@ class ConditionEncoder(nn.Module):
             for e in encoders
         )
         # The official table has a third row, which no input uses.
-        self.idx_emb = nn.Parameter(torch.zeros(3, config.width))
+        self.idx_emb = nn.Parameter(torch.empty(3, config.width))
+        start_linears(self.projection_nets)
+        nn.init.normal_(self.idx_emb)
 
     def encode(self, stream: Stream, data: Tensor) -> Tensor:
         """(B, C, H, W) of one input -> (B, tokens, width)."""

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from sam3d_ros.geometry.splats import Splats
 from sam3d_ros.models.layers.embeddings import made_unless_meta
+from sam3d_ros.models.layers.initialisation import start_linears
 from sam3d_ros.models.layers.norms import layer_norm
 from sam3d_ros.models.layers.voxels import VoxelSet
 from sam3d_ros.models.objects.latent_decoder import LatentDecoder, LatentDecoderConfig
@@ -63,6 +64,30 @@ def perturbation(count: int, reach: float) -> Tensor:
     return torch.atanh((2 * points - 1) / reach)
 
 
+@dataclass(frozen=True, eq=False)
+class GaussianFields:
+    """Splats as tensors, through which gradients pass; for the fields see `Splats`.
+
+    Attributes:
+        position: (N, 3) float32.
+        color: (N, 3) float32.
+        sigma: (N, 3) float32.
+        rotation: (N, 4) float32.
+        opacity_logit: (N, 1) float32.
+    """
+
+    position: Tensor
+    color: Tensor
+    sigma: Tensor
+    rotation: Tensor
+    opacity_logit: Tensor
+
+    def arrays(self) -> Splats:
+        """The same in the memory of the host."""
+        fields = (self.position, self.color, self.sigma, self.rotation, self.opacity_logit)
+        return Splats(*(field.detach().cpu().numpy() for field in fields))
+
+
 class GaussianDecoder(LatentDecoder):
     """Latents -> Gaussians."""
 
@@ -74,13 +99,14 @@ class GaussianDecoder(LatentDecoder):
         start = made_unless_meta(lambda: perturbation(config.per_voxel, config.reach), config.per_voxel, 3)
         self.register_buffer("offset_perturbation", start)
         self.out_layer = nn.Linear(config.torso.width, 14 * config.per_voxel)
+        start_linears(self.out_layer)
 
     def raw(self, latent: Tensor, voxels: VoxelSet) -> Tensor:
         """(N, channels) -> (N, 14 G): offsets 3 G, colours 3 G, sizes 3 G, rotations 4 G, opacities G."""
         features = self.features(latent, voxels).to(self.out_layer.weight.dtype)
         return self.out_layer(layer_norm(features, eps=1e-5))
 
-    def forward(self, latent: Tensor, voxels: VoxelSet) -> Splats:
+    def forward(self, latent: Tensor, voxels: VoxelSet) -> GaussianFields:
         """Decode (N, channels) latents to N * per_voxel splats, those of a voxel contiguous."""
         head, raw = self.head, self.raw(latent, voxels).float()
         parts = raw.split([channels * head.per_voxel for channels in (3, 3, 3, 4, 1)], dim=1)
@@ -92,13 +118,14 @@ class GaussianDecoder(LatentDecoder):
         # The inverse of softplus at the starting sigma.
         bias = head.start_sigma + math.log(-math.expm1(-head.start_sigma))
         sigma = (F.softplus(size + bias).square() + head.min_sigma**2).sqrt()
-        upright = rotation.new_tensor([1.0, 0.0, 0.0, 0.0])
+        # A raw value of zero stands upright.
+        real, imaginary = (head.rotation_rate * rotation).split([1, 3], dim=-1)
         start_logit = math.log(head.start_opacity / (1 - head.start_opacity))
         fields = (
             center[:, None] + shift,
             color,
             sigma,
-            head.rotation_rate * rotation + upright,
+            torch.cat([real + 1.0, imaginary], dim=-1),
             opacity + start_logit,
         )
-        return Splats(*(field.flatten(0, 1).cpu().numpy() for field in fields))
+        return GaussianFields(*(field.flatten(0, 1) for field in fields))

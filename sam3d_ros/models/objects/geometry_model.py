@@ -7,7 +7,7 @@ depend on the pose, and several pose hypotheses can share one shape: they lie si
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,9 @@ from sam3d_ros.models.layers.embeddings import (
     made_unless_meta,
     position_sinusoid,
 )
+from sam3d_ros.models.layers.initialisation import start_linears, start_silent
 from sam3d_ros.models.layers.norms import HeadRMSNorm, layer_norm, modulated_norm
+from sam3d_ros.models.objects.pose import RotationStatistics
 
 SHAPE = "shape"
 #: The pose stream carries the name of its first token.
@@ -47,6 +49,7 @@ class GeometryConfig:
     Attributes:
         resolution: side of the latent cube, which has resolution^3 tokens.
         shape_channels: channels of a shape latent.
+        rotation: statistics by which rotation latents are standardised.
     """
 
     width: int = 1024
@@ -56,6 +59,7 @@ class GeometryConfig:
     mlp_ratio: float = 4.0
     resolution: int = 16
     shape_channels: int = 8
+    rotation: RotationStatistics = field(default_factory=RotationStatistics)
 
     @staticmethod
     def released() -> GeometryConfig:
@@ -187,6 +191,16 @@ class GeometryModel(nn.Module):
                 for name, (_, channels) in config.latent_shapes.items()
             }
         )
+        self._start()
+
+    def _start(self) -> None:
+        start_linears(self)
+        self.t_embedder.start()
+        self.d_embedder.start()
+        # A model that was trained without step sizes goes on as it was.
+        start_silent(self.d_embedder.mlp[2])
+        for block in self.blocks:
+            start_silent(block.adaLN_modulation[1])
 
     def context(self, condition: Context, *, absorb: bool = True) -> list[BlockContext]:
         """Project a condition for every block once: the result serves all steps of a sample.

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from sam3d_ros.models.layers.attention import FeedForward, for_varying_lengths
 from sam3d_ros.models.layers.embeddings import position_sinusoid
+from sam3d_ros.models.layers.initialisation import start_linears
 from sam3d_ros.models.layers.norms import layer_norm
 from sam3d_ros.models.layers.sparse import WindowedSelfAttention
 from sam3d_ros.models.layers.voxels import VoxelSet
@@ -65,6 +66,7 @@ class LatentDecoder(nn.Module):
             LatentDecoderBlock(config, shift=config.window // 2 * (index % 2))
             for index in range(config.blocks)
         )
+        start_linears(self)
 
     def features(self, latent: Tensor, voxels: VoxelSet) -> Tensor:
         """(N, channels) -> (N, width)."""

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from sam3d_ros.models.layers.initialisation import start_linears
 from sam3d_ros.models.layers.norms import PointGroupNorm
 from sam3d_ros.models.layers.sparse import SparseConvolution, SparsePointwise, subdivide
 from sam3d_ros.models.layers.voxels import VoxelSet
@@ -78,6 +79,7 @@ class MeshDecoder(LatentDecoder):
             SubdivisionBlock(width_in, width_out, config.groups) for width_in, width_out in pairwise(widths)
         )
         self.out_layer = nn.Linear(widths[-1], CHANNELS)
+        start_linears(self.out_layer)
 
     def cubes(self, latent: Tensor, voxels: VoxelSet) -> tuple[Tensor, VoxelSet]:
         """(N, channels) -> (64 N, 101) float32 features of cubes, and the cubes."""

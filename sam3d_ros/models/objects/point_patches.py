@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sam3d_ros.models.layers.initialisation import NARROW, start_linears
 from sam3d_ros.models.layers.vision import VisionBlock
 
 
@@ -60,6 +61,10 @@ class PointPatchEncoder(nn.Module):
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
         self.point_proj = nn.Linear(3, width)
         self.blocks = nn.ModuleList([VisionBlock(width, config.heads, config.mlp_ratio, layer_scale=False)])
+        start_linears(self)
+        nn.init.xavier_uniform_(self.point_proj.weight, gain=NARROW)
+        for embedding in (self.invalid_xyz_token, self.pos_embed, self.pos_embed_window, self.cls_token):
+            nn.init.normal_(embedding, std=NARROW)
 
     @property
     def width(self) -> int:

@@ -13,7 +13,7 @@ from torch import Tensor
 from sam3d_ros.geometry.frames import Similarity, camera_from_object_of_sam3d
 from sam3d_ros.models.objects.point_maps import SceneScale
 
-#: Statistics of the training set by which the six numbers of a rotation are standardised.
+#: Statistics of the training set of the released weights, by which the six numbers of a rotation are standardised.
 ROTATION_MEAN = (
     -0.06366084883674913,
     0.008438224692279752,
@@ -31,6 +31,22 @@ ROTATION_STD = (
     0.39817973931717104,
     0.6176286868761914,
 )
+
+
+@dataclass(frozen=True)
+class RotationStatistics:
+    """By what the six numbers of a rotation were standardised when a model was trained.
+
+    Attributes:
+        mean: six numbers.
+        std: six numbers.
+    """
+
+    mean: tuple[float, ...] = ROTATION_MEAN
+    std: tuple[float, ...] = ROTATION_STD
+
+
+RELEASED_STATISTICS = RotationStatistics()
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,13 +86,19 @@ def rotation_from_six(six: NDArray[np.float64]) -> NDArray[np.float64]:
     return rotation
 
 
-def decode_pose(tokens: Mapping[str, Tensor], scene: SceneScale, downsampling: int = 1) -> NetworkPose:
+def decode_pose(
+    tokens: Mapping[str, Tensor],
+    scene: SceneScale,
+    downsampling: int = 1,
+    statistics: RotationStatistics = RELEASED_STATISTICS,
+) -> NetworkPose:
     """Decode the pose tokens of one hypothesis.
 
     Args:
         tokens: `6drotation_normalized` (6,), `translation` (3,) and `scale` (3,), any leading axes of length 1.
         scene: how the point map was normalised; the unit scene where there is none.
         downsampling: factor by which the occupied voxels were thinned.
+        statistics: of the rotations that the model was trained with.
     """
     six, translation, log_scale = (
         tokens[name].double().flatten().cpu().numpy()
@@ -84,13 +106,15 @@ def decode_pose(tokens: Mapping[str, Tensor], scene: SceneScale, downsampling: i
     )
     shift = scene.shift.double().cpu().numpy()
     metres = scene.scale.double().cpu().numpy()
-    rotation = rotation_from_six(six * np.array(ROTATION_STD) + np.array(ROTATION_MEAN))
+    rotation = rotation_from_six(six * np.array(statistics.std) + np.array(statistics.mean))
     x, y, z, w = Similarity(rotation).quaternion()
     scale = np.full(3, np.mean(np.exp(log_scale) * metres) * downsampling)
     return NetworkPose(np.array([w, x, y, z]), translation * metres + shift, scale)
 
 
-def standardised_rotation(rotation: NDArray[np.float64]) -> Tensor:
+def standardised_rotation(
+    rotation: NDArray[np.float64], statistics: RotationStatistics = RELEASED_STATISTICS
+) -> Tensor:
     """(3, 3) row-vector rotation -> (6,) token: the inverse of `decode_pose`, for tests and for training."""
     six = np.concatenate([rotation[:, 0], rotation[:, 1]])
-    return torch.from_numpy((six - np.array(ROTATION_MEAN)) / np.array(ROTATION_STD))
+    return torch.from_numpy((six - np.array(statistics.mean)) / np.array(statistics.std))

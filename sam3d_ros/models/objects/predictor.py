@@ -303,14 +303,19 @@ class SAM3DObjects:
                 if output == "mesh":
                     subject.mesh = mesh_of(decoded)
                 else:
-                    subject.splats[output] = decoded
+                    subject.splats[output] = decoded.arrays()
 
     def _finished(
         self, subject: Subject, points: NDArray[np.floating] | None, hypotheses: int
     ) -> ObjectPrediction:
         tokens = {name: subject.latents[name] for name in POSE_CHANNELS}
         poses = [
-            decode_pose({name: x[k] for name, x in tokens.items()}, subject.scene, subject.downsampling)
+            decode_pose(
+                {name: x[k] for name, x in tokens.items()},
+                subject.scene,
+                subject.downsampling,
+                self.config.geometry.rotation,
+            )
             for k in range(hypotheses)
         ]
         resolution = self.config.structure.out_resolution

@@ -18,6 +18,7 @@ from sam3d_ros.models.layers.attention import (
     for_varying_lengths,
 )
 from sam3d_ros.models.layers.embeddings import TimeEmbedder, position_sinusoid
+from sam3d_ros.models.layers.initialisation import start_linears, start_silent
 from sam3d_ros.models.layers.norms import layer_norm, modulated_norm
 from sam3d_ros.models.layers.sparse import SparseConvolution, downsample, upsample
 from sam3d_ros.models.layers.voxels import VoxelSet
@@ -127,6 +128,16 @@ class RefinementModel(nn.Module):
             for index in range(config.fine_blocks)
         )
         self.out_layer = nn.Linear(fine, config.channels)
+        self._start()
+
+    def _start(self) -> None:
+        start_linears(self)
+        self.t_embedder.start()
+        for block in self.blocks:
+            start_silent(block.adaLN_modulation[1])
+        for block in (*self.input_blocks, *self.out_blocks):
+            start_silent(block.conv2)
+        start_silent(self.out_layer)
 
     def context(self, condition: Context) -> list[KeysValues]:
         """Project a condition for every block once: the result serves all steps of a sample."""

@@ -55,7 +55,7 @@ def test_decoder_parity(golden, name):
     voxels = VoxelSet(data.given("coords")[:, 1:])
     raw = decoder.raw(data.given("slat"), voxels)
     data.check("raw", raw)
-    splats = decoder(data.given("slat"), voxels)
+    splats = decoder(data.given("slat"), voxels).arrays()
     data.check("opacity", torch.from_numpy(splats.opacity))
     data.check("scaling", torch.from_numpy(splats.sigma))
     data.check("rotation", torch.from_numpy(splats.unit_rotation))
@@ -73,7 +73,7 @@ def test_ply_holds_what_viewers_read(tmp_path):
     torch.manual_seed(0)
     decoder = GaussianDecoder(GaussianConfig.tiny()).requires_grad_(False)
     voxels = VoxelSet(torch.nonzero(torch.rand(4, 4, 4) < 0.3))
-    splats = decoder(torch.randn(len(voxels), 8), voxels)
+    splats = decoder(torch.randn(len(voxels), 8), voxels).arrays()
     path = tmp_path / "splats.ply"
     write_splats(path, splats)
     header, body = path.read_bytes().split(b"end_header\n", 1)
@@ -94,9 +94,31 @@ def test_splats_stay_near_their_voxel():
     torch.manual_seed(1)
     decoder = GaussianDecoder(GaussianConfig.tiny()).requires_grad_(False)
     voxels = VoxelSet(torch.nonzero(torch.rand(4, 4, 4) < 0.3))
-    splats = decoder(100 * torch.randn(len(voxels), 8), voxels)
+    splats = decoder(100 * torch.randn(len(voxels), 8), voxels).arrays()
     side = 1 / decoder.config.resolution
     center = (voxels.coords + 0.5) * side - 0.5
     offset = torch.from_numpy(splats.position) - center.repeat_interleave(4, dim=0)
     assert offset.abs().max() <= 0.75 * side + 1e-6
     assert splats.sigma.min() >= 0.0009
+
+
+def test_gradients_reach_the_latents():
+    """By differences: a step along the gradient changes a sum of all fields as the gradient says."""
+    torch.manual_seed(2)
+    decoder = GaussianDecoder(GaussianConfig.tiny())
+    voxels = VoxelSet(torch.nonzero(torch.rand(3, 3, 3) < 0.5))
+    latent = torch.randn(len(voxels), 8, requires_grad=True)
+
+    def total(latent: torch.Tensor) -> torch.Tensor:
+        fields = decoder(latent, voxels)
+        return sum(
+            (weight * value).sum()
+            for weight, value in zip((3e3, 1.0, 1e3, 1.0, 1.0), vars(fields).values(), strict=True)
+        )
+
+    total(latent).backward()
+    assert all(parameter.grad is not None for parameter in decoder.parameters())
+    direction = latent.grad / latent.grad.norm()
+    with torch.no_grad():
+        change = total(latent + 1e-2 * direction) - total(latent - 1e-2 * direction)
+    torch.testing.assert_close(change / 2e-2, latent.grad.norm(), rtol=0.02, atol=0.0)

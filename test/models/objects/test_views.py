@@ -11,7 +11,13 @@ from scipy.spatial.transform import Rotation
 
 from sam3d_ros.geometry.frames import OPTICAL_FROM_PYTORCH3D
 from sam3d_ros.models.objects.point_maps import SceneScale, scene_scale
-from sam3d_ros.models.objects.pose import ROTATION_MEAN, ROTATION_STD, decode_pose, standardised_rotation
+from sam3d_ros.models.objects.pose import (
+    ROTATION_MEAN,
+    ROTATION_STD,
+    RotationStatistics,
+    decode_pose,
+    standardised_rotation,
+)
 from sam3d_ros.models.objects.views import box_around, cropped, full_view, image_views, point_views, squared
 
 
@@ -88,6 +94,21 @@ def test_pose_tokens_round_trip(seed):
     point = rng.normal(size=3)
     row_form = scale * point @ rotation + translation
     np.testing.assert_allclose(pose.apply(point), row_form * [-1, -1, 1], atol=1e-5)
+
+
+def test_a_model_brings_its_own_statistics():
+    own = RotationStatistics((0.1, 0.0, 0.0, 0.0, 0.2, 0.0), (1.0, 2.0, 1.0, 1.0, 0.5, 1.0))
+    rotation = Rotation.from_rotvec([0.3, -1.0, 0.4]).as_matrix()
+    tokens = {
+        "6drotation_normalized": standardised_rotation(rotation, own),
+        "translation": torch.zeros(3),
+        "scale": torch.zeros(3),
+    }
+    right = decode_pose(tokens, SceneScale.unit(), statistics=own)
+    w, x, y, z = right.quaternion_wxyz
+    np.testing.assert_allclose(Rotation.from_quat([x, y, z, w]).as_matrix(), rotation, atol=1e-6)
+    other = decode_pose(tokens, SceneScale.unit())
+    assert not np.allclose(other.quaternion_wxyz, right.quaternion_wxyz, atol=1e-2)
 
 
 def test_a_thinned_object_is_as_large_as_before():
