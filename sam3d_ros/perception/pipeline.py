@@ -195,8 +195,8 @@ class ObjectPipeline:
             faults = {name: count for name, count in faults.items() if count}
             if not is_known:
                 self._counters.update(faults)
+            snapshots = self._tracker.snapshots(cut.overview)
             with clock.stage("scene"):
-                snapshots = self._tracker.snapshots(cut.overview)
                 scene = self._scene.look(cut, snapshots, evidence, cleared=update.cleared)
             requests = self._requests(evidence, update.seen)
         return Observation(
