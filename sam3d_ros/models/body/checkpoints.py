@@ -16,10 +16,11 @@ from sam3d_ros.models.body.config import BodyConfig
 from sam3d_ros.models.body.network import BodyNetwork, official_key
 from sam3d_ros.models.body.rig import Rig
 from sam3d_ros.models.body.rig_files import config_of, read_rig, write_rig
+from sam3d_ros.models.devices import is_out_of_memory
 from sam3d_ros.models.objects.checkpoints import sha256_of
 from sam3d_ros.models.records import from_record, to_record
 from sam3d_ros.models.tensor_files import read_tensors
-from sam3d_ros.models.weights import difference, loaded, on_meta, shapes_of
+from sam3d_ros.models.weights import OtherWeightsError, difference, loaded, on_meta, shapes_of
 
 #: Files of a converted folder.
 MANIFEST = "sam3d_body.json"
@@ -85,7 +86,7 @@ def build_network(config: BodyConfig, state: Mapping[str, Tensor], dtype: torch.
     }
     try:
         return loaded(lambda: BodyNetwork(config), cast)
-    except RuntimeError as error:
+    except OtherWeightsError as error:
         message = " ".join(str(error).split())
         raise BodyCheckpointError(f"the weights do not fit the network: {message}") from error
 
@@ -110,6 +111,8 @@ def read_official(path: Path, config: BodyConfig | None = None) -> tuple[BodyCon
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        if is_out_of_memory(error):
+            raise
         reason = str(error).partition("\n")[0]
         raise BodyCheckpointError(
             f"{path} is no checkpoint, or damaged ({reason}): download it again"

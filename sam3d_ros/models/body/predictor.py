@@ -54,8 +54,11 @@ class SAM3DBody:
         self.rig = rig.to(self.device)
         self.pipeline = Pipeline(network, self.rig, quirks=quirks, wrist_turn=wrist_turn)
         self.max_batch = max_batch
+        self._triangles = _numpy(self.rig.triangles).astype(np.uint32)
+        self._exact, self._turns = _numpy(self.pipeline.exact_keypoints), _numpy(self.rig.skeleton.turns)
 
     @staticmethod
+    @torch.inference_mode(mode=False)
     def from_checkpoint(
         path: str | Path,
         device: str | torch.device = "cpu",
@@ -78,6 +81,7 @@ class SAM3DBody:
         Raises:
             BodyCheckpointError: the weights are missing or damaged.
             RigError: the rig is missing or damaged.
+            RuntimeError: there is too little memory for them; see `devices.is_out_of_memory`.
         """
         device = torch.device(device)
         if dtype is None:
@@ -119,7 +123,7 @@ class SAM3DBody:
         Raises:
             ValueError: an argument has another shape than it should, boxes and masks are both missing, a mask
                 is empty, or the camera has distortion.
-            torch.cuda.OutOfMemoryError: the GPU cannot hold even one person.
+            RuntimeError: memory cannot hold even one person; see `devices.is_out_of_memory`.
         """
         mode, camera = Mode(mode), _camera(image, camera)
         masks, boxes = _masks(image, masks), _boxes(masks, boxes)
@@ -174,54 +178,63 @@ class SAM3DBody:
         if surface:
             stages.begin(SURFACE)
             skin = self.pipeline.skin(people.estimate)
-        triangles = _numpy(self.rig.triangles).astype(np.uint32)
-        exact = _numpy(self.pipeline.exact_keypoints)
-        turns = _numpy(self.rig.skeleton.turns)
+        arrays = _on_host(people, skin, scene.boxes)
         return [
-            _prediction(people, skin, triangles, exact, turns, scene.boxes, person)
-            for person in range(len(scene.boxes))
+            self._prediction({name: values[row] for name, values in arrays.items()})
+            for row in range(len(scene.boxes))
         ]
 
+    def _prediction(self, of: dict[str, NDArray]) -> BodyPrediction:
+        """One person, by what `_on_host` gives of it."""
+        place, axes = of["place"], CAMERA_AXES_FROM_RIG.astype(np.float32)
+        left, right = of["hands_used"].tolist()
+        vertices = of["vertices"] @ axes if "vertices" in of else None
+        return BodyPrediction(
+            box=of["box"],
+            keypoints=np.where(self._exact[:, None], of["keypoints"] + place, np.float32(np.nan)),
+            pixels=np.where(self._exact[:, None], of["pixels"], np.float32(np.nan)),
+            joints=of["joints"] + place,
+            joint_rotations=axes @ of["rotations"],
+            joint_angles=np.where(self._turns, of["angles"], np.float32(np.nan)),
+            joint_scales=of["scales"],
+            camera_from_body=Similarity(CAMERA_AXES_FROM_RIG, place),
+            vertices=vertices,
+            triangles=None if vertices is None else self._triangles,
+            rig=RigParameters(**{name: of[name] for name in _RIG_FIELDS}),
+            metric=None,
+            hands_used=(left, right),
+            hand_boxes=of.get("hand_boxes"),
+            seconds={},
+        )
 
-def _prediction(
-    people: People,
-    skin: Tensor | None,
-    triangles: NDArray[np.uint32],
-    exact: NDArray[np.bool_],
-    turns: NDArray[np.bool_],
-    boxes: Tensor,
-    row: int,
-) -> BodyPrediction:
+
+_RIG_FIELDS = ("model", "shape", "root", "body", "hands", "sizes", "camera")
+
+
+def _on_host(people: People, skin: Tensor | None, boxes: Tensor) -> dict[str, NDArray]:
+    """What predictions are made of, of all people: each copied from the device once."""
     estimate, parameters = people.estimate, people.estimate.parameters
-    place = _numpy(estimate.place[row])
-    keypoints = _numpy(estimate.keypoints[row]) + place
-    axes = CAMERA_AXES_FROM_RIG.astype(np.float32)
-    left, right = people.hands_used[row].tolist()
-    return BodyPrediction(
-        box=_numpy(boxes[row]),
-        keypoints=np.where(exact[:, None], keypoints, np.float32(np.nan)),
-        pixels=np.where(exact[:, None], _numpy(estimate.pixels[row]), np.float32(np.nan)),
-        joints=_numpy(camera_axes(estimate.states.positions[row])) + place,
-        joint_rotations=axes @ _numpy(people.rotations[row]),
-        joint_angles=np.where(turns, _numpy(estimate.states.angles[row]), np.float32(np.nan)),
-        joint_scales=_numpy(estimate.states.scales[row]),
-        camera_from_body=Similarity(CAMERA_AXES_FROM_RIG, place),
-        vertices=None if skin is None else _numpy(skin[row]) @ axes,
-        triangles=None if skin is None else triangles,
-        rig=RigParameters(
-            model=_numpy(estimate.rig_parameters[row]),
-            shape=_numpy(parameters.shape[row]),
-            root=_numpy(parameters.root[row]),
-            body=_numpy(parameters.body[row]),
-            hands=_numpy(parameters.hands[row]),
-            sizes=_numpy(parameters.sizes[row]),
-            camera=_numpy(estimate.camera[row]),
-        ),
-        metric=None,
-        hands_used=(left, right),
-        hand_boxes=None if people.hand_boxes is None else _numpy(people.hand_boxes[row]),
-        seconds={},
-    )
+    tensors = {
+        "box": boxes,
+        "place": estimate.place,
+        "keypoints": estimate.keypoints,
+        "pixels": estimate.pixels,
+        "joints": camera_axes(estimate.states.positions),
+        "rotations": people.rotations,
+        "angles": estimate.states.angles,
+        "scales": estimate.states.scales,
+        "hands_used": people.hands_used,
+        "hand_boxes": people.hand_boxes,
+        "vertices": skin,
+        "model": estimate.rig_parameters,
+        "shape": parameters.shape,
+        "root": parameters.root,
+        "body": parameters.body,
+        "hands": parameters.hands,
+        "sizes": parameters.sizes,
+        "camera": estimate.camera,
+    }
+    return {name: _numpy(tensor) for name, tensor in tensors.items() if tensor is not None}
 
 
 def _placed(

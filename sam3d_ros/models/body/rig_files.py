@@ -12,8 +12,9 @@ from torch import Tensor
 
 from sam3d_ros.models.body.rig import EXPRESSION, IDENTITY, JOINTS, PARAMETERS, Rig, RigConfig
 from sam3d_ros.models.body.rotations import matrix_from_quaternion
+from sam3d_ros.models.devices import is_out_of_memory
 from sam3d_ros.models.tensor_files import read_tensors
-from sam3d_ros.models.weights import loaded
+from sam3d_ros.models.weights import OtherWeightsError, loaded
 
 _CHARACTER = "character_torch."
 _SKINNING = f"{_CHARACTER}linear_blend_skinning."
@@ -83,7 +84,7 @@ def build_rig(state: Mapping[str, Tensor]) -> Rig:
     """
     try:
         rig = loaded(lambda: Rig(config_of(state)), state)
-    except (KeyError, ValueError, RuntimeError) as error:
+    except (KeyError, ValueError, OtherWeightsError) as error:
         raise RigError(f"this is no Momentum Human Rig ({error}): convert mhr_model.pt again") from error
     skin = rig.skin
     if skin is not None and (len(skin.identity), len(skin.expression)) != (IDENTITY, EXPRESSION):
@@ -109,7 +110,7 @@ def read_rig(path: str | Path) -> Rig:
     except KeyError as error:
         raise RigError(f"{path} lacks {error}: use the mhr_model.pt of the rig's release") from error
     except RuntimeError as error:
-        if isinstance(error, RigError):
+        if isinstance(error, RigError) or is_out_of_memory(error):
             raise
         raise RigError(f"{path} cannot be read as TorchScript: copy the file again") from error
 

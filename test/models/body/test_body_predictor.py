@@ -12,7 +12,12 @@ import torch
 
 from sam3d_ros.geometry.cameras import Camera
 from sam3d_ros.geometry.raycasting import RayScene
-from sam3d_ros.models.body.checkpoints import BodyCheckpointError, convert, read_official
+from sam3d_ros.models.body.checkpoints import (
+    BodyCheckpointError,
+    convert,
+    read_checkpoint,
+    read_official,
+)
 from sam3d_ros.models.body.keypoints import JOINT_OF_KEYPOINT, NAMES
 from sam3d_ros.models.body.network import official_key
 from sam3d_ros.models.body.pipeline import Mode, Pipeline
@@ -20,6 +25,7 @@ from sam3d_ros.models.body.predictor import SAM3DBody
 from sam3d_ros.models.body.quirks import Quirks
 from sam3d_ros.models.body.release import verify
 from sam3d_ros.models.body.rig_files import RigError, write_rig
+from sam3d_ros.models.devices import is_out_of_memory
 
 STAGES = {
     Mode.FULL: ["encoder", "decoder", "hand encoder", "hand decoder", "second decoder", "surface"],
@@ -296,3 +302,24 @@ def test_bfloat16_reaches_the_encoder_alone(folder):
         if value.is_floating_point():
             expected = torch.bfloat16 if key.startswith("backbone.") else torch.float32
             assert value.dtype is expected, key
+
+
+@pytest.mark.parametrize("reader", ["torch.load", "torch.jit.load"])
+def test_full_memory_is_not_called_damage(monkeypatch, official_folder, tiny_body, reader):
+    def full(*_args, **_options):
+        raise RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:127] not enough memory: you tried to allocate 4 bytes"
+        )
+
+    monkeypatch.setattr(reader, full)
+    config = tiny_body("e2e_tiny")[0].config
+    with pytest.raises(RuntimeError, match="not enough memory") as caught:
+        read_checkpoint(official_folder, torch.device("cpu"), torch.float32, config)
+    assert is_out_of_memory(caught.value)
+
+
+def test_weights_read_in_inference_mode_can_be_trained(folder):
+    with torch.inference_mode():
+        predictor = SAM3DBody.from_checkpoint(folder)
+    tensors = [*predictor.pipeline.network.parameters(), *predictor.pipeline.network.buffers()]
+    assert not any(tensor.is_inference() for tensor in [*tensors, *predictor.rig.buffers()])
