@@ -29,6 +29,7 @@ _POINTS, _LEAST_POINTS = 100, 25
 _NOISES, _EXTENT_SHARE = 4.0, 0.02
 #: The depth of a mask's outermost pixels mixes two surfaces.
 _BORDER = np.ones((5, 5), np.uint8)
+_NEIGHBOURS = np.ones((3, 3), np.uint8)
 #: A view takes the place of one from the same direction when it is better by this factor.
 _BETTER = 1.3
 #: A surface is shown by a view that it faces: cosine of 75 degrees.
@@ -241,12 +242,14 @@ def _seen_past(
     height, width = evidence.labels.shape
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     rows, columns, own = rows[inside], columns[inside], inside_camera[inside, 2]
-    seen = evidence.depth[rows, columns]
     if len(own) == 0:
         return 0.0
+    seen = evidence.depth[rows, columns]
+    # One pixel of doubt where a surface ends; beside what is not known, nothing is known.
+    nearest = cv2.erode(np.nan_to_num(evidence.depth), _NEIGHBOURS)[rows, columns]
     allowed = _NOISES * evidence.overview.range_noise.at(float(own.mean())) + margin
     # Comparing NaN, an unknown depth, is false.
-    past = np.count_nonzero(seen > own + allowed)
+    past = np.count_nonzero(nearest > own + allowed)
     there = np.count_nonzero(np.abs(seen - own) <= allowed)
     return past / (past + there) if past + there >= _LEAST_POINTS else 0.0
 
