@@ -62,7 +62,7 @@ def packed(
     """The header and the arrays of evidence.
 
     Args:
-        evidence: to keep.
+        evidence: to keep; its other views are left out, each is evidence of its own.
         estimate: what was made of it.
         full_view: keep the full images, too, where the evidence has them; its boxes and prompts, which are of people,
             are left out.
