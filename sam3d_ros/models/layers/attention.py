@@ -12,6 +12,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sam3d_ros.models.layers.norms import HeadRMSNorm
 
+# Tokens of a row from which on several rows gain nothing by being fed forward together.
+_LONG = 1024
+
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
     """Softmax attention.
@@ -207,4 +210,7 @@ class FeedForward(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.ndim == 3 and len(x) > 1 and x.shape[1] >= _LONG and not torch.is_grad_enabled():
+            # Row by row, for the hidden layer is the largest tensor of all; each row fills a device by itself.
+            return torch.cat([self.mlp(row) for row in x.split(1)])
         return self.mlp(x)

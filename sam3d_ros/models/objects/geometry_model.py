@@ -157,6 +157,7 @@ class MixtureBlock(nn.Module):
         _, factor1, _, _, factor2, _ = (1.0 + modulation).chunk(6, dim=-1)
         attended = self.self_attn({s: modulated_norm(x[s], shift1, factor1) for s in STREAMS}, pose_mask)
         x = {s: torch.addcmul(x[s], gate1, attended[s]) for s in STREAMS}
+        del attended  # so that its memory serves what follows
         x = {s: x[s] + self.cross_attn[s](self.norm2[s](x[s]), context[s]) for s in STREAMS}
         fed = {s: self.mlp[s](modulated_norm(x[s], shift2, factor2)) for s in STREAMS}
         return {s: torch.addcmul(x[s], gate2, fed[s]) for s in STREAMS}
@@ -240,8 +241,10 @@ class GeometryModel(nn.Module):
         time = self.embed_time(t, step).to(dtype)
         hypotheses = latents[POSE].shape[1]
         pose = torch.stack([self.latent_mapping[name].enter(latents[name]) for name in POSE_CHANNELS], dim=2)
-        shape = self.latent_mapping[SHAPE].enter(latents[SHAPE])
-        x = {SHAPE: shape.to(dtype), POSE: pose.flatten(1, 2).to(dtype)}
+        x = {
+            SHAPE: self.latent_mapping[SHAPE].enter(latents[SHAPE]).to(dtype),
+            POSE: pose.flatten(1, 2).to(dtype),
+        }
         mask = hypothesis_mask(hypotheses, x[SHAPE].shape[1], pose.device)
         for block, block_context in zip(self.blocks, context, strict=True):
             x = block(x, time, block_context, mask)

@@ -17,6 +17,7 @@ from sam3d_ros.models.objects.sampling import TIME_SCALE
 
 #: The latent of stage 2.
 VOXELS = "voxels"
+_MOST_STACKED = 2
 #: (latents, t, step, context) -> velocities; t and step are (1,), in thousandths.
 Evaluate = Callable[[Latents, Tensor, Tensor, Any], Latents]
 
@@ -41,8 +42,8 @@ class ConditionedFlow:
         evaluate: the model.
         condition: of the batch.
         project: makes the condition reusable; None for no reuse.
-        stacked: compute both velocities in one batch, with reuse. By default on all devices but the CPU, where
-            twice the batch only strains the caches.
+        stacked: compute both velocities in one batch, with reuse. By default where up to two objects run on a GPU:
+            more fill it by themselves, and a CPU's caches are only strained by twice the batch.
     """
 
     def __init__(
@@ -56,7 +57,8 @@ class ConditionedFlow:
         self._projected = project(condition) if project else None
         self._nothing = project(condition.nothing()) if project else None
         self._tokens = condition.own if project else condition.joined()
-        self._stacked = condition.own.device.type != "cpu" if stacked is None else stacked
+        fills_device = condition.own.device.type == "cpu" or len(condition) > _MOST_STACKED
+        self._stacked = not fills_device if stacked is None else stacked
 
     @staticmethod
     def of_geometry(

@@ -220,7 +220,9 @@ def test_what_is_spared_changes_nothing(masks, hypotheses, own, shared, beyond, 
     tokens = torch.cat([parts.joined(), torch.zeros(rows - masks, own + shared, width)])
     each = torch.full((rows,), 300.0)
     plain = model(latents, each, each, tokens)
+    # A latent of one number may happen to have next to no velocity.
+    magnitude = max(float(value.abs().max()) for value in plain.values())
     for absorb in (True, False):
         spared = model(latents, each[:1], each[:1], model.context(parts, absorb=absorb))
         for name, value in plain.items():
-            torch.testing.assert_close(spared[name], value, rtol=1e-5, atol=1e-5 * float(value.abs().max()))
+            torch.testing.assert_close(spared[name], value, rtol=1e-5, atol=1e-5 * magnitude)
