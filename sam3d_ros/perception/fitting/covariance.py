@@ -63,8 +63,8 @@ class CovarianceConfig(Settings):
     depth_bias: float = parameter(0.03, minimum=0.0, maximum=10.0)
     position_floor: float = parameter(5e-5, minimum=1e-6, maximum=1.0)
     rotation_floor: float = parameter(2e-4, minimum=1e-6, maximum=1.0)
-    shape_position: float = parameter(0.32, minimum=0.0, maximum=10.0)
-    shape_yaw: float = parameter(0.2, minimum=0.0, maximum=10.0)
+    shape_position: float = parameter(0.3, minimum=0.0, maximum=10.0)
+    shape_yaw: float = parameter(0.16, minimum=0.0, maximum=10.0)
     shape_tilt: float = parameter(0.025, minimum=0.0, maximum=10.0)
     shape_narrow: float = parameter(1.1, minimum=0.0, maximum=10.0)
 

@@ -15,7 +15,7 @@ from sam3d_ros.perception.settings import Settings, parameter
 HIDDEN_SIDE_UNKNOWN = "hidden_side_unknown"
 #: A footprint with a handle is longer than it is wide by at least this factor, and ends of it that were measured have a
 #: measured vertex within this share of its length.
-_ELONGATED, _REACHED = 1.12, 0.035
+_ELONGATED, _REACHED = 1.18, 0.035
 #: Standard deviation of the length of such a footprint, as a share of it.
 _DETERMINED = 0.055
 
@@ -55,7 +55,11 @@ def with_determination(estimate: ObjectEstimate, config: DeterminationConfig) ->
 def is_determined(estimate: ObjectEstimate, config: DeterminationConfig) -> bool:
     """Whether the extents of an object are known; what nobody tells of it is not held against it."""
     share = np.array(estimate.verdict.size_sigma) / estimate.size
-    if (share > config.accept_size_sigma).any() or estimate.verdict.seen_share < config.accept_seen_share:
+    # Where nothing at all was measured, that is the reason, and not a hidden side.
+    is_told = bool(np.isfinite(share).all())
+    if is_told and estimate.verdict.seen_share < config.accept_seen_share:
+        return False
+    if (share > config.accept_size_sigma).any():
         return False
     if estimate.measured is None or not protrudes(estimate.label, config.protruding_labels):
         return True
