@@ -116,6 +116,8 @@ def main() -> None:
     name, path, device_name, size, *tests = sys.argv[1:]
     missing = stand_in_for_missing_libraries()
     device, tiny = torch.device(device_name), size == "tiny"
+    if device.type == "cuda" and device.index is None:
+        device = torch.device("cuda", torch.cuda.current_device())  # a cap on memory asks for the number
     from gpu_graphs import graphs, profile
     from gpu_memory import drills, memory
 

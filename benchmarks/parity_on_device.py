@@ -22,6 +22,8 @@ import torch
 from gpu_machine import stand_in_for_missing_libraries
 from torch import Tensor
 
+from sam3d_ros.models.devices import full_float32
+
 _DEVICE = torch.device(os.environ.get("SAM3D_PARITY_DEVICE", "cpu"))
 _DTYPE: torch.dtype = getattr(torch, os.environ.get("SAM3D_PARITY_DTYPE", "float32"))
 _FILE = Path(os.environ.get("SAM3D_PARITY_FILE", "parity.json"))
@@ -36,11 +38,13 @@ _now = ""
 
 stand_in_for_missing_libraries()
 _load_file = safetensors.torch.load_file
+_numpy = Tensor.numpy
 
 
 def _on_device(path: Any, *args: Any, **options: Any) -> dict[str, Tensor]:
-    """What `load_file` reads, where the networks run; in half precision for the sets of objects."""
-    halved = _HALVED and "objects" in Path(path).parts
+    """What `load_file` reads, where the networks run; in half precision for the networks of objects."""
+    folder = Path(path).parent
+    halved = _HALVED and "objects" in folder.parts and (folder / "weights.safetensors").is_file()
     return {name: _placed(name, value, halved) for name, value in _load_file(path, *args, **options).items()}
 
 
@@ -50,6 +54,8 @@ def _placed(name: str, value: Tensor, halved: bool) -> Tensor:
 
 
 safetensors.torch.load_file = _on_device  # type: ignore[assignment]
+# Tests compare with NumPy, too, which reads the memory of the processor alone.
+Tensor.numpy = lambda self, **options: _numpy(self.cpu(), **options)
 torch.set_default_device(_DEVICE)
 
 
@@ -109,11 +115,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
-    """Expect comparisons of a test."""
+    """Expect comparisons of a test, with products and convolutions in the float32 that the predictors run in."""
     global _now
     _now = pyfuncitem.nodeid.removeprefix("test/models/")
     _found[_now] = {"worst": None, "outcome": "passed"}
-    return (yield)
+    with full_float32():
+        return (yield)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
