@@ -29,6 +29,7 @@ from sam3d_ros.perception.judging.determination import (
 )
 
 BOUNDS = (0.05, 0.06, 0.08, 0.1, 0.12, 0.14, 0.16, 10.0)
+SEEN_SHARES = (0.0, 0.2, 0.25, 0.3, 0.33, 0.36, 0.4)
 LEVELS = (0.6745, 1.0, 1.6449, 1.96)
 
 
@@ -40,12 +41,14 @@ class Candidate:
         outcome: against the truth.
         is_open: whether nothing but its extents may speak against it.
         accepted: whether it is determined, by (bound, with the rule for handles).
+        seen: whether it is, by the least measured share of its surface.
         normalised: (3,) errors of the extents in their standard deviations.
     """
 
     outcome: Judged
     is_open: bool
     accepted: dict[tuple[float, bool], bool]
+    seen: dict[float, bool]
     normalised: NDArray[np.float64]
 
 
@@ -70,26 +73,39 @@ def candidates(seed: int) -> list[Candidate]:
                 outcome=judged(seed, view, estimate),
                 is_open=not others and verdict.state is not VerdictState.REJECTED,
                 accepted=accepted,
+                seen={
+                    share: is_determined(estimate, DeterminationConfig(accept_seen_share=share))
+                    for share in SEEN_SHARES
+                },
                 normalised=(estimate.size - true) / np.array(verdict.size_sigma),
             )
         )
     return found
 
 
+def traded(taken: Sequence[Judged], count: int) -> str:
+    """How many of some objects are ACCEPTED, and how many of these are wrong, and which."""
+    wrong = [o for o in taken if o.is_wrong]
+    share = len(wrong) / len(taken) if taken else np.nan
+    return (
+        f"{len(taken):9d} {len(taken) / count:7.1%} {len(wrong):6d} {share:7.2%}  "
+        f"{dict(Counter(o.label for o in wrong))}"
+    )
+
+
 def report(found: Sequence[Candidate]) -> None:
-    """Both tables."""
+    """All tables."""
     print(
         f"\n{'bound':>6s} {'handles':>8s} {'ACCEPTED':>9s} {'share':>7s} {'wrong':>6s} {'share':>7s}  which"
     )
     for bound in BOUNDS:
         for with_rule in (False, True):
             taken = [c.outcome for c in found if c.is_open and c.accepted[bound, with_rule]]
-            wrong = [o for o in taken if o.is_wrong]
-            share = len(wrong) / len(taken) if taken else np.nan
-            print(
-                f"{bound:6.2f} {'yes' if with_rule else 'no':>8s} {len(taken):9d} {len(taken) / len(found):7.1%} "
-                f"{len(wrong):6d} {share:7.2%}  {dict(Counter(o.label for o in wrong))}"
-            )
+            print(f"{bound:6.2f} {'yes' if with_rule else 'no':>8s} {traded(taken, len(found))}")
+    print(f"\n{'seen':>6s} {'':8s} {'ACCEPTED':>9s} {'share':>7s} {'wrong':>6s} {'share':>7s}  which")
+    for least in SEEN_SHARES:
+        taken = [c.outcome for c in found if c.is_open and c.seen[least]]
+        print(f"{least:6.2f} {'':8s} {traded(taken, len(found))}")
     errors = np.array([c.normalised for c in found])
     errors = np.abs(errors[np.isfinite(errors).all(axis=1)])
     print(f"\n{'extent':>6s} {'count':>6s} " + " ".join(f"{level:7.2f}" for level in LEVELS))
