@@ -156,8 +156,8 @@ class MixtureBlock(nn.Module):
         shift1, _, gate1, shift2, _, gate2 = modulation.chunk(6, dim=-1)
         _, factor1, _, _, factor2, _ = (1.0 + modulation).chunk(6, dim=-1)
         attended = self.self_attn({s: modulated_norm(x[s], shift1, factor1) for s in STREAMS}, pose_mask)
-        x = {s: torch.addcmul(x[s], gate1, attended[s]) for s in STREAMS}
-        del attended  # so that its memory serves what follows
+        # Taken out, so that its memory serves what follows; the compiler knows no `del` of what a comprehension uses.
+        x = {s: torch.addcmul(x[s], gate1, attended.pop(s)) for s in STREAMS}
         x = {s: x[s] + self.cross_attn[s](self.norm2[s](x[s]), context[s]) for s in STREAMS}
         fed = {s: self.mlp[s](modulated_norm(x[s], shift2, factor2)) for s in STREAMS}
         return {s: torch.addcmul(x[s], gate2, fed[s]) for s in STREAMS}
