@@ -120,7 +120,11 @@ class Overview:
         return surroundings(self.labels, self.points, self.range_noise)
 
     def kept(self) -> Overview:
-        """The same without the full images."""
+        """The same without the full images; one for all evidence of the moment."""
+        return self._kept
+
+    @cached_property
+    def _kept(self) -> Overview:
         return replace(
             self,
             labels=self.labels.copy(),
