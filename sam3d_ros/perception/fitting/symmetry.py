@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, cKDTree
-from scipy.spatial.transform import Rotation
 
 from sam3d_ros.geometry.frames import Similarity, orthonormalized
 from sam3d_ros.geometry.meshes import Mesh
@@ -175,18 +174,19 @@ class _Body:
 def _closed(turns: Sequence[tuple[Array, float]], body: _Body) -> tuple[Similarity, ...]:
     """The group that some turns generate, without the identity; none where they do not make one."""
     generators = [_turn(axis, angle, body.center).rotation for axis, angle in turns]
-    group = [np.eye(3)]
-    fresh = group
+    # Of the rotation between two, 1 + 2 cos of its angle is the sum of the products of their entries.
+    alike = 1.0 + 2.0 * np.cos(_SAME)
+    group, fresh = np.eye(3)[None], [np.eye(3)]
     while fresh:
         products = [a @ b for a in fresh for b in generators]
         fresh = []
         for product in products:
-            if all(_apart(product, known) > _SAME for known in group):
-                group.append(orthonormalized(product))
-                fresh.append(group[-1])
-        if len(group) > _LARGEST_GROUP:
-            # Axes that do not belong together: the first one is sure.
-            return _closed(turns[:1], body)
+            if np.tensordot(group, product).max() < alike:
+                fresh.append(orthonormalized(product))
+                group = np.concatenate([group, fresh[-1][None]])
+                if len(group) > _LARGEST_GROUP:
+                    # Axes that do not belong together: the first one is sure.
+                    return _closed(turns[:1], body)
     return tuple(Similarity(rotation, body.center - rotation @ body.center) for rotation in group[1:])
 
 
@@ -250,7 +250,3 @@ def _distinct(axes: Sequence[Array] | Iterator[Array]) -> list[Array]:
 def _angle(a: Array, b: Array) -> float:
     """Between two axes, which have no direction; radians."""
     return float(np.arccos(np.clip(abs(a @ b), 0.0, 1.0)))
-
-
-def _apart(a: Array, b: Array) -> float:
-    return float(Rotation.from_matrix(a.T @ b).magnitude())
