@@ -83,8 +83,10 @@ class FreeSpace:
         free, behind = found[0]
         for other_free, other_behind in found[1:]:
             free, behind = np.minimum(free, other_free), np.fmin(behind, other_behind)
-        hidden = np.nan_to_num(np.clip(behind - 2.0 * tolerance, 0.0, most))
-        return np.asarray((np.clip(-free - tolerance, 0.0, most) + 0.5 * hidden).reshape(shape), np.float32)
+        # What need not be seen is behind by NaN, and so by nothing.
+        hidden = _between(np.fmax(behind - np.float32(2.0 * tolerance), np.float32(0.0)), most)
+        in_free_space = _between(-free - np.float32(tolerance), most)
+        return np.asarray(in_free_space + np.float32(0.5) * hidden).reshape(shape)
 
     def shell(self, points: NDArray[np.floating], thickness: float) -> Floats:
         """(...) metres that (..., 3) points are inside a shell of some thickness behind what is seen of the object."""
@@ -235,8 +237,8 @@ class ViewSpace:
         u, v, z = seen.reshape(3, -1)
         before = np.maximum(z, np.float32(_NEAREST))
         u, v = u / before, v / before
-        inside_u = np.clip(u, 0, np.float32(self._camera.width - 1))
-        inside_v = np.clip(v, 0, np.float32(self._camera.height - 1))
+        inside_u = _between(u, self._camera.width - 1)
+        inside_v = _between(v, self._camera.height - 1)
         top, bottom, left, right = self._goes_on
         du, dv = u - inside_u, v - inside_v
         if self._is_blind:
@@ -248,6 +250,11 @@ class ViewSpace:
         if not (top and bottom):
             dv *= np.where(dv < 0, np.float32(top), np.float32(bottom))
         return z, sampled(maps, inside_u, inside_v), np.sqrt(du * du + dv * dv)
+
+
+def _between(values: Floats, most: float) -> Floats:
+    """Values kept from 0 to the most: what `np.clip` does, in less time where they are few."""
+    return np.asarray(np.minimum(np.maximum(values, np.float32(0.0)), np.float32(most)))
 
 
 def _maps(segment: Segment) -> Floats:
