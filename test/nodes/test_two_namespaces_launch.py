@@ -76,16 +76,20 @@ class Heard:
         self.markers = probe.hear(MarkerArray, f"{self.node}/markers", LATCHED)
 
     def is_complete(self, session_before: int = 0) -> bool:
-        """Whether both objects are told, one ACCEPTED and one REJECTED, in another session than the one before."""
+        """Whether both objects are told, one of them REJECTED, in another session than the one before."""
         if not self.objects:
             return False
         newest = self.objects[-1]
-        states = {thing.verdict.state for thing in newest.objects}
-        return states == {Verdict.ACCEPTED, Verdict.REJECTED} and newest.session != session_before
+        rejected = [thing.verdict.state == Verdict.REJECTED for thing in newest.objects]
+        return sorted(rejected) == [False, True] and newest.session != session_before
 
-    def of_state(self, state: int) -> set[int]:
-        """Ids of the objects with this verdict."""
-        return {thing.id for thing in self.objects[-1].objects if thing.verdict.state == state}
+    def ids(self, *, rejected: bool) -> set[int]:
+        """Ids of the objects that are REJECTED, or of the others."""
+        return {
+            thing.id
+            for thing in self.objects[-1].objects
+            if (thing.verdict.state == Verdict.REJECTED) is rejected
+        }
 
     def detected(self) -> set[int]:
         """Ids of the newest detections."""
@@ -122,8 +126,8 @@ def test_every_frame_has_one_parent_and_the_name_of_its_namespace(
                 found.setdefault(transform.child_frame_id, set()).add(transform.header.frame_id)
         return found
 
-    accepted = {namespace: one.of_state(Verdict.ACCEPTED).pop() for namespace, one in heard.items()}
-    wanted = {"left/object_1", "left/object_2", f"right/object_{accepted['right']}"}
+    shown = {namespace: one.ids(rejected=False).pop() for namespace, one in heard.items()}
+    wanted = {"left/object_1", "left/object_2", f"right/object_{shown['right']}"}
     assert wait_for(lambda: wanted <= parents().keys()), parents()
     for frame, above in parents().items():
         assert len(above) == 1, f"{frame} is below {above}"
@@ -134,7 +138,7 @@ def test_every_frame_has_one_parent_and_the_name_of_its_namespace(
         for transform in message.transforms:
             buffer.set_transform(transform, "test")
     for namespace, camera in CAMERAS.items():
-        pose = buffer.lookup_transform(camera, f"{namespace}/object_{accepted[namespace]}", Time())
+        pose = buffer.lookup_transform(camera, f"{namespace}/object_{shown[namespace]}", Time())
         assert 0.5 < pose.transform.translation.z < 1.1
 
 
@@ -146,7 +150,7 @@ def test_ids_are_told_apart_by_namespace_and_session(heard: dict[str, Heard], wa
     for namespace, one in heard.items():
         assert {m.header.frame_id for m in list(one.objects)} == {CAMERAS[namespace]}
         assert {thing.id for thing in one.objects[-1].objects} == {1, 2}
-        (seen,) = one.of_state(Verdict.ACCEPTED)
+        (seen,) = one.ids(rejected=False)
         assert wait_for(lambda one=one, seen=seen: seen in {m.id for m in list(one.meshes)})
         assert {m.session for m in list(one.meshes)} == sessions[namespace]
         assert wait_for(lambda one=one, frame=f"{namespace}/object_{seen}": frame in one.mesh_frames())
@@ -157,12 +161,12 @@ def test_rejected_objects_are_left_out_by_the_node_that_is_told_so(
     heard: dict[str, Heard], wait_for: Any
 ) -> None:
     for namespace, one in heard.items():
-        wanted = {1, 2} - (one.of_state(Verdict.REJECTED) if namespace == CHOOSY else set())
+        wanted = {1, 2} - (one.ids(rejected=True) if namespace == CHOOSY else set())
         assert wait_for(lambda one=one, wanted=wanted: one.detected() == wanted), namespace
         assert {thing.id for thing in one.objects[-1].objects} == {1, 2}
     scores = {int(d.id): d.results[0].hypothesis.score for d in heard["left"].detections[-1].detections}
-    assert {track_id for track_id, score in scores.items() if score == 0.0} == heard["left"].of_state(
-        Verdict.REJECTED
+    assert {track_id for track_id, score in scores.items() if score == 0.0} == heard["left"].ids(
+        rejected=True
     )
 
 
