@@ -208,7 +208,7 @@ class ObjectThreads(FrameThreads[tuple[Frame, Observation], SeenObjects]):
         kept = [instance for instance in instance_ids if track_of[instance] not in made.changed]
         if kept:
             order.note = (
-                f"instances {kept} keep the mesh that they have: the new one is judged lower, or failed"
+                f"instances {kept} keep the mesh that they have: the new one is judged no better, or failed"
             )
         with self._condition:
             if self._order is order:

@@ -112,8 +112,10 @@ def test_an_order_says_whose_mesh_is_kept(
 ) -> None:
     desk.put(picture)
     assert wait_for(lambda: desk.known() == OBJECTS)
+    may_replace = "sam3d_ros.perception.tracking.adoption.may_replace"
+    monkeypatch.setattr(may_replace, lambda *verdicts: True)
     assert desk.order().get(timeout=30).note == ""
-    monkeypatch.setattr("sam3d_ros.perception.pipeline.may_replace", lambda *verdicts: False)
+    monkeypatch.setattr(may_replace, lambda *verdicts: False)
     order = desk.order(picture.instance_ids()[0]).get(timeout=30)
     assert order.error == "" and order.result is not None
     assert f"instances [{picture.instance_ids()[0]}] keep the mesh that they have" in order.note
