@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +70,7 @@ def symmetry_group(mesh: Mesh, scale: Array, config: SymmetryConfig | None = Non
     if len(mesh.triangles) == 0 or config.tolerance == 0.0:
         return NO_SYMMETRY
     body = _Body.of(mesh, np.asarray(scale, np.float64), config)
-    round_axes = _distinct(axis for axis in body.axes_alike() if body.is_round(axis))
+    round_axes = _distinct(axis for axis in body.axes_alike if body.is_round(axis))
     if len(round_axes) > 1:
         return SymmetryGroup(tuple(ContinuousSymmetry(axis, body.center) for axis in np.eye(3)))
     if round_axes:
@@ -133,31 +134,35 @@ class _Body:
     def looks_alike(self, axis: Array, angle: float, slack: float = 1.0) -> bool:
         """Whether the body looks alike after a turn about an axis through its centroid, to some times the reach."""
         turn = _turn(axis, angle, self.center)
-        farther = (turn.apply(self.hull) @ _DIRECTIONS.T).max(axis=0) - (self.hull @ _DIRECTIONS.T).max(
-            axis=0
-        )
-        if np.abs(farther).max() > slack * self.jut:
+        if np.abs(_extents(turn.apply(self.hull)) - self._extents).max() > slack * self.jut:
             return False
         off, _ = self.surface.query(turn.apply(self.points))
         return bool(np.mean(off**2) - self.spacing**2 <= (slack * self.reach) ** 2)
+
+    @cached_property
+    def _extents(self) -> Array:
+        return _extents(self.hull)
 
     def is_round(self, axis: Array) -> bool:
         """Whether it looks alike after any turn about an axis."""
         return all(self.looks_alike(axis, angle, _ROUND_SLACK) for angle in _TURNS)
 
-    def axes_alike(self) -> Iterator[Array]:
+    @cached_property
+    def axes_alike(self) -> tuple[Array, ...]:
         """Axes that the moments allow more than half a turn about."""
         _, principal = np.linalg.eigh(self.moments)
+        found = []
         for axis in _distinct([*np.eye(3), *principal.T]):
             first, second = _across(axis)[:2]
             across = np.array([first, second]) @ self.moments @ np.array([first, second]).T
             low, high = np.linalg.eigvalsh(across)
             if high - low <= self.alike * high:
-                yield axis
+                found.append(axis)
+        return tuple(found)
 
     def turns(self) -> Iterator[tuple[Array, float]]:
         """Axis and angle of the least turn that it looks alike after, for each axis that has one."""
-        alike = list(self.axes_alike())
+        alike = self.axes_alike
         single = _distinct([*np.eye(3), *(diagonal for axis in alike for diagonal in _across(axis))])
         for axis in single:
             high = [order for order in _ORDERS if any(_angle(axis, a) < _SAME for a in alike)]
@@ -169,6 +174,11 @@ class _Body:
             for diagonal in np.array([(1, 1, 1), (1, 1, -1), (1, -1, 1), (-1, 1, 1)]) / np.sqrt(3.0):
                 if self.looks_alike(diagonal, 2.0 * np.pi / 3.0):
                     yield diagonal, 2.0 * np.pi / 3.0
+
+
+def _extents(points: Array) -> Array:
+    """How far (N, 3) points reach in each of the directions."""
+    return np.asarray((points @ _DIRECTIONS.T).max(axis=0))
 
 
 def _closed(turns: Sequence[tuple[Array, float]], body: _Body) -> tuple[Similarity, ...]:
@@ -212,11 +222,11 @@ def _surface_points(vertices: Array, triangles: NDArray[np.int64], count: int) -
     """(count, 3) points spread evenly over the surface, always the same, the normals there, and its area."""
     a, b, c = vertices[triangles].transpose(1, 0, 2)
     normals = np.cross(b - a, c - a)
-    length = np.linalg.norm(normals, axis=1)
+    length = np.sqrt(np.einsum("ij,ij->i", normals, normals))
     area = np.cumsum(length)
     random = np.random.default_rng(0)
     # In no order: any part of them is spread as evenly.
-    chosen = np.searchsorted(area, random.permutation((np.arange(count) + 0.5) / count) * area[-1])
+    chosen = random.permutation(np.searchsorted(area, (np.arange(count) + 0.5) * (area[-1] / count)))
     u, v = random.random((2, count, 1))
     beyond = u + v > 1.0
     u, v = np.where(beyond, 1.0 - u, u), np.where(beyond, 1.0 - v, v)

@@ -225,7 +225,7 @@ class ViewSpace:
     def _at(
         self, points: NDArray[np.floating], maps: Floats, moved: Motion | None = None
     ) -> tuple[Floats, Floats, Floats]:
-        """(N,) depth of the points, (4, N) maps under them, (N,) pixels from them back to the window, NaN = not known.
+        """(N,) depth of the points, (4, N) maps under them, and how far beyond the window they are; see `_beyond`.
 
         With several motions at once these hold the points under the first motion, then those under the next.
         """
@@ -239,8 +239,13 @@ class ViewSpace:
         u, v = u / before, v / before
         inside_u = _between(u, self._camera.width - 1)
         inside_v = _between(v, self._camera.height - 1)
+        return z, sampled(maps, inside_u, inside_v), self._beyond(u - inside_u, v - inside_v)
+
+    def _beyond(self, du: Floats, dv: Floats) -> Floats:
+        """(N,) pixels back to the window that count, NaN = not known; (1,) where that is none for all of them."""
         top, bottom, left, right = self._goes_on
-        du, dv = u - inside_u, v - inside_v
+        if not (self._is_blind or any(self._goes_on)):
+            return np.zeros(1, np.float32)
         if self._is_blind:
             sides = ((dv < 0, top), (dv > 0, bottom), (du < 0, left), (du > 0, right))
             outside = np.logical_or.reduce([beyond for beyond, goes_on in sides if not goes_on])
@@ -249,7 +254,7 @@ class ViewSpace:
             du *= np.where(du < 0, np.float32(left), np.float32(right))
         if not (top and bottom):
             dv *= np.where(dv < 0, np.float32(top), np.float32(bottom))
-        return z, sampled(maps, inside_u, inside_v), np.sqrt(du * du + dv * dv)
+        return np.asarray(np.sqrt(du * du + dv * dv))
 
 
 def _between(values: Floats, most: float) -> Floats:

@@ -52,8 +52,9 @@ _GROUP_COST = {
 #: What protrudes from something round, a handle, has up to this share of its points, and costs so many spans. Points
 #: that are off by this share of the tolerance on average belong to the rest.
 _PROTRUDING, _PROTRUSION_COST, _WITHIN = 0.2, 0.001, 0.3
-#: That is round when the mean sine between its normals and the ways from the axis is at most this.
-_ROUND_SINE = 0.27
+#: That is round when the mean sine between its normals and the ways from the axis is at most this; and so many times
+#: that where the axis is not known well yet.
+_ROUND_SINE, _NEARLY_ROUND = 0.27, 1.3
 #: Share of the tolerance that is left in the end; first step of the search then, in radians and spans; how many.
 _STRICT, _SETTLING, _SETTLING_ROUNDS = 0.3, 0.02, 8
 #: Refinement hardly ever lowers a cost by more than this.
@@ -178,17 +179,20 @@ def _round_but_for_a_protrusion(
     depth = _contradiction(kind, at[None], evidence)[0].mean(axis=0)
     inside = (depth <= np.quantile(depth, 1.0 - _PROTRUDING)) | (depth <= _WITHIN * evidence.tolerance)
     rest = evidence.only(np.flatnonzero(inside))
+    # Most things are far from round: only for the others the axis is looked for once more.
+    if not _is_round(at, rest, _NEARLY_ROUND):
+        return at, np.inf, rest
     at, cost = _refined(kind, at, rest)
     return at, cost + _PROTRUSION_COST if _is_round(at, rest) else np.inf, rest
 
 
-def _is_round(at: Array, evidence: _Evidence) -> bool:
-    """Whether the sides of an object face away from a vertical axis."""
+def _is_round(at: Array, evidence: _Evidence, slack: float = 1.0) -> bool:
+    """Whether the sides of an object face away from a vertical axis, to some times what a round one may be off."""
     away, normals = evidence.points[:, :2] - at[1:], evidence.normals[:, :2]
     length = np.linalg.norm(away, axis=1) * np.linalg.norm(normals, axis=1)
     sine = np.abs(away[:, 0] * normals[:, 1] - away[:, 1] * normals[:, 0]) / np.maximum(length, 1e-12)
     weight = np.linalg.norm(normals, axis=1)
-    return bool((weight * sine).sum() <= _ROUND_SINE * weight.sum())
+    return bool((weight * sine).sum() <= slack * _ROUND_SINE * weight.sum())
 
 
 class _Hypotheses:
