@@ -27,6 +27,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from sam3d_ros.nodes.boundary import Boundary
 from sam3d_ros.nodes.guarded_node import GuardedNode
+from sam3d_ros.nodes.shared_memory import keep_apart_from_the_killed
 from sam3d_ros.perception.settings import Settings, parameter
 from sam3d_ros.ros.faults import Fault, FaultError
 from sam3d_ros.ros.parameters import declare
@@ -192,6 +193,7 @@ def begin(args: Sequence[str] | None) -> None:
     Raises:
         FaultError: invalid_parameter: the arguments after --ros-args cannot be read.
     """
+    keep_apart_from_the_killed()
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except (rclpy_implementation.RCLError, rclpy_implementation.UnknownROSArgsError) as error:

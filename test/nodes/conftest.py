@@ -97,6 +97,11 @@ class Process:
                 [sys.executable, str(path), *arguments], stdout=stream, stderr=subprocess.STDOUT
             )
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
     def alive(self) -> bool:
         """Whether it still runs."""
         return self._process.poll() is None
